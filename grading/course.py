@@ -1,0 +1,88 @@
+"""A course folder: its nbgrader settings, its assignments, and the nbgrader objects that work on it."""
+
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from nbgrader.api import Gradebook
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config import Config, PyFileConfigLoader
+
+# nbgrader calls `alembic` by name when it makes a gradebook; it stands beside this interpreter.
+_BESIDE = str(Path(sys.executable).parent)
+if _BESIDE not in os.environ.get("PATH", "").split(os.pathsep):
+    os.environ["PATH"] = os.pathsep.join([_BESIDE, os.environ.get("PATH", "")])
+
+
+class CourseError(Exception):
+    """Something about the course folder is wrong; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """A folder with `nbgrader_config.py`, `source/`, and what nbgrader makes of them.
+
+    Attributes:
+        root: the folder, absolute.
+    """
+
+    root: Path
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings of `nbgrader_config.py`, for this folder."""
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(self.root)).load_config()
+        config.CourseDirectory.root = str(self.root)
+        return config
+
+    @property
+    def coursedir(self) -> CourseDirectory:
+        """A fresh nbgrader CourseDirectory."""
+        return CourseDirectory(config=self.config)
+
+    @property
+    def assignments(self) -> list[str]:
+        """The names of all assignments, `source/<name>/<name>.ipynb`."""
+        return sorted(path.parent.name for path in (self.root / "source").glob("*/*.ipynb"))
+
+    def source(self, assignment: str) -> Path:
+        """The instructor's notebook of an assignment.
+
+        Raises:
+            CourseError: there is no such assignment.
+        """
+        path = self.root / "source" / assignment / f"{assignment}.ipynb"
+        if not path.is_file():
+            known = ", ".join(self.assignments) or "none"
+            raise CourseError(f"There is no assignment '{assignment}' in {self.root / 'source'}. There are: {known}.")
+        return path
+
+    def chosen(self, assignment: str | None) -> list[str]:
+        """The named assignment alone, or all of them.
+
+        Raises:
+            CourseError: there is no such assignment, or none at all.
+        """
+        if assignment:
+            self.source(assignment)
+            return [assignment]
+        if not self.assignments:
+            raise CourseError(f"There is no assignment: {self.root / 'source'} is empty.")
+        return self.assignments
+
+    def gradebook(self) -> Gradebook:
+        """nbgrader's database of this course; use it in a `with` block."""
+        return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+
+    @contextmanager
+    def entered(self):
+        """nbgrader's converters expect to run in the course folder."""
+        before = Path.cwd()
+        os.chdir(self.root)
+        try:
+            yield
+        finally:
+            os.chdir(before)

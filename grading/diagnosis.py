@@ -1,0 +1,70 @@
+"""Name the mistake: does a known wrong answer give, on the same questions, exactly what the student's gave?"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from grading import catalogue, notebooks, rehearsal, wire
+from grading.catalogue import Entry
+from grading.oracle.compare import close
+from grading.student_code import InProcess
+
+RTOL = 1e-7
+
+
+class Diagnostician:
+    """The catalogue of one assignment, ready to be asked.
+
+    Args:
+        source: the instructor's notebook; the catalogue is `mistakes/<assignment>.toml`, found from there.
+    """
+
+    def __init__(self, source: Path):
+        self.notebook = notebooks.read(source)
+        path = source.parent.parent.parent / "mistakes" / f"{source.stem}.toml"
+        self.entries = [entry for entry in catalogue.load(path, self.notebook) if not entry.right]
+        self._channels: dict[str | None, InProcess] = {}
+
+    def name(self, exercise: str, transcript: list[tuple[str, dict]]) -> Entry | None:
+        """The mistake that answers like the student.
+
+        Args:
+            exercise: the grade_id of the solution cell.
+            transcript: what was asked of the student's code and what came back, see `student_code.connected`.
+
+        Returns:
+            The first entry of the catalogue that gives the same replies to every question, if these are not the
+            reference's own replies; else None.
+        """
+        asked = [(question, reply) for question, reply in transcript if "value" in reply]
+        if not asked or len(asked) != len(transcript):
+            return None
+        if all(_same(self._reply(None, question), reply) for question, reply in asked):
+            return None
+        for entry in self.entries:
+            if entry.cell == exercise and all(_same(self._reply(entry, question), reply) for question, reply in asked):
+                return entry
+        return None
+
+    def _reply(self, entry: Entry | None, question: str) -> object:
+        key = entry.name if entry else None
+        if key not in self._channels:
+            replaced = {entry.cell: entry.source} if entry else {}
+            self._channels[key] = InProcess(*rehearsal.definitions(self.notebook, replaced))
+        return wire.loads(self._channels[key].ask(question))
+
+
+@lru_cache(maxsize=8)
+def diagnostician(source: Path) -> Diagnostician:
+    """One for each assignment and process: reading the catalogue and its answers takes a moment."""
+    return Diagnostician(source)
+
+
+def _same(one: object, other: object) -> bool:
+    """Equal up to rounding, at every place."""
+    if wire.is_number(one) and wire.is_number(other):
+        return one == other or close(one, other, rtol=RTOL) or (one != one and other != other)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return type(one) is type(other) and one == other

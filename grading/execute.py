@@ -1,0 +1,170 @@
+"""Execute a submission: visible cells in the student's kernel, hidden tests in this process.
+
+`Execute` replaces nbgrader's preprocessor of that name in `nbgrader_config.py`, so it serves `make grade`, stock
+`nbgrader autograde` and formgrader alike. It also keeps one bad cell from costing the others their points.
+"""
+
+import linecache
+import tempfile
+from pathlib import Path
+
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import Execute as StockExecute
+from traitlets import Bool, Dict, Enum, Integer
+
+from grading import notebooks
+from grading.catalogue import Entry
+from grading.diagnosis import diagnostician
+from grading.kernel import KernelChannel, KernelStuck
+from grading.student_code import connected
+
+
+class Execute(StockExecute):
+    """nbgrader's `Execute` with hidden tests out of the student's reach.
+
+    The visible part of a test cell runs in the student's kernel. If it passes, the hidden part runs here, with
+    `student` asking that kernel for plain data. A cell that hangs or kills its kernel fails alone: the cells after
+    it run in a fresh kernel in which the earlier healthy ones have run again.
+    """
+
+    interrupt_on_timeout = Bool(False).tag(config=True)
+    error_on_timeout = Dict({}).tag(config=True)
+    shutdown_kernel = Enum(["graceful", "immediate"], default_value="immediate").tag(config=True)
+    question_timeout = Integer(20, help="Seconds that one question of a hidden test may take.").tag(config=True)
+    max_restarts = Integer(5, help="Fresh kernels a submission may use up.").tag(config=True)
+
+    def preprocess(self, nb: NotebookNode, resources: dict, km=None) -> tuple[NotebookNode, dict]:
+        self.sources: list[str] = []
+        self.healthy: list[tuple[NotebookNode, int]] = []
+        self.restarts, self.spent = 0, False
+        self.channel: KernelChannel | None = None
+        return super().preprocess(nb, resources, km)
+
+    def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
+        if cell.cell_type != "code":
+            return cell, resources
+        try:
+            if self.spent:
+                raise DeadKernelError(f"{self.max_restarts} fresh kernels have been used up by the cells above")
+            if self.channel is None:
+                self._connect()
+            if notebooks.kind(cell) == "test":
+                self._run_test(cell, index)
+            else:
+                self.execute_cell(cell, index)
+                self.sources.append(cell.source)
+                self.healthy.append((cell, index))
+        except (DeadKernelError, CellTimeoutError, KernelStuck) as error:
+            self._fail(cell, *_in_words(error, self.timeout))
+            if not self.spent:
+                self._restart()
+        _no_verdict_by_accident(cell)
+        return cell, resources
+
+    def create_kernel_manager(self):
+        """A kernel that listens on sockets in a private folder: no TCP port that another process could reach."""
+        manager = super().create_kernel_manager()
+        self._sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
+        manager.transport, manager.ip = "ipc", f"{self._sockets.name}/s"
+        return manager
+
+    def _connect(self) -> None:
+        """Let questions go to the current kernel, and load the probes into it before any cell of the student's."""
+        self.channel = KernelChannel(self.kc, self.sources, self.question_timeout)
+        self.channel.load_probes()
+
+    def _run_test(self, cell: NotebookNode, index: int) -> None:
+        """Run the visible part in the kernel and, if it did not fail, the hidden part here."""
+        source = cell.source
+        cell.source, hidden = notebooks.split_hidden(source)
+        try:
+            self.execute_cell(cell, index)
+        finally:
+            cell.source = source
+        if hidden.strip() and not any(output.output_type == "error" for output in cell.outputs):
+            self._run_hidden(cell, hidden)
+
+    def _run_hidden(self, cell: NotebookNode, hidden: str) -> None:
+        name = f"<hidden part of {notebooks.grade_id(cell)}>"
+        linecache.cache[name] = (len(hidden), None, hidden.splitlines(keepends=True), name)
+        with connected(self.channel) as transcript:
+            try:
+                exec(compile(hidden, name, "exec"), {"__name__": "hidden"})
+            except (DeadKernelError, KernelStuck):
+                raise
+            except AssertionError as error:
+                entry = self._diagnose(cell, transcript)
+                message = str(error)
+                if entry:
+                    cell.metadata["grading"] = {"mistake": entry.name.removeprefix(f"{entry.cell}_")}
+                    message += f"\nA likely mistake: {entry.why}"
+                self._fail(cell, type(error).__name__, message)
+            except Exception as error:
+                self.log.error("%s itself failed", name, exc_info=True)
+                reason = f"{type(error).__name__}: {error}"
+                self._fail(cell, "GraderError", f"The hidden test itself failed; tell your instructor. ({reason})")
+
+    def _diagnose(self, cell: NotebookNode, transcript: list) -> Entry | None:
+        """The mistake of the catalogue that answers just like this student, if there is one."""
+        names = self.resources.get("nbgrader", {})
+        source = Path(self.config.CourseDirectory.get("root", ".")) / "source"
+        source = source / names.get("assignment", "") / f"{names.get('notebook', '')}.ipynb"
+        if not source.is_file():
+            return None
+        known = diagnostician(source.resolve())
+        exercise = notebooks.exercise_of(notebooks.grade_id(cell), list(notebooks.tests_of(known.notebook)))
+        return known.name(exercise, transcript) if exercise else None
+
+    def _fail(self, cell: NotebookNode, name: str, message: str) -> None:
+        lines = message.splitlines() or [name]
+        cell.outputs.append(new_output("error", ename=name, evalue=message, traceback=lines))
+
+    def _restart(self) -> None:
+        """A fresh kernel that has run the earlier healthy cells."""
+        self.spent = self.restarts >= self.max_restarts
+        if self.spent:
+            return
+        self.restarts += 1
+        self._cleanup_kernel()
+        self.km = self.create_kernel_manager()
+        self.start_new_kernel(cwd=self.resources.get("metadata", {}).get("path"))
+        self.start_new_kernel_client()
+        self._connect()
+        healthy, self.healthy = self.healthy, []
+        for cell, index in healthy:
+            again = NotebookNode(cell_type="code", source=cell.source, metadata=NotebookNode(), outputs=[])
+            try:
+                self.execute_cell(again, index)
+                self.healthy.append((cell, index))
+            except (DeadKernelError, CellTimeoutError):
+                self.log.warning("cell %d was healthy before and is not in a fresh kernel", index)
+                break
+            finally:
+                self.nb.cells[index] = cell  # nbclient puts the cell that it ran there
+
+
+def _in_words(error: Exception, timeout: int | None) -> tuple[str, str]:
+    """The name and the message of a cell that took its kernel with it."""
+    if isinstance(error, CellTimeoutError):
+        return "CellTimeoutError", f"This cell did not finish within {timeout} s: is there a loop that never ends?"
+    if isinstance(error, KernelStuck):
+        return "CellTimeoutError", f"No answer in time: {error}. Is there a loop that never ends?"
+    return "DeadKernelError", f"This cell could not be run to its end: {error}."
+
+
+def _no_verdict_by_accident(cell: NotebookNode) -> None:
+    """Keep a test cell's verdict to its errors.
+
+    For nbgrader any text on stderr is a failure and the value of a last expression is a score; a warning must not
+    cost a point, and no output of a student's may become a score.
+    """
+    if notebooks.kind(cell) != "test":
+        return
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            output.name = "stdout"
+        elif output.output_type == "execute_result":
+            output.output_type = "display_data"
+            output.pop("execution_count", None)

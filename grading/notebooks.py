@@ -1,0 +1,116 @@
+"""Notebooks as the course sees them: cells by grade_id, their kind, the hidden part of a test, the normal form."""
+
+import re
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+BEGIN_HIDDEN, END_HIDDEN = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+class NotebookError(ValueError):
+    """A notebook cannot be read; the message names the file and the remedy."""
+
+
+def read(path: Path) -> NotebookNode:
+    """Read a notebook as nbformat 4.
+
+    Raises:
+        NotebookError: the file is missing, is no JSON, or is no notebook.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise NotebookError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotebookError(f"{path}: cannot be read ({error}); ask for the file again") from None
+    try:
+        notebook = nbformat.reads(text, as_version=4)
+        notebook.cells  # noqa: B018 - a JSON file without cells is no notebook
+        return notebook
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NotebookError(
+            f"{path}: is not a notebook ({reason[:200]}); ask for it again, saved by Jupyter as .ipynb"
+        ) from None
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook as Jupyter does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+def grade_id(cell: NotebookNode) -> str | None:
+    """The nbgrader name of a cell, or None."""
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
+
+
+def kind(cell: NotebookNode) -> str | None:
+    """ "solution" (the student writes it), "test" (it is graded), "given" (locked), or None (free to change)."""
+    data = cell.metadata.get("nbgrader", {})
+    if data.get("solution"):
+        return "solution"
+    if data.get("grade"):
+        return "test"
+    return "given" if data.get("locked") else None
+
+
+def points(cell: NotebookNode) -> float:
+    """The points of a test cell; 0 for any other."""
+    return float(cell.metadata.get("nbgrader", {}).get("points", 0))
+
+
+def by_id(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    """The cells that have a grade_id, in order."""
+    return {grade_id(cell): cell for cell in notebook.cells if grade_id(cell)}
+
+
+def exercise_of(test_id: str, exercises: list[str]) -> str | None:
+    """The exercise that a test cell belongs to: the longest name for which it is `test_<name>` or `test_<name>_...`."""
+    found = [name for name in exercises if re.fullmatch(rf"test_{re.escape(name)}(_\w+)?", test_id)]
+    return max(found, key=len, default=None)
+
+
+def tests_of(notebook: NotebookNode) -> dict[str, list[str]]:
+    """The test cells of each exercise, in order; an exercise is a solution cell."""
+    cells = by_id(notebook)
+    exercises = {name: [] for name, cell in cells.items() if kind(cell) == "solution"}
+    for name, cell in cells.items():
+        owner = exercise_of(name, list(exercises)) if kind(cell) == "test" else None
+        if owner:
+            exercises[owner].append(name)
+    return exercises
+
+
+def split_hidden(source: str) -> tuple[str, str]:
+    """The visible and the hidden part of a test cell, without the two marker lines.
+
+    Lines keep their numbers: what belongs to the other part is left blank.
+    """
+    visible, hidden, inside = [], [], False
+    for line in source.split("\n"):
+        if BEGIN_HIDDEN in line or END_HIDDEN in line:
+            inside = BEGIN_HIDDEN in line
+            visible.append("")
+            hidden.append("")
+        else:
+            visible.append("" if inside else line)
+            hidden.append(line if inside else "")
+    return "\n".join(visible).rstrip("\n"), "\n".join(hidden).rstrip("\n")
+
+
+def normal_form(notebook: NotebookNode) -> NotebookNode:
+    """A copy as it is committed: no outputs or counts, cell ids kept, no metadata but kernelspec and nbgrader's."""
+    notebook = nbformat.from_dict(notebook)
+    notebook.metadata = NotebookNode(kernelspec=NotebookNode(KERNELSPEC))
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    kept = ("nbgrader", "deletable", "editable", "tags")
+    for cell in notebook.cells:
+        cell.metadata = NotebookNode({key: cell.metadata[key] for key in kept if key in cell.metadata})
+        cell.source = "\n".join(line.rstrip() for line in cell.source.split("\n")).strip("\n")
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook

@@ -1,0 +1,394 @@
+"""The references for `mini-torch`: torch's autograd, in float64, on random expressions with shared values.
+
+An expression is a straight-line program, as in `grading.probe.autodiff.differentiate`: places 0, 1, ... are the
+inputs, each step `[operator, a, b]` appends a place, an operand is a place or `{"number": 2.0}`.
+"""
+
+import numpy as np
+import torch
+
+from grading.oracle.compare import Mismatch, close, same_number, show, that
+from grading.probe.autodiff import OPERATORS
+from grading.student import Student, StudentError
+
+F_2D = [["**", 0, {"number": 2}], ["*", {"number": 0.1}, 2], ["**", 1, {"number": 2}], ["*", {"number": 2}, 4]]
+F_2D += [["+", 3, 5]]
+"""0.1 * x1**2 + 2 * x2**2"""
+
+ROSENBROCK = [["-", {"number": 1}, 0], ["**", 2, {"number": 2}], ["**", 0, {"number": 2}], ["-", 1, 4]]
+ROSENBROCK += [["**", 5, {"number": 2}], ["*", {"number": 100}, 6], ["+", 3, 7]]
+"""(1 - x1)**2 + 100 * (x2 - x1**2)**2"""
+
+EXPONENTS = (-1, 2, 3)
+"""What random programs raise to."""
+
+
+# Expressions
+
+
+def random_values(seed: int, n: int) -> list[float]:
+    """Inputs of both signs, from 0.5 to 1.5 in size."""
+    rng = np.random.default_rng([seed, n])
+    return [round(float(size * sign), 3) for size, sign in zip(rng.uniform(0.5, 1.5, n), rng.choice([-1, 1], n))]
+
+
+def random_program(seed: int, values: list[float], n_steps: int, symbols: str = "+*^", left: str = "*") -> list:
+    """A program that uses its values again and again.
+
+    Args:
+        seed: of a local random generator.
+        values: of the inputs.
+        n_steps: each may use any earlier place; every step but the first uses the one before with one chance in
+            two, the last one does.
+        symbols: of "+-*/^n": `^` is a power with a number from -1, 2, 3, `n` a negation.
+        left: the operators that may have a number on their left.
+
+    Returns:
+        Steps. All their values are between 0.02 and 500 in size, so that rounding stays small.
+    """
+    rng = np.random.default_rng(seed)
+    while True:
+        steps = []
+        for here in range(len(values), len(values) + n_steps):
+            symbol = str(rng.choice(list(symbols)))
+            last = here == len(values) + n_steps - 1
+            first = here - 1 if last or rng.random() < 0.5 else int(rng.integers(here))
+            second = int(rng.integers(here)) if rng.random() < 0.8 else {"number": round(float(rng.uniform(0.5, 2)), 2)}
+            if symbol == "^":
+                steps.append(["**", first, {"number": int(rng.choice(EXPONENTS))}])
+            elif symbol == "n":
+                steps.append(["neg", first])
+            elif rng.random() < 0.5 and (isinstance(second, int) or symbol in left):
+                steps.append([symbol, second, first])
+            else:
+                steps.append([symbol, first, second])
+        if _is_tame(values, steps):
+            return steps
+
+
+def random_tree(seed: int, values: list[float], n_leaves: int, symbols: str = "+*^") -> list:
+    """A program in which no result is used twice; an input is, if there are more leaves than inputs.
+
+    Args:
+        seed: of a local random generator.
+        values: of the inputs; leaf i is input i modulo their number.
+        n_leaves: of the tree.
+        symbols: of "+*^"; a power is put on one result in four.
+    """
+    rng = np.random.default_rng(seed)
+    binary = [symbol for symbol in symbols if symbol != "^"]
+    while True:
+        roots, steps = [leaf % len(values) for leaf in range(n_leaves)], []
+        while len(roots) > 1:
+            if "^" in symbols and rng.random() < 0.25:
+                place = int(rng.integers(len(roots)))
+                steps.append(["**", roots[place], {"number": int(rng.choice(EXPONENTS))}])
+                roots[place] = len(values) + len(steps) - 1
+            else:
+                first = roots.pop(int(rng.integers(len(roots))))
+                second = roots.pop(int(rng.integers(len(roots))))
+                steps.append([str(rng.choice(binary)), first, second])
+                roots.append(len(values) + len(steps) - 1)
+        if _is_tame(values, steps):
+            return steps
+
+
+def doublings(n: int) -> list:
+    """y = x + x, then y = y + y, in all n times: 2**n * x."""
+    return [["+", place, place] for place in range(n)]
+
+
+def wide_sum(n_inputs: int, n_products: int) -> list:
+    """A sum of products of two inputs, added up in pairs: 2 * n_products - 1 operations, and not deep.
+
+    Args:
+        n_products: a power of 2.
+    """
+    steps = [["*", i % n_inputs, (3 * i + 1) % n_inputs] for i in range(n_products)]
+    first, layer = n_inputs, n_products
+    while layer > 1:
+        steps += [["+", first + 2 * i, first + 2 * i + 1] for i in range(layer // 2)]
+        first, layer = first + layer, layer // 2
+    return steps
+
+
+def chain(n_places: int, n_steps: int) -> list:
+    """n_steps more operations on the last of n_places places: y = y * 1.01, y = y + 0.5, in turn."""
+    turns = [["*", {"number": 1.01}], ["+", {"number": 0.5}]]
+    return [[turns[i % 2][0], n_places + i - 1, turns[i % 2][1]] for i in range(n_steps)]
+
+
+def written(n_inputs: int, steps: list) -> str:
+    """A program as a student would write it: `y1 = x1 * x2, z = y1 + y1`; a long one in short."""
+    if len(steps) > 12:
+        return f"z is the result of {len(steps)} operations"
+    names = [f"x{i + 1}" for i in range(n_inputs)]
+    names = (names if n_inputs > 1 else ["x"]) + [f"y{i + 1}" for i in range(len(steps) - 1)] + ["z"]
+    lines = []
+    for place, (symbol, *operands) in enumerate(steps, start=n_inputs):
+        texts = [names[o] if isinstance(o, int) else f"{o['number']:g}" for o in operands]
+        right = f"-{texts[0]}" if symbol == "neg" else f" {symbol} ".join(texts)
+        lines.append(f"{names[place]} = {right}")
+    return ", ".join(lines)
+
+
+# References
+
+
+def torch_places(values: list[float], steps: list) -> list[torch.Tensor]:
+    """Every place of a program as a torch tensor, float64."""
+    places = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in values]
+    for symbol, *operands in steps:
+        operands = [places[item] if isinstance(item, int) else item["number"] for item in operands]
+        places.append(OPERATORS[symbol](*operands))
+    return places
+
+
+def torch_differentiate(values: list[float], steps: list, losses: list[int] | None = None) -> dict:
+    """The same program through torch's autograd; `backward` on each of the `losses`, gradients accumulating.
+
+    Returns:
+        `{"value": of the last loss, "gradients": of the inputs}`, floats.
+    """
+    places = torch_places(values, steps)
+    losses = losses or [len(places) - 1]
+    for place in losses:
+        places[place].backward(retain_graph=True)
+    return {
+        "value": places[losses[-1]].item(),
+        "gradients": [0.0 if leaf.grad is None else leaf.grad.item() for leaf in places[: len(values)]],
+    }
+
+
+# Comparisons
+
+
+def same_operation(
+    student: Student,
+    name: str,
+    *inputs: float,
+    n: float | None = None,
+    upstream: float = 1.0,
+    before: tuple[float, ...] = (0.0, 0.0),
+    same: bool = False,
+) -> None:
+    """Compare one `Add`, `Mul` or `Pow` with torch.
+
+    Args:
+        inputs: the values of its inputs.
+        n: the exponent of `Pow`.
+        upstream: the gradient of its result.
+        before: the gradients that its inputs hold already.
+        same: both inputs are one object; then only the first of `inputs` counts.
+    """
+    symbol = {"Add": "+", "Mul": "*", "Pow": "**"}[name]
+    values = [inputs[0]] if same else list(inputs)
+    operands = [0, {"number": n}] if name == "Pow" else [0, 0] if same else [0, 1]
+    reference = torch_differentiate(values, [[symbol, *operands]])
+    values.append(reference["value"])
+    gradients = [*before[: len(values) - 1], upstream]
+    reply = student.ask(
+        "autodiff.operation", about=name, name=name, values=values, exponent=n, gradients=gradients, same=same
+    )
+    labels = ["base"] if name == "Pow" else ["left and right (one tensor)"] if same else ["left", "right"]
+    texts = [f"{label} = {value:g}" for label, value in zip(labels, values)] + ([f"n = {n:g}"] if n is not None else [])
+    for label, local, start, mine in zip(labels, reference["gradients"], before, reply["gradients"]):
+        where = f"{name} with {', '.join(texts)} and result.grad = {upstream:g}"
+        where += f": the gradient of {label}, which was {start:g} before," if start else f": the gradient of {label}"
+        same_number(mine, start + local * upstream, where)
+
+
+def same_values(student: Student, values: list[float], steps: list) -> None:
+    """Compare the value of every step of a program with torch's, without `backward()`."""
+    reference = [place.item() for place in torch_places(values, steps)]
+
+    def judge(reply: dict) -> None:
+        for place, (mine, expected) in enumerate(zip(reply["values"], reference)):
+            upto = steps[: place + 1 - len(values)]
+            where = f"With {_inputs(values)}, {written(len(values), upto)}"
+            if place < len(values):
+                where = f"Tensor({expected:g}).value"
+            elif mine is None:
+                raise Mismatch(f"{where}: z should be a Tensor.")
+            else:
+                where += ": the value of z"
+            same_number(mine, expected, where)
+        for value, (_, grad) in zip(values, reply["fresh"]):
+            same_number(grad, 0.0, f"Tensor({value:g}).grad, before backward(),")
+
+    _with_stand_ins(student, "autodiff.evaluate", judge, values=values, steps=steps)
+
+
+def same_gradients(
+    student: Student, values: list[float], steps: list, losses: list[int] | None = None, what: str | None = None
+) -> None:
+    """Compare the gradients of a program's inputs with torch's.
+
+    The student's own operations are used first. If that goes wrong, stand-ins for `Add`, `Mul` and `Pow` are tried,
+    so that an error in one of those costs its own points only.
+
+    Args:
+        losses: the places on which `backward()` is called; by default the last.
+        what: what to call the program in the message; by default the program itself.
+    """
+    reference = torch_differentiate(values, steps, losses)
+    where = what or f"With {_inputs(values)}, {written(len(values), steps)}"
+    if losses:
+        names = [_name(len(values), len(steps), place) for place in losses]
+        where += ", and " + ", then ".join(f"{name}.backward()" for name in names)
+
+    def judge(reply: dict) -> None:
+        same_number(reply["value"], reference["value"], f"{where}: the value")
+        for i, (mine, expected) in enumerate(zip(reply["gradients"], reference["gradients"])):
+            same_number(mine, expected, f"{where}: the gradient of {_name(len(values), len(steps), i)}")
+
+    _with_stand_ins(student, "autodiff.differentiate", judge, values=values, steps=steps, losses=losses)
+
+
+def same_operations(student: Student, values: list[float], steps: list) -> None:
+    """Compare what `.operations` holds with the steps of a tree: each once, after those whose results it uses."""
+    names = {"+": "Add", "*": "Mul", "**": "Pow"}
+    where = f"With {_inputs(values)}, {written(len(values), steps)}: z.operations"
+    expected = {len(values) + i: (names[symbol], operands) for i, (symbol, *operands) in enumerate(steps)}
+
+    def judge(reply: list) -> None:
+        that(len(reply) == len(steps), f"{where} should hold {len(steps)} operations, yours holds {len(reply)}.")
+        done = set(range(len(values)))
+        for position, (kind, operands, result) in enumerate(reply):
+            here = f"{where}[{position}]"
+            that(result in expected, f"{here} should have one of the computed tensors as its result.")
+            that(result not in done, f"{here} is an operation that stands there twice.")
+            name, known = expected[result]
+            that(kind == name, f"{here} should be of class {name}, yours is of class {kind}.")
+            ok = sorted(map(str, _numbers(operands))) == sorted(map(str, _numbers(known)))
+            that(ok, f"{here} ({name}) should hold the tensors that it was made from, and not copies of them.")
+            early = all(o in done for o in known if isinstance(o, int))
+            that(early, f"{here} ({name}) stands before the operation that computes one of its inputs.")
+            done.add(result)
+
+    _with_stand_ins(student, "autodiff.recorded", judge, values=values, steps=steps)
+
+
+def same_order(student: Student, n_operations: int, grad_before: float) -> None:
+    """Check that `backward()` of the first `Tensor` sets its gradient to 1, then runs its operations in reverse."""
+    reply = student.ask("autodiff.backward_order", about="Tensor", n_operations=n_operations, grad_before=grad_before)
+    order = reply["order"]
+    that(
+        order == list(range(n_operations))[::-1],
+        f"A tensor with {n_operations} operations, numbered from 0: backward() should run each once, the last one "
+        f"first; yours ran {order or 'none'}.",
+    )
+    start = f"the tensor's own grad (it was {grad_before:g} before) when backward() runs the first operation"
+    same_number(reply["grad"], 1.0, start)
+
+
+def linear_cost(student: Student) -> None:
+    """Check that time and memory of the repaired `Tensor` grow like the number of operations."""
+
+    def measure(values, steps):
+        # A broken `Add` may raise: that is another exercise.
+        try:
+            return student.ask("autodiff.cost", about="Tensor", values=values, steps=steps)
+        except StudentError:
+            return student.ask("autodiff.cost", about="Tensor", values=values, steps=steps, stand_ins=True)
+
+    small, large = (measure([1.5], doublings(n)) for n in (8, 16))
+    for key, unit in (("calls", "function calls"), ("peak", "bytes")):
+        that(
+            large[key] <= 6 * small[key] + 20_000 * (key == "peak"),
+            f"8 doublings (y = y + y) take {small[key]} {unit}, 16 take {large[key]}: twice the operations should "
+            "cost about twice as much.",
+        )
+    same_gradients(student, [1.5], doublings(60), what="60 doublings (y = y + y) of x = 1.5")
+
+    values = random_values(0, 16)
+    base = wide_sum(16, 1024)
+    longer = base + chain(16 + len(base), 150)
+    each = (measure(values, longer)["built"] - measure(values, base)["built"]) / 150
+    that(
+        each <= 8_000,
+        f"On top of {len(base)} operations, each further one keeps {each / 1000:.0f} kB: a result should remember only "
+        "what it was made from directly.",
+    )
+    few, many = wide_sum(16, 256), wide_sum(16, 4096)
+    for _ in range(3):  # a busy machine may disturb one measurement
+        ratio = measure(values, many)["seconds"] / measure(values, few)["seconds"]
+        if ratio <= 60:
+            return
+    raise Mismatch(
+        f"16 times as many operations (511, then 8191) take {ratio:.0f} times as long: the time should grow "
+        "like the number of operations, not like its square."
+    )
+
+
+def same_numerical_gradient(
+    student: Student, text: str, values: list[float], expected: list[float], rtol: float, **options
+) -> None:
+    """Compare `numerical_gradient` of a function of x1, x2, ... with expected numbers.
+
+    Args:
+        text: the function's formula in x1, x2, ...
+        rtol: of the comparison, relative to the largest component.
+        options: `h`, if it is given.
+    """
+    names = [f"x{i + 1}" for i in range(len(values))]
+    what = f"f = {text} at {', '.join(f'{n} = {v:g}' for n, v in zip(names, values))}"
+    what += f", h = {options['h']:g}" if options else ""
+    answer = student.call_and_look("numerical_gradient", student.function(text, *names), list(values), **options)
+    mine = answer["value"]
+    if not isinstance(mine, list) or len(mine) != len(values):
+        raise Mismatch(f"{what}: a list of {len(values)} numbers should come back, not {show(mine)}.")
+    slack = rtol * max(map(abs, expected))
+    for name, yours, theirs in zip(names, mine, expected):
+        if not close(yours, theirs, rtol=0.0, atol=slack):
+            where = f"{what}: component {name}"
+            raise Mismatch(f"{where} should be {show(theirs)}, yours is {show(yours)}.", [(where, yours, theirs)])
+    after = answer["arguments"][1]
+    that(after == list(values), f"{what}: `values` should stay as they were, afterwards they are {after}.")
+
+
+def _with_stand_ins(student: Student, probe: str, judge, **arguments) -> None:
+    """Ask and judge; if that goes wrong, once more with stand-ins for the student's operations."""
+    try:
+        reply = student.ask(probe, about="Tensor", **arguments)
+        torch_used = reply.get("torch") if isinstance(reply, dict) else None
+        if not torch_used:
+            judge(reply)
+            return
+    except AssertionError as error:
+        first = error
+    else:
+        raise Mismatch(
+            f"`Tensor` lets torch differentiate (`{torch_used}`). Here that is the exercise: write it in plain Python."
+        )
+    try:
+        reply = student.ask(probe, about="Tensor", **arguments, stand_ins=True)
+    except StudentError as second:
+        raise (second if isinstance(first, StudentError) else first) from None
+    judge(reply)
+
+
+def _is_tame(values: list[float], steps: list) -> bool:
+    """True if no value of the program is tiny or huge, so that the order of its operations hardly matters."""
+    places = list(values)
+    for symbol, *operands in steps:
+        operands = [places[item] if isinstance(item, int) else item["number"] for item in operands]
+        places.append(OPERATORS[symbol](*operands))
+        if not 0.02 <= abs(places[-1]) <= 500:
+            return False
+    return True
+
+
+def _inputs(values: list[float]) -> str:
+    return ", ".join(f"{_name(len(values), 99, i)} = {value:g}" for i, value in enumerate(values))
+
+
+def _name(n_inputs: int, n_steps: int, place: int) -> str:
+    if place < n_inputs:
+        return f"x{place + 1}" if n_inputs > 1 else "x"
+    return "z" if place == n_inputs + n_steps - 1 else f"y{place - n_inputs + 1}"
+
+
+def _numbers(operands: list) -> list:
+    """Operands in a form that can be compared: `{"number": 2}` and 2.0 are the same number."""
+    return [o if isinstance(o, int) else {"number": float(o["number"])} if isinstance(o, dict) else o for o in operands]

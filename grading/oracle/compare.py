@@ -1,0 +1,148 @@
+"""Hold an answer against a reference: the first difference, in words a student can use."""
+
+import math
+
+from grading import wire
+
+RTOL = 1e-10
+ATOL = 1e-12
+
+
+class Mismatch(AssertionError):
+    """An answer differs from the reference.
+
+    Attributes:
+        rows: the first differences as (where, yours, expected), for a table in the feedback.
+    """
+
+    def __init__(self, message: str, rows: list[tuple[str, object, object]] | None = None):
+        super().__init__(message)
+        self.rows = rows or []
+
+    def _render_traceback_(self):  # IPython shows these lines and no stack
+        return str(self).splitlines()
+
+
+def close(yours: object, expected: float, rtol: float = RTOL, atol: float = ATOL) -> bool:
+    """True if `yours` is a finite number within `rtol * |expected| + atol`; equal infinities are close as well."""
+    if not wire.is_number(yours):
+        return False
+    return yours == expected or abs(yours - expected) <= rtol * abs(expected) + atol
+
+
+def that(condition: bool, message: str) -> None:
+    """Raise a `Mismatch` with this message unless the condition holds."""
+    if not condition:
+        raise Mismatch(message)
+
+
+def same_number(yours: object, expected: float, what: str, rtol: float = RTOL, atol: float = ATOL) -> None:
+    """Compare one number. `what` is its description, "the gradient with respect to x1".
+
+    Raises:
+        Mismatch: it is no number, or differs by more than the tolerance.
+    """
+    if not close(yours, float(expected), rtol, atol):
+        raise Mismatch(f"{what} should be {show(expected)}, yours is {show(yours)}.", [(what, yours, expected)])
+
+
+def same_list(yours: object, expected: list, what: str, rtol: float = RTOL, atol: float = ATOL) -> None:
+    """Compare a list of numbers, or nested lists (an array), item by item.
+
+    Raises:
+        Mismatch: for the first item that is missing, too many, or different.
+    """
+    _same(yours, expected, what, (), rtol, atol)
+
+
+def same_value(yours: object, expected: object, what: str) -> None:
+    """Compare a text, a truth value, or another value that is right only if it is equal."""
+    if type(yours) is not type(expected) or yours != expected:
+        raise Mismatch(f"{what} should be {show(expected)}, yours is {show(yours)}.", [(what, yours, expected)])
+
+
+def same_path(
+    yours: object,
+    *references: list,
+    what: str,
+    names: list[str] | None = None,
+    rtol: float = RTOL,
+    atol: float = ATOL,
+) -> None:
+    """Compare the path of an optimizer with a reference, step by step; row 0 is the start.
+
+    Args:
+        yours: rows of numbers.
+        references: one path, or several where the course accepts more than one convention. The path that
+            agrees with `yours` for the most steps is the one that the message is about.
+        what: the optimizer and its hyperparameters, "Momentum (eta=0.4, gamma=0.5)".
+        names: of the parameters; by default x1, x2, ...
+
+    Raises:
+        Mismatch: names the first step and parameter at which they part, with both values.
+    """
+    if not isinstance(yours, list) or not all(isinstance(row, list) for row in yours):
+        raise Mismatch(f"{what}: no path came back, but {show(yours)}.")
+    first = [_parting(yours, reference, rtol, atol) for reference in references]
+    if None in first:
+        return
+    step, place = max(first)
+    reference = references[first.index((step, place))]
+    if step >= len(yours) or len(yours) > len(reference):
+        raise Mismatch(f"{what}: the path should have {len(reference)} points, the start included; yours {len(yours)}.")
+    names = names or [f"x{i + 1}" for i in range(len(reference[0]))]
+    name, mine = names[place], yours[step][place] if place < len(yours[step]) else None
+    expected = reference[step][place]
+    text = f"{what}, step {step}: {name} should be {show(expected)}, yours is {show(mine)}."
+    if step > 1:
+        text += f" You agree up to step {step - 1}."
+    elif step == 1:
+        text += " They part at the very first step."
+    else:
+        text += " That is before the first step: the start itself must not change."
+    rows = [
+        (f"step {s}, {n}", yours[s][i] if i < len(yours[s]) else None, reference[s][i])
+        for s in range(max(0, step - 1), min(step + 2, len(reference), len(yours)))
+        for i, n in enumerate(names)
+    ]
+    raise Mismatch(text, rows)
+
+
+def show(value: object) -> str:
+    """A value as a student would write it: numbers with up to 7 digits, and what kind of thing it is if no number."""
+    if value is None:
+        return "None (is a `return` missing?)"
+    if isinstance(value, float):
+        return f"{value:.7g}" if math.isfinite(value) else str(value)
+    if isinstance(value, dict) and "object" in value:
+        return f"an object of type {value['object']}"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _parting(yours: list, reference: list, rtol: float, atol: float) -> tuple[int, int] | None:
+    """Where two paths part first, as (step, parameter), or None if they never do."""
+    # A path's numbers matter relative to how far the parameter has moved in all: near a zero crossing the
+    # rounding of two orders of summation is large beside the value itself.
+    sizes = [max(abs(row[i]) for row in reference) for i in range(len(reference[0]))]
+    for step, row in enumerate(reference):
+        for place, expected in enumerate(row):
+            if step >= len(yours) or place >= len(yours[step]):
+                return step, place
+            slack = atol + rtol * sizes[place]
+            if not close(yours[step][place], expected, rtol=0.0, atol=slack):
+                return step, place
+    return (len(reference), 0) if len(yours) > len(reference) else None
+
+
+def _same(yours: object, expected: object, what: str, place: tuple, rtol: float, atol: float) -> None:
+    where = f"{what}{''.join(f'[{i}]' for i in place)}"
+    if not isinstance(expected, (list, tuple)):
+        same_number(yours, expected, where, rtol, atol)
+        return
+    if not isinstance(yours, (list, tuple)):
+        raise Mismatch(f"{where} should hold {len(expected)} items, yours is {show(yours)}.")
+    if len(yours) != len(expected):
+        raise Mismatch(f"{where} should hold {len(expected)} items, yours holds {len(yours)}.")
+    for index, (mine, theirs) in enumerate(zip(yours, expected)):
+        _same(mine, theirs, what, (*place, index), rtol, atol)

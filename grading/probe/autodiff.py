@@ -1,0 +1,256 @@
+"""Run the student's `Tensor` on an expression, its single operations, and measure what they cost."""
+
+import contextlib
+import gc
+import operator
+import sys
+import time
+import tracemalloc
+
+from grading.probe import core
+
+OPERATORS = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+    "neg": operator.neg,
+}
+
+
+class Node:
+    """The least that an operation needs of a tensor: a value and a gradient."""
+
+    def __init__(self, value, grad=0.0):
+        self.value = value
+        self.grad = grad
+        self.operations = []
+
+
+def operation(namespace: dict, name: str, values: list, exponent: float | None, gradients: list, same: bool) -> dict:
+    """Make an `Add`, `Mul` or `Pow` by hand and run its `backward()`.
+
+    Args:
+        values: the values of its inputs, then of its result.
+        exponent: the second argument of `Pow`; None for the others.
+        gradients: what the inputs' and the result's gradients hold before.
+        same: the left and right input are one object.
+
+    Returns:
+        `{"gradients": of the inputs and the result after it, "values": likewise}`.
+    """
+    nodes = [Node(value, gradient) for value, gradient in zip(values, gradients)]
+    *inputs, result = nodes
+    if same:
+        inputs = [inputs[0], inputs[0]]
+    arguments = [inputs[0], exponent, result] if exponent is not None else [*inputs, result]
+    core.lookup(namespace, name)(*arguments).backward()
+    return {"gradients": [node.grad for node in nodes], "values": [node.value for node in nodes]}
+
+
+def evaluate(namespace: dict, values: list, steps: list, stand_ins: bool = False) -> dict:
+    """Evaluate a straight-line program with the student's tensors, without `backward()`.
+
+    Args:
+        values, steps, stand_ins: as in `differentiate`.
+
+    Returns:
+        `{"values": of every place, "fresh": the values and gradients of the inputs before the first step}`; a step
+        that gave no `Tensor` has the value None.
+    """
+    with _operations(namespace, stand_ins):
+        tensor = core.lookup(namespace, "Tensor")
+        inputs = [tensor(value) for value in values]
+        fresh = [[leaf.value, leaf.grad] for leaf in inputs]
+        places = _run(inputs, steps)
+        return {"values": [p.value if isinstance(p, tensor) else None for p in places], "fresh": fresh}
+
+
+def differentiate(
+    namespace: dict, values: list, steps: list, losses: list | None = None, stand_ins: bool = False
+) -> dict:
+    """Evaluate a straight-line program with the student's tensors and run `backward()`.
+
+    Args:
+        values: of the inputs, which become `Tensor(value)`, at places 0, 1, ...
+        steps: `[operator, a, b]` each, appended at the next place. An operand is an index (int) of an earlier
+            place or `{"number": 2.0}`. Operators: those of `OPERATORS`.
+        losses: the places on which `backward()` is called one after the other; by default the last place.
+        stand_ins: replace the student's `Add`, `Mul` and `Pow` by ones that torch differentiates, so that a slip
+            in those does not count twice.
+
+    Returns:
+        `{"value": of the last loss, "gradients": of the inputs, "torch": where torch's autograd was called by the
+        student's code, or None}`.
+    """
+    losses = losses or [len(values) + len(steps) - 1]
+    # The stand-ins call torch themselves.
+    watch = contextlib.nullcontext({"where": None}) if stand_ins else _torch_autograd_use()
+    with _operations(namespace, stand_ins), watch as used:
+        inputs = [core.lookup(namespace, "Tensor")(value) for value in values]
+        places = _run(inputs, steps)
+        for place in losses:
+            places[place].backward()
+        gradients = [leaf.grad for leaf in inputs]
+        return {"value": places[losses[-1]].value, "gradients": gradients, "torch": used["where"]}
+
+
+def recorded(namespace: dict, values: list, steps: list, stand_ins: bool = False) -> list:
+    """The operations that the last place of a program holds in `.operations`, in order.
+
+    Returns:
+        For each `[name of its class, operands, result]`: a place is its index, a wrapped number `{"number": ...}`,
+        what is neither None.
+    """
+    with _operations(namespace, stand_ins):
+        places = _run([core.lookup(namespace, "Tensor")(value) for value in values], steps)
+        names = {namespace.get(name): name for name in ("Add", "Mul", "Pow")}
+
+        def place(tensor):
+            for index, known in enumerate(places):
+                if tensor is known:
+                    return index
+            number = getattr(tensor, "value", tensor)
+            return {"number": float(number)} if isinstance(number, (int, float)) else None
+
+        found = []
+        for op in places[-1].operations:
+            fields = ("base", "n") if names.get(type(op)) == "Pow" else ("left", "right")
+            operands = [place(getattr(op, field, None)) for field in fields]
+            found.append([names.get(type(op), type(op).__name__), operands, place(getattr(op, "result", None))])
+        return found
+
+
+def backward_order(namespace: dict, n_operations: int, grad_before: float) -> dict:
+    """Give one tensor operations that only note when they run, then call its `backward()`.
+
+    Returns:
+        `{"order": the numbers of the operations as they ran, "grad": the tensor's gradient when the first ran}`.
+    """
+    tensor = core.lookup(namespace, "Tensor")(3.0)
+    order, grads = [], []
+
+    class Recorder:
+        def __init__(self, number):
+            self.number = number
+            self.left = self.right = self.base = Node(1.0)
+            self.result, self.n = tensor, 1
+
+        def backward(self):
+            order.append(self.number)
+            grads.append(tensor.grad)
+
+    tensor.operations = [Recorder(number) for number in range(n_operations)]
+    tensor.grad = grad_before
+    tensor.backward()
+    return {"order": order, "grad": grads[0] if grads else None}
+
+
+def cost(namespace: dict, values: list, steps: list, stand_ins: bool = False) -> dict:
+    """What it costs to build a program and to run `backward()` on its last place.
+
+    Returns:
+        `{"calls": function calls, "built": bytes held after building, "peak": most bytes held at one time,
+        "seconds": of a second run that is not watched}`.
+    """
+    with _operations(namespace, stand_ins):
+        tensor = core.lookup(namespace, "Tensor")
+        calls = 0
+
+        def count(frame, event, arg):
+            nonlocal calls
+            calls += event in ("call", "c_call")
+
+        watched = tracemalloc.is_tracing()
+        if not watched:
+            tracemalloc.start()
+        before, profile = tracemalloc.get_traced_memory()[0], sys.getprofile()
+        sys.setprofile(count)
+        try:
+            places = _run([tensor(value) for value in values], steps)
+            built = tracemalloc.get_traced_memory()[0] - before
+            tracemalloc.reset_peak()
+            places[-1].backward()
+            peak = tracemalloc.get_traced_memory()[1] - before
+        finally:
+            sys.setprofile(profile)
+            if not watched:
+                tracemalloc.stop()
+        del places
+        collecting = gc.isenabled()
+        gc.collect()
+        gc.disable()
+        try:
+            start = time.perf_counter()
+            _run([tensor(value) for value in values], steps)[-1].backward()
+            seconds = time.perf_counter() - start
+        finally:
+            if collecting:
+                gc.enable()
+        return {"calls": calls, "built": built, "peak": max(built, peak), "seconds": seconds}
+
+
+def _run(inputs: list, steps: list) -> list:
+    """Every place of a program: the inputs, then one for each step."""
+    places = list(inputs)
+    for symbol, *operands in steps:
+        operands = [places[item] if isinstance(item, int) else item["number"] for item in operands]
+        places.append(OPERATORS[symbol](*operands))
+    return places
+
+
+@contextlib.contextmanager
+def _operations(namespace: dict, stand_ins: bool):
+    """With `stand_ins`, replace the student's `Add`, `Mul` and `Pow` inside the block."""
+    if not stand_ins:
+        yield
+        return
+    replaced = {name: namespace[name] for name in ("Add", "Mul", "Pow") if name in namespace}
+    namespace.update(Add=_stand_in(operator.add), Mul=_stand_in(operator.mul), Pow=_stand_in(operator.pow))
+    try:
+        yield
+    finally:
+        for name in ("Add", "Mul", "Pow"):
+            namespace.pop(name, None)
+        namespace.update(replaced)
+
+
+def _stand_in(function):
+    """An operation class whose local derivatives come from torch."""
+
+    class StandIn:
+        def __init__(self, left, right, result):
+            self.left, self.right, self.result = left, right, result
+            self.base, self.n = left, right
+
+        def backward(self):
+            import torch
+
+            operands = [operand for operand in (self.left, self.right) if hasattr(operand, "value")]
+            leaves = [torch.tensor(float(o.value), dtype=torch.float64, requires_grad=True) for o in operands]
+            other = [self.right] if len(leaves) == 1 else []
+            local = torch.autograd.grad(function(*leaves, *other), leaves)
+            for operand, derivative in zip(operands, local):
+                operand.grad += float(derivative) * self.result.grad
+
+    return StandIn
+
+
+@contextlib.contextmanager
+def _torch_autograd_use():
+    """Notice whether torch differentiates something inside the block; yields `{"where": the function or None}`."""
+    used = {"where": None}
+
+    def watch(frame, event, arg):
+        if event == "call":
+            path = frame.f_code.co_filename.replace("\\", "/")
+            if "/torch/" in path and frame.f_code.co_name in ("backward", "grad", "vjp", "jvp", "jacobian", "gradcheck"):
+                used["where"] = frame.f_code.co_qualname
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        yield used
+    finally:
+        sys.setprofile(before)

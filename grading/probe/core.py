@@ -1,0 +1,146 @@
+"""Answer one question about the student's code: find the probe, run it, send plain data back."""
+
+import contextlib
+import importlib
+import io
+import json
+import sys
+import traceback
+import warnings
+
+from grading import wire
+
+
+class Missing(Exception):
+    """The student's notebook defines no such name."""
+
+
+def answer(question: str, namespace: dict) -> str:
+    """Run the probe that a question names and return its reply as JSON text.
+
+    Args:
+        question: JSON text `{"probe": "optimizers.follow", "arguments": {...}}`.
+        namespace: the global names of the student's notebook.
+
+    Returns:
+        `{"value": ...}`, or `{"error": {"type", "message", "line", "code"}}` if the student's code raised.
+    """
+    asked = json.loads(question)
+    module, _, function = asked["probe"].partition(".")
+    probe = getattr(importlib.import_module(f"grading.probe.{module}"), function)
+    try:
+        with quietly():
+            value = probe(namespace, **{key: build(item) for key, item in asked["arguments"].items()})
+        return wire.dumps({"value": value})
+    except KeyboardInterrupt:  # the grader's time limit
+        raise
+    except BaseException as error:  # a student's code may raise anything, SystemExit included
+        return wire.dumps({"error": describe(error)})
+
+
+@contextlib.contextmanager
+def quietly():
+    """Silence prints and warnings: neither is an answer, and a warning must not cost a point."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def describe(error: BaseException) -> dict:
+    """The type and message of an exception, and the last line of the student's own code that it passed."""
+    line, code = None, None
+    for frame in traceback.extract_tb(error.__traceback__):
+        if "/grading/" not in frame.filename and "site-packages" not in frame.filename and frame.line:
+            line, code = frame.lineno, frame.line
+    return {"type": type(error).__name__, "message": str(error), "line": line, "code": code}
+
+
+def build(data: object) -> object:
+    """Make an argument from its description.
+
+    `{"array": [...], "shape": [...], "dtype": "float64"}` is a numpy array, `{"tuple": [...]}` a tuple,
+    `{"rng": 3}` a fresh `numpy.random.default_rng(3)`, and `{"function": "x * y", "names": ["x", "y"]}` a
+    function of those names.
+    """
+    if isinstance(data, list):
+        return [build(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if "array" in data:
+        import numpy as np
+
+        return np.array(data["array"], dtype=data["dtype"]).reshape(data["shape"])
+    if "tuple" in data:
+        return tuple(build(item) for item in data["tuple"])
+    if "rng" in data:
+        import numpy as np
+
+        return np.random.default_rng(data["rng"])
+    if "function" in data:
+        import math
+
+        return eval(f"lambda {', '.join(data['names'])}: {data['function']}", {"math": math})
+    if "dict" in data:
+        return {key: build(item) for key, item in data["dict"].items()}
+    return data
+
+
+def lookup(namespace: dict, name: str) -> object:
+    """The student's object of that name.
+
+    Raises:
+        Missing: there is none.
+    """
+    if name not in namespace:
+        raise Missing(f"there is no `{name}` in the notebook")
+    return namespace[name]
+
+
+def value(namespace: dict, name: str) -> object:
+    """The value of a name, such as `eta_max`."""
+    return lookup(namespace, name)
+
+
+def call(namespace: dict, function: str, args: list, kwargs: dict, take: int | None = None) -> dict:
+    """Call a function of the notebook.
+
+    Args:
+        function: its name.
+        args, kwargs: its arguments, already built.
+        take: if given, the result is iterated (a list or a generator) and at most this many items are kept.
+
+    Returns:
+        `{"value": the result, "arguments": the positional arguments after the call}`; the second shows
+        whether the call changed what it was given.
+    """
+    result = lookup(namespace, function)(*args, **kwargs)
+    if take is not None:
+        iterator = iter(result)
+        result = [item for _, item in zip(range(take), iterator)]
+    return {"value": result, "arguments": list(args)}
+
+
+def define(source: str, namespace: dict, **replacements: object) -> dict:
+    """Run a cell's source in a copy of the notebook's names, some of them replaced."""
+    copy = {**namespace, **replacements}
+    exec(compile(source, "<cell>", "exec"), copy)
+    return copy
+
+
+def loaded(module: str):
+    """A module if it has been imported already, else None: a probe should not import torch for nothing."""
+    return sys.modules.get(module)
+
+
+class Reply:
+    """An answer whose `repr` is its JSON text: the form in which a kernel returns it."""
+
+    def __init__(self, question: str, namespace: dict):
+        self.text = answer(question, namespace)
+
+    def __repr__(self) -> str:
+        return self.text

@@ -1,0 +1,189 @@
+"""Follow a student's optimizer through a given sequence of gradients."""
+
+import contextlib
+import sys
+
+from grading.probe import core
+
+
+class Parameter:
+    """The least that an optimizer needs of a parameter: a value and a gradient."""
+
+    def __init__(self, value):
+        self.value = value
+        self.grad = 0.0
+
+
+class PlainOptimizer:
+    """Stands in for the student's base class when that one is missing or broken: it only keeps the parameters."""
+
+    def __init__(self, params):
+        self.params = list(params)
+
+    def zero_grad(self):
+        raise NotImplementedError
+
+    def step(self):
+        raise NotImplementedError
+
+
+def follow(namespace: dict, name: str, runs: list, source: str | None = None) -> dict:
+    """Step one optimizer, or several in turn, through given gradients.
+
+    Args:
+        name: the class, for example "Momentum".
+        runs: one dict for each optimizer: `start` (list of floats), `gradients` (a list of steps, each a list
+            with one float for each parameter), `hyperparameters` (dict) and `positional` (list). All are made
+            first and then stepped in turn, so that state they share by mistake shows.
+        source: if given, the class is made afresh from this text, on top of `PlainOptimizer`.
+
+    Returns:
+        `{"paths": [run][step][parameter], "torch_optim": where torch's own optimizer was used, or None}`.
+        Each path has one more row than gradients: it begins at the start.
+    """
+    if source is not None:
+        namespace = core.define(source, namespace, Optimizer=PlainOptimizer)
+    cls = core.lookup(namespace, name)
+    tensor = namespace.get("Tensor")
+    with _torch_optim_use() as used:
+        running = []
+        for run in runs:
+            params = [_parameter(tensor, value) for value in run["start"]]
+            optimizer = cls(params, *run.get("positional", []), **run.get("hyperparameters", {}))
+            running.append((optimizer, params, run["gradients"], [_values(params)]))
+        for step in range(max(len(run["gradients"]) for run in runs)):
+            for optimizer, params, gradients, path in running:
+                if step < len(gradients):
+                    for param, gradient in zip(params, gradients[step]):
+                        param.grad = gradient
+                    optimizer.step()
+                    path.append(_values(params))
+    return {"paths": [path for *_, path in running], "torch_optim": used["where"]}
+
+
+def zero_grad(namespace: dict, values: list, gradients: list, source: str | None = None) -> dict:
+    """What `Optimizer(params)` keeps, what `zero_grad()` leaves, and what `step()` raises.
+
+    Returns:
+        `{"kept": params that are the very objects given, "gradients", "values": after zero_grad,
+        "step_raised": the name of the exception or None}`.
+    """
+    params = [Parameter(value) for value in values]
+    for param, gradient in zip(params, gradients):
+        param.grad = gradient
+    optimizer = core.lookup(namespace, "Optimizer")(params)
+    kept = sum(mine is theirs for mine, theirs in zip(params, list(optimizer.params)))
+    optimizer.zero_grad()
+    after = {"gradients": [param.grad for param in params], "values": [param.value for param in params]}
+    try:
+        optimizer.step()
+        raised = None
+    except Exception as error:
+        raised = type(error).__name__
+    return {"kept": kept, "step_raised": raised, **after}
+
+
+def train(namespace: dict, x1_init: float, x2_init: float, kwargs: dict) -> dict:
+    """Run the student's `train` with a spy of an optimizer: what it returns, and in which order it called what.
+
+    The spy halves each parameter and moves it against its gradient, rebinding the value at each step or
+    (`"in_place": True` in kwargs) changing a numpy array of one number in place, as some optimizers do. It also
+    notes the gradient that it finds: a training loop that forgets to clear it shows up there.
+    """
+    import numpy as np
+
+    in_place = kwargs.pop("in_place", False)
+    x1, x2 = core.lookup(namespace, "x1"), core.lookup(namespace, "x2")
+    calls, found = [], []
+
+    class Spy:
+        params = [x1, x2]
+
+        def zero_grad(self):
+            calls.append("zero_grad")
+            for param in self.params:
+                param.grad = 0.0
+
+        def step(self):
+            calls.append("step")
+            found.append([float(param.grad) for param in self.params])
+            for param in self.params:
+                new = 0.5 * float(param.value) - 0.01 * float(param.grad)
+                if in_place and isinstance(param.value, np.ndarray):
+                    param.value[...] = new
+                else:
+                    param.value = np.array(new) if in_place else new
+
+    before = x1.grad, x2.grad
+    x1.grad = x2.grad = 7.0  # left over from an earlier run
+    try:
+        path = core.lookup(namespace, "train")(Spy(), x1_init, x2_init, **kwargs)
+        return {"path": path, "calls": calls, "gradients": found}
+    finally:
+        x1.grad, x2.grad = before
+
+
+def torch_train(namespace: dict, optimizer: str, x1_init: float, x2_init: float, kwargs: dict) -> dict:
+    """Run the student's `torch_train` with a class of `torch.optim`, and note what was made of that class."""
+    import torch
+
+    cls = getattr(torch.optim, optimizer)
+    made = []
+
+    class Watched(cls):
+        def __init__(self, params, *args, **hyperparameters):
+            made.append({"hyperparameters": {k: v for k, v in hyperparameters.items()}, "steps": 0})
+            super().__init__(params, *args, **hyperparameters)
+
+        def step(self, closure=None):
+            made[-1]["steps"] += 1
+            return super().step() if closure is None else super().step(closure)
+
+    path = core.lookup(namespace, "torch_train")(Watched, x1_init, x2_init, **kwargs)
+    return {"path": path, "optimizers": made}
+
+
+def _parameter(tensor: type | None, value: float):
+    """A parameter of the notebook's own `Tensor` where that works, else the plain one."""
+    try:
+        param = tensor(value)
+        param.grad = 0.0
+        if float(param.value) == value:
+            return param
+    except Exception:
+        pass
+    return Parameter(value)
+
+
+def _values(params: list) -> list:
+    """Copies of the values: an optimizer that works in place must not change the past."""
+    return [_number(param.value) for param in params]
+
+
+def _number(value):
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return value
+
+
+@contextlib.contextmanager
+def _torch_optim_use():
+    """Note the first time that code of `torch.optim`, or a fused optimizer kernel of torch, is called."""
+    used = {"where": None}
+
+    def watch(frame, event, arg):
+        if used["where"] is not None:
+            return
+        code = frame.f_code
+        if event == "call" and "/torch/optim/" in code.co_filename.replace("\\", "/") and code.co_name != "<module>":
+            used["where"] = code.co_qualname
+        elif event == "c_call" and getattr(arg, "__name__", "").startswith("_fused_"):
+            used["where"] = arg.__name__
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        yield used
+    finally:
+        sys.setprofile(before)

@@ -1,0 +1,30 @@
+"""Progress of long steps: a bar with counts and time left on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Show that `total` steps are under way; call what is yielded with a few words after each."""
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, TextColumn("{task.fields[last]}"), console=console) as progress:
+            task = progress.add_task(title, total=total, last="")
+            yield lambda words: progress.update(task, advance=1, last=words)
+        return
+    started, done = time.monotonic(), 0
+
+    def advance(words: str) -> None:
+        nonlocal done
+        done += 1
+        left = (time.monotonic() - started) / done * (total - done)
+        console.print(f"{title} {done}/{total}: {words}" + (f", about {left:.0f} s left" if done < total else ""))
+
+    yield advance

@@ -1,0 +1,75 @@
+"""Run the tests of a source notebook in this interpreter, with some solutions replaced: fast, for trusted code only.
+
+A notebook's definitions are its `given_...` and solution cells; plots and demonstrations are left out. The real
+pipeline (`grading.grade`) runs a kernel for each submission. Both must come to the same verdict.
+"""
+
+import contextlib
+import io
+import linecache
+import traceback
+import warnings
+
+from nbformat import NotebookNode
+
+from grading import notebooks
+from grading.student_code import InProcess, connected
+
+
+def rehearse(
+    notebook: NotebookNode, replaced: dict[str, str] | None = None, only: list[str] | None = None
+) -> dict[str, str | None]:
+    """Run given, solution and test cells in order.
+
+    Args:
+        notebook: from `source/`.
+        replaced: other sources for some cells, by grade_id.
+        only: the test cells to run; by default all.
+
+    Returns:
+        For each test cell None if it passed, or the message of its failure.
+    """
+    replaced, verdicts = replaced or {}, {}
+    namespace: dict = {"__name__": "__main__"}
+    sources: list[str] = []
+    with connected(InProcess(namespace, sources)):
+        for name, cell in notebooks.by_id(notebook).items():
+            kind, source = notebooks.kind(cell), replaced.get(name, cell.source)
+            if cell.cell_type != "code" or (kind == "test" and only is not None and name not in only):
+                continue
+            failure = run(source, namespace, name)
+            sources.append(source)
+            if kind == "test":
+                verdicts[name] = failure
+    return verdicts
+
+
+def definitions(notebook: NotebookNode, replaced: dict[str, str] | None = None) -> tuple[dict, list[str]]:
+    """The names that a notebook's given and solution cells define, and those cells' sources."""
+    replaced, namespace, sources = replaced or {}, {"__name__": "__main__"}, []
+    for name, cell in notebooks.by_id(notebook).items():
+        if cell.cell_type == "code" and notebooks.kind(cell) != "test":
+            sources.append(replaced.get(name, cell.source))
+            run(sources[-1], namespace, name)
+    return namespace, sources
+
+
+def run(source: str, namespace: dict, name: str) -> str | None:
+    """Run one cell's source silently; None, or the message of what it raised."""
+    filename = f"<{name}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    try:
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            exec(compile(source, filename, "exec"), namespace)
+    except AssertionError as error:
+        return str(error) or "AssertionError"
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return "".join(traceback.format_exception_only(error)).strip()
+    return None

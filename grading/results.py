@@ -1,0 +1,135 @@
+"""What came out: points by exercise, what went wrong in a few words, the table on the terminal, `grades.csv`."""
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.table import Table
+
+from grading import notebooks
+from grading.course import Course
+from grading.grade import Outcome
+
+
+@dataclass
+class Result:
+    """One student's result in one assignment.
+
+    Attributes:
+        points: by exercise.
+        wrong: by exercise, in a few words, what the first lost test found.
+        state: see `grade.Outcome`; "" if it is not known.
+    """
+
+    student: str
+    points: dict[str, float] = field(default_factory=dict)
+    wrong: dict[str, str] = field(default_factory=dict)
+    state: str = ""
+    reason: str = ""
+
+    @property
+    def total(self) -> float:
+        return sum(self.points.values())
+
+
+def exercises(course: Course, assignment: str) -> dict[str, float]:
+    """The exercises of an assignment, in order, with their points."""
+    notebook = notebooks.read(course.source(assignment))
+    cells = notebooks.by_id(notebook)
+    return {
+        name: sum(notebooks.points(cells[test]) for test in tests)
+        for name, tests in notebooks.tests_of(notebook).items()
+        if tests
+    }
+
+
+def collect(course: Course, assignment: str, outcomes: list[Outcome] | None = None) -> list[Result]:
+    """The results of all students of an assignment, from the gradebook and the autograded notebooks."""
+    tests = notebooks.tests_of(notebooks.read(course.source(assignment)))
+    results = {}
+    with course.gradebook() as gradebook:
+        for submission in gradebook.assignment_submissions(assignment):
+            scores = {grade.name: grade.score or 0.0 for notebook in submission.notebooks for grade in notebook.grades}
+            result = results[submission.student.id] = Result(submission.student.id)
+            result.points = {name: sum(scores.get(test, 0.0) for test in own) for name, own in tests.items() if own}
+    for student, result in results.items():
+        path = course.root / "autograded" / student / assignment / f"{assignment}.ipynb"
+        if path.is_file():
+            result.wrong = _what_went_wrong(path, tests)
+    for outcome in outcomes or []:
+        result = results.setdefault(outcome.student, Result(outcome.student))
+        result.state, result.reason = outcome.state, outcome.reason
+    return [results[student] for student in sorted(results)]
+
+
+def table(course: Course, assignment: str, results: list[Result]) -> Table:
+    """Student by exercise, for a terminal."""
+    known = exercises(course, assignment)
+    legend = ", ".join(f"{i} {name}" for i, name in enumerate(known, start=1))
+    table = Table(title=f"{assignment}: {legend}", title_justify="left", title_style="", show_lines=False)
+    table.add_column("student", no_wrap=True)
+    for i, points in enumerate(known.values(), start=1):
+        table.add_column(f"{i}\n/{points:g}", justify="right", no_wrap=True)
+    table.add_column(f"total\n/{sum(known.values()):g}", justify="right", no_wrap=True)
+    table.add_column("what went wrong", overflow="fold", ratio=1)
+    for result in results:
+        if not result.points:
+            table.add_row(result.student, *["-"] * len(known), "-", f"not graded: {result.reason}")
+            continue
+        marks = [_mark(result.points.get(name, 0.0), points) for name, points in known.items()]
+        notes = [f"graded after repair: {result.reason}"] if result.state == "repaired" else []
+        notes += [f"not graded this time: {result.reason}"] if result.state == "failed" else []
+        if result.wrong and set(result.wrong.values()) == {"not written yet"}:
+            notes.append(f"not written yet: {'all' if len(result.wrong) == len(known) else ', '.join(result.wrong)}")
+        else:
+            notes += [f"{name}: {words}" for name, words in result.wrong.items()]
+        table.add_row(result.student, *marks, f"{result.total:g}", "; ".join(notes))
+    return table
+
+
+def write_csv(course: Course, assignments: list[str], path: Path) -> None:
+    """Write one row for each student: points by exercise, totals by assignment, and in all."""
+    columns, rows = ["student"], {}
+    for assignment in assignments:
+        known = exercises(course, assignment)
+        columns += [f"{assignment}/{name}" for name in known] + [f"{assignment} total", f"{assignment} max"]
+        for result in collect(course, assignment):
+            row = rows.setdefault(result.student, {"student": result.student})
+            row |= {f"{assignment}/{name}": f"{points:g}" for name, points in result.points.items()}
+            row |= {f"{assignment} total": f"{result.total:g}", f"{assignment} max": f"{sum(known.values()):g}"}
+    for row in rows.values():
+        row["total"] = f"{sum(float(row.get(f'{assignment} total', 0)) for assignment in assignments):g}"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*columns, "total"], restval="")
+        writer.writeheader()
+        writer.writerows(rows[student] for student in sorted(rows))
+
+
+def _mark(points: float, full: float) -> str:
+    return f"{points:g}" if points == full else f"[bold yellow]{points:g}[/]"
+
+
+def _what_went_wrong(path: Path, tests: dict[str, list[str]]) -> dict[str, str]:
+    cells = notebooks.by_id(notebooks.read(path))
+    wrong = {}
+    for exercise, own in tests.items():
+        for test in own:
+            words = few_words(cells[test]) if test in cells else "its test is missing"
+            if words:
+                wrong[exercise] = words
+                break
+    return wrong
+
+
+def few_words(cell: notebooks.NotebookNode) -> str | None:
+    """What the error of a test cell says, in a few words; None if it has none."""
+    for output in cell.get("outputs", []):
+        if output.output_type == "error":
+            mistake = cell.metadata.get("grading", {}).get("mistake")
+            if mistake:
+                return mistake.replace("_", " ")
+            if "NotImplementedError" in (output.ename, output.evalue) or "not written yet" in output.evalue:
+                return "not written yet"
+            line = output.evalue.strip().splitlines()[0] if output.evalue.strip() else output.ename
+            return line if len(line) <= 90 else f"{line[:87]}..."
+    return None

@@ -1,0 +1,47 @@
+"""The course's nbgrader settings. Every nbgrader command, formgrader and `make` read this file."""
+
+import warnings
+
+from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPreprocessor
+from nbgrader.preprocessors import (
+    AssignLatePenalties,
+    CheckCellMetadata,
+    GetGrades,
+    IgnorePattern,
+    LimitOutput,
+    SaveAutoGrades,
+)
+
+from grading.execute import Execute
+from grading.feedback import HideTests
+
+# nbgrader links new rows to each other before it adds them to the session; SQLAlchemy 2 remarks on that each time.
+warnings.filterwarnings("ignore", message=r"Object of type <\w+> not in session, add operation")
+
+c = get_config()  # noqa: F821 - traitlets provides it
+
+c.CourseDirectory.course_id = "optimization"
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__"]
+
+# Every gap says what to do, also when the cell is run.
+c.ClearSolutions.code_stub = {
+    "python": '# YOUR CODE HERE\nraise NotImplementedError("This gap is still empty: do what the TODO above says.")'
+}
+
+# A student who deletes a test cell gets it back, and its points depend on it.
+c.OverwriteCells.add_missing_cells = True
+
+# Hidden tests run in the grader's process, see grading/execute.py.
+c.Autograde.autograde_preprocessors = [
+    Execute,
+    IgnorePattern,
+    ClearMetadataPreprocessor,
+    LimitOutput,
+    SaveAutoGrades,
+    AssignLatePenalties,
+    CheckCellMetadata,
+]
+c.Execute.timeout = 60
+
+# Students read their feedback: hidden tests stay out of it.
+c.GenerateFeedback.preprocessors = [GetGrades, HideTests, CSSHTMLHeaderPreprocessor]
