@@ -13,7 +13,7 @@ from nbgrader.preprocessors import (
 )
 
 from grading.execute import Execute
-from grading.feedback import HideTests
+from grading.feedback import HideTests, Summary
 
 # nbgrader links new rows to each other before it adds them to the session; SQLAlchemy 2 remarks on that each time.
 warnings.filterwarnings("ignore", message=r"Object of type <\w+> not in session, add operation")
@@ -44,4 +44,4 @@ c.Autograde.autograde_preprocessors = [
 c.Execute.timeout = 60
 
 # Students read their feedback: hidden tests stay out of it.
-c.GenerateFeedback.preprocessors = [GetGrades, HideTests, CSSHTMLHeaderPreprocessor]
+c.GenerateFeedback.preprocessors = [GetGrades, HideTests, Summary, CSSHTMLHeaderPreprocessor]

@@ -15,7 +15,6 @@ from nbgrader.preprocessors import Execute as StockExecute
 from traitlets import Bool, Dict, Enum, Integer
 
 from grading import notebooks
-from grading.catalogue import Entry
 from grading.diagnosis import diagnostician
 from grading.kernel import KernelChannel, KernelStuck
 from grading.student_code import connected
@@ -76,17 +75,21 @@ class Execute(StockExecute):
         self.channel.load_probes()
 
     def _run_test(self, cell: NotebookNode, index: int) -> None:
-        """Run the visible part in the kernel and, if it did not fail, the hidden part here."""
+        """Run the visible part in the kernel and the hidden part here."""
         source = cell.source
         cell.source, hidden = notebooks.split_hidden(source)
         try:
             self.execute_cell(cell, index)
         finally:
             cell.source = source
-        if hidden.strip() and not any(output.output_type == "error" for output in cell.outputs):
+        if hidden.strip():
             self._run_hidden(cell, hidden)
 
     def _run_hidden(self, cell: NotebookNode, hidden: str) -> None:
+        """Run a hidden part here. After a visible failure it decides nothing, it only helps to name the mistake."""
+        failed = next((output for output in cell.outputs if output.output_type == "error"), None)
+        if failed is not None and "NotImplementedError" in failed.ename + failed.evalue:
+            return
         name = f"<hidden part of {notebooks.grade_id(cell)}>"
         linecache.cache[name] = (len(hidden), None, hidden.splitlines(keepends=True), name)
         with connected(self.channel) as transcript:
@@ -95,27 +98,32 @@ class Execute(StockExecute):
             except (DeadKernelError, KernelStuck):
                 raise
             except AssertionError as error:
-                entry = self._diagnose(cell, transcript)
-                message = str(error)
-                if entry:
-                    cell.metadata["grading"] = {"mistake": entry.name.removeprefix(f"{entry.cell}_")}
-                    message += f"\nA likely mistake: {entry.why}"
-                self._fail(cell, type(error).__name__, message)
+                likely = self._name_mistake(cell, transcript)
+                if failed is None:
+                    self._fail(cell, type(error).__name__, "\n".join([str(error), *likely]))
+                else:
+                    failed.evalue = "\n".join([failed.evalue, *likely])
+                    failed.traceback = [*failed.traceback, *likely]
             except Exception as error:
                 self.log.error("%s itself failed", name, exc_info=True)
                 reason = f"{type(error).__name__}: {error}"
-                self._fail(cell, "GraderError", f"The hidden test itself failed; tell your instructor. ({reason})")
+                if failed is None:
+                    self._fail(cell, "GraderError", f"The hidden test itself failed; tell your instructor. ({reason})")
 
-    def _diagnose(self, cell: NotebookNode, transcript: list) -> Entry | None:
-        """The mistake of the catalogue that answers just like this student, if there is one."""
+    def _name_mistake(self, cell: NotebookNode, transcript: list) -> list[str]:
+        """The mistake of the catalogue that answers just like this student: noted in the cell, and told in a line."""
         names = self.resources.get("nbgrader", {})
         source = Path(self.config.CourseDirectory.get("root", ".")) / "source"
         source = source / names.get("assignment", "") / f"{names.get('notebook', '')}.ipynb"
         if not source.is_file():
-            return None
+            return []
         known = diagnostician(source.resolve())
         exercise = notebooks.exercise_of(notebooks.grade_id(cell), list(notebooks.tests_of(known.notebook)))
-        return known.name(exercise, transcript) if exercise else None
+        entry = known.name(exercise, transcript) if exercise else None
+        if entry is None:
+            return []
+        cell.metadata["grading"] = {"mistake": entry.name}
+        return [f"A likely mistake: {entry.why}"]
 
     def _fail(self, cell: NotebookNode, name: str, message: str) -> None:
         lines = message.splitlines() or [name]

@@ -221,4 +221,3 @@ def _require_release(course: Course, assignment: str) -> None:
             raise CourseError(
                 f"The gradebook does not know '{assignment}' yet. Run: make release ASSIGNMENT={assignment}"
             ) from None
-

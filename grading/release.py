@@ -30,7 +30,9 @@ def release(course: Course, assignment: str) -> Path:
         with course.entered():
             converter.start()
     except NbGraderException as error:
-        raise CourseError("\n".join([f"{assignment}: nbgrader could not make the release: {error}", *messages])) from None
+        raise CourseError(
+            "\n".join([f"{assignment}: nbgrader could not make the release: {error}", *messages])
+        ) from None
     for leftover in folder.rglob(".ipynb_checkpoints"):
         shutil.rmtree(leftover)
     return folder

@@ -114,20 +114,20 @@ def _what_went_wrong(path: Path, tests: dict[str, list[str]]) -> dict[str, str]:
     wrong = {}
     for exercise, own in tests.items():
         for test in own:
-            words = few_words(cells[test]) if test in cells else "its test is missing"
+            words = few_words(cells[test], exercise) if test in cells else "its test is missing"
             if words:
                 wrong[exercise] = words
                 break
     return wrong
 
 
-def few_words(cell: notebooks.NotebookNode) -> str | None:
+def few_words(cell: notebooks.NotebookNode, exercise: str) -> str | None:
     """What the error of a test cell says, in a few words; None if it has none."""
     for output in cell.get("outputs", []):
         if output.output_type == "error":
             mistake = cell.metadata.get("grading", {}).get("mistake")
             if mistake:
-                return mistake.replace("_", " ")
+                return mistake.removeprefix(f"{exercise}_").replace("_", " ")
             if "NotImplementedError" in (output.ename, output.evalue) or "not written yet" in output.evalue:
                 return "not written yet"
             line = output.evalue.strip().splitlines()[0] if output.evalue.strip() else output.ename

@@ -49,7 +49,12 @@ class InProcess:
         return defining(name, sources or [])
 
 
-_channel: contextvars.ContextVar[Channel] = contextvars.ContextVar("channel", default=InProcess())
+# Without a channel the student's code is in this very notebook.
+_channel: contextvars.ContextVar[Channel | None] = contextvars.ContextVar("channel", default=None)
+
+
+def _current() -> Channel:
+    return _channel.get() or InProcess()
 
 
 @contextlib.contextmanager
@@ -106,7 +111,7 @@ class Student:
         """
         question = json.dumps({"probe": probe, "arguments": wire.encode(arguments)["dict"]})
         try:
-            reply = wire.loads(_channel.get().ask(question))
+            reply = wire.loads(_current().ask(question))
         except wire.WireError as error:
             raise StudentError(f"`{about}` gave an answer that cannot be read: {error}.") from None
         if not isinstance(reply, dict) or ("value" not in reply and "error" not in reply):
@@ -153,7 +158,7 @@ class Student:
             reply = self.ask("optimizers.follow", about=name, name=name, runs=runs)
         except StudentError:
             # The class may be right and only its base class broken: that must not count twice.
-            source = _channel.get().source_of(name)
+            source = _current().source_of(name)
             if source is None:
                 raise
             try:

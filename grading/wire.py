@@ -28,8 +28,9 @@ def encode(value: object, depth: int = 0) -> object:
     """Turn a value into JSON-ready data.
 
     Numbers become `float`, `int` or `bool`; lists and tuples lists; numpy arrays and torch tensors
-    `{"array": nested lists, "shape": [...], "dtype": "float64"}` (without a dimension: a number);
-    dictionaries `{"dict": {...}}`; a `Described` its description; all else `{"object": "<name of its type>"}`, so that a reader can say what came.
+    `{"array": nested lists, "shape": [...], "dtype": "float64"}` (without a dimension: a number); dictionaries
+    `{"dict": {...}}`; a `Described` its description; all else `{"object": "<name of its type>"}`, so that a
+    reader can say what came.
 
     Raises:
         WireError: the value is nested deeper than `MAX_DEPTH`.

@@ -1,0 +1,70 @@
+# The front door. `make help` lists the targets.
+#
+# PYTHON=python      use this interpreter (an active conda environment, say) and make no .venv
+# ASSIGNMENT=name    work on one assignment only
+# JOBS=n             grade that many submissions at once (default: one for each core)
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+ifdef PYTHON
+PY := $(PYTHON)
+READY :=
+else
+PY := .venv/bin/python
+READY := .venv/ready
+endif
+
+ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
+AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
+
+.PHONY: help demo test release check normalize format grade feedback grades lab clean
+
+help:  ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  ASSIGNMENT=<name> limits release, check, grade, feedback and grades to one assignment."
+
+demo: $(READY)  ## Grade a sample class in build/demo/ and show what comes out.
+	@$(PY) -m grading demo $(AT_ONCE)
+
+test: $(READY)  ## Run the whole test suite.
+	@$(PY) -m pytest
+
+release: $(READY)  ## Generate release/, the students' notebooks, from source/.
+	@$(PY) -m grading release $(ONLY)
+
+check: $(READY)  ## List everything that is wrong with the course; writes nothing.
+	@$(PY) -m grading check $(ONLY)
+
+normalize: $(READY)  ## Take outputs, counts and stray metadata out of the source notebooks.
+	@$(PY) -m grading normalize
+
+format: $(READY)  ## Let ruff mend and format code and notebooks.
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+grade: $(READY)  ## Autograde submitted/<student>/<assignment>/ and print the table.
+	@$(PY) -m grading grade $(ONLY) $(AT_ONCE)
+
+feedback: $(READY)  ## Write a feedback page for every graded submission.
+	@$(PY) -m grading feedback $(ONLY)
+
+grades: $(READY)  ## Print the table and write grades.csv.
+	@$(PY) -m grading grades $(ONLY)
+
+lab: $(READY)  ## Open the course in JupyterLab, with formgrader.
+	@$(PY) -m jupyter lab
+
+clean:  ## Delete what can be made again: build/, caches. Never student work or grades.
+	@rm -rf build .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.venv/ready: pyproject.toml
+	@command -v python3 >/dev/null || { echo "Python 3.11 or later is needed: install it, or give PYTHON=<interpreter>."; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "python3 is $$(python3 --version); this course needs Python 3.11 or later. Give PYTHON=<interpreter>."; exit 1; }
+	@echo "Making the environment in .venv (a few minutes, the first time only) ..."
+	@python3 -m venv .venv || { echo "No environment could be made: install python3-venv, then run this again."; exit 1; }
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable . || \
+		{ echo "Installing failed, see above. Check the network connection, then run this again."; exit 1; }
+	@touch .venv/ready

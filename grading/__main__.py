@@ -1,0 +1,198 @@
+"""The commands behind the Makefile: `python -m grading <command>`."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from grading.course import Course, CourseError
+
+assignment_option = click.option("--assignment", "-a", default=None, help="Only this one; by default all.")
+
+
+class Commands(click.Group):
+    """Commands whose expected errors are a message and not a stack."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        from grading.catalogue import CatalogueError
+        from grading.notebooks import NotebookError
+
+        try:
+            return super().invoke(ctx)
+        except (CourseError, CatalogueError, NotebookError) as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=Commands)
+@click.option("--root", default=".", type=click.Path(path_type=Path), help="The course folder.")
+@click.pass_context
+def main(ctx: click.Context, root: Path) -> None:
+    """Release, check and grade the course."""
+    ctx.obj = Course(root.resolve())
+
+
+@main.command()
+@assignment_option
+@click.pass_obj
+def release(course: Course, assignment: str | None) -> None:
+    """Generate release/ from source/."""
+    from grading.release import release as make
+
+    for name in course.chosen(assignment):
+        click.echo(f"release/{make(course, name).name}: written")
+
+
+@main.command()
+@assignment_option
+@click.pass_obj
+def check(course: Course, assignment: str | None) -> None:
+    """List everything that is wrong with the course; write nothing."""
+    from grading.check import check as run
+
+    faults = run(course, assignment, lambda words: click.echo(f"checked: {words}"))
+    for fault in faults:
+        click.echo(f"  {fault}", err=True)
+    if faults:
+        raise click.ClickException(f"{len(faults)} thing{'s' * (len(faults) > 1)} to mend, see above")
+    click.echo("All is well.")
+
+
+@main.command()
+@click.pass_obj
+def normalize(course: Course) -> None:
+    """Bring the source notebooks into normal form: no outputs, no counts, no stray metadata."""
+    from grading import notebooks
+
+    for name in course.assignments:
+        path = course.source(name)
+        notebooks.write(notebooks.normal_form(notebooks.read(path)), path)
+        click.echo(f"source/{name}/{name}.ipynb: in normal form")
+
+
+@main.command()
+@assignment_option
+@click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
+@click.pass_obj
+def grade(course: Course, assignment: str | None, jobs: int | None) -> None:
+    """Autograde what is in submitted/."""
+    chosen = course.chosen(assignment)
+    if assignment is None:
+        chosen = [name for name in chosen if any((course.root / "submitted").glob(f"*/{name}"))] or chosen[:1]
+    failed = sum(_grade(course, name, jobs) for name in chosen)
+    if failed:
+        raise click.ClickException(f"{failed} submission{'s' * (failed > 1)} could not be graded, see the table above")
+
+
+@main.command()
+@assignment_option
+@click.pass_obj
+def feedback(course: Course, assignment: str | None) -> None:
+    """Write the feedback pages of everything that is autograded."""
+    chosen = course.chosen(assignment)
+    if assignment is None:
+        chosen = [name for name in chosen if any((course.root / "autograded").glob(f"*/{name}"))] or chosen[:1]
+    for name in chosen:
+        _feedback(course, name)
+
+
+@main.command()
+@assignment_option
+@click.pass_obj
+def grades(course: Course, assignment: str | None) -> None:
+    """Write grades.csv, and print the table."""
+    from grading import results
+
+    chosen = course.chosen(assignment)
+    collected = {name: _known_results(course, name) for name in chosen}
+    if not any(collected.values()):
+        raise CourseError(f"Nothing is graded yet. Run: make grade ASSIGNMENT={chosen[0]}")
+    _print_tables(course, collected)
+    results.write_csv(course, [name for name in chosen if collected[name]], course.root / "grades.csv")
+    click.echo(f"Grades: {course.root / 'grades.csv'}")
+
+
+@main.command()
+@click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
+@click.pass_obj
+def demo(course: Course, jobs: int | None) -> None:
+    """Grade a sample class in build/demo/, with its own gradebook."""
+    from grading import results, sample
+    from grading.release import release as make
+    from grading.sample import prepare
+
+    own = prepare(course, course.root / "build" / "demo")
+    students = sample.load_class(own.root / "mistakes" / "class.toml")
+    click.echo(f"A sample class of {len(students)} students hands in {len(own.assignments)} assignments.")
+    for name in own.assignments:
+        make(own, name)
+        sample.hand_in(own, name, students)
+    collected = {}
+    for name in own.assignments:
+        outcomes = _run(own, name, jobs)
+        _feedback(own, name)
+        collected[name] = results.collect(own, name, outcomes)
+    _print_tables(own, collected)
+    results.write_csv(own, own.assignments, own.root / "grades.csv")
+    where = own.root.relative_to(course.root)
+    click.echo(f"\nThe students' notebooks    {where}/submitted/<student>/<assignment>/")
+    click.echo(f"Graded notebooks           {where}/autograded/<student>/<assignment>/")
+    click.echo(f"Feedback pages             {where}/feedback/<student>/<assignment>/<assignment>.html")
+    click.echo(f"Grades                     {where}/grades.csv")
+
+
+def _run(course: Course, assignment: str, jobs: int | None) -> list:
+    from grading import grade as grading_
+    from grading.progress import steps
+
+    total = len(grading_.find(course, assignment))
+    with steps(f"Grading {assignment}", total) as advance:
+        return grading_.grade(course, assignment, jobs, done=lambda o: advance(f"{o.student} {o.state}"))
+
+
+def _grade(course: Course, assignment: str, jobs: int | None) -> int:
+    """Grade and print the table; how many submissions failed."""
+    from grading import results
+
+    outcomes = _run(course, assignment, jobs)
+    _print_tables(course, {assignment: results.collect(course, assignment, outcomes)})
+    click.echo(f"Graded notebooks: {course.root / 'autograded'}/<student>/{assignment}/")
+    return sum(outcome.state == "failed" for outcome in outcomes)
+
+
+def _feedback(course: Course, assignment: str) -> None:
+    from grading.feedback import feedback as write
+    from grading.progress import steps
+
+    total = len(list((course.root / "autograded").glob(f"*/{assignment}")))
+    with steps(f"Feedback for {assignment}", total) as advance:
+        write(course, assignment, advance)
+    click.echo(f"Feedback pages: {course.root / 'feedback'}/<student>/{assignment}/{assignment}.html")
+
+
+def _known_results(course: Course, assignment: str) -> list:
+    from nbgrader.api import MissingEntry
+
+    from grading import results
+
+    try:
+        return results.collect(course, assignment)
+    except MissingEntry:
+        return []
+
+
+def _print_tables(course: Course, collected: dict[str, list]) -> None:
+    from rich.console import Console
+
+    from grading import results
+
+    # Not on a terminal there is no width to respect; a file or a log reads best with long lines.
+    console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 160)), highlight=False)
+    for name, found in collected.items():
+        if found:
+            console.print()
+            console.print(results.table(course, name, found))
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m grading")
