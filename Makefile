@@ -18,7 +18,7 @@ endif
 ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help demo test release check normalize format grade feedback grades lab clean
+.PHONY: help demo test release check normalize format grade feedback grades mutants lab clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ feedback: $(READY)  ## Write a feedback page for every graded submission.
 
 grades: $(READY)  ## Print the table and write grades.csv.
 	@$(PY) -m grading grades $(ONLY)
+
+mutants: $(READY)  ## Mutate the reference solutions; every mutant must lose a hidden test.
+	@$(PY) -m grading mutants $(ONLY) $(AT_ONCE) $(if $(EXERCISE),--exercise $(EXERCISE))
 
 lab: $(READY)  ## Open the course in JupyterLab, with formgrader.
 	@$(PY) -m jupyter lab

@@ -113,6 +113,33 @@ def grades(course: Course, assignment: str | None) -> None:
 
 
 @main.command()
+@assignment_option
+@click.option("--exercise", "-e", default=None, help="Only this exercise.")
+@click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
+@click.pass_obj
+def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: int | None) -> None:
+    """Change every reference solution in many small ways; every change must be noticed by a hidden test."""
+    from grading import mutants as mutation
+    from grading.progress import steps
+
+    chosen = [m for name in course.chosen(assignment) for m in mutation.all_mutants(course, name)]
+    chosen = [m for m in chosen if exercise in (None, m.cell)]
+    with steps("Mutants", len(chosen)) as advance:
+        trials = mutation.run(course, chosen, jobs, done=lambda t: advance(f"{t.mutant.cell}"))
+    page = course.root / "build" / "mutants" / "index.html"
+    mutation.write_report(course, trials, page)
+    equivalent = mutation.load_equivalent(course.root / "mistakes" / "equivalent.toml")
+    weak, stale = mutation.verdict(trials, equivalent)
+    for mutant in weak:
+        click.echo(f"survived: {mutant.cell}: {mutant.before}  ->  {mutant.after}", err=True)
+    for words in stale:
+        click.echo(f"mistakes/equivalent.toml: {words}", err=True)
+    click.echo(f"{len(trials)} mutants, {len(weak)} survived. The matrix: {page}")
+    if weak or stale:
+        raise click.ClickException("strengthen the hidden tests, or mend mistakes/equivalent.toml")
+
+
+@main.command()
 @click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
 @click.pass_obj
 def demo(course: Course, jobs: int | None) -> None:

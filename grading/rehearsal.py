@@ -17,7 +17,10 @@ from grading.student_code import InProcess, connected
 
 
 def rehearse(
-    notebook: NotebookNode, replaced: dict[str, str] | None = None, only: list[str] | None = None
+    notebook: NotebookNode,
+    replaced: dict[str, str] | None = None,
+    only: list[str] | None = None,
+    hidden_only: bool = False,
 ) -> dict[str, str | None]:
     """Run given, solution and test cells in order.
 
@@ -25,6 +28,7 @@ def rehearse(
         notebook: from `source/`.
         replaced: other sources for some cells, by grade_id.
         only: the test cells to run; by default all.
+        hidden_only: leave out the visible part of the tests.
 
     Returns:
         For each test cell None if it passed, or the message of its failure.
@@ -37,6 +41,8 @@ def rehearse(
             kind, source = notebooks.kind(cell), replaced.get(name, cell.source)
             if cell.cell_type != "code" or (kind == "test" and only is not None and name not in only):
                 continue
+            if kind == "test" and hidden_only:
+                source = notebooks.split_hidden(source)[1]
             failure = run(source, namespace, name)
             sources.append(source)
             if kind == "test":
@@ -69,7 +75,7 @@ def run(source: str, namespace: dict, name: str) -> str | None:
     except AssertionError as error:
         return str(error) or "AssertionError"
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, (KeyboardInterrupt, TimeoutError)):
             raise
         return "".join(traceback.format_exception_only(error)).strip()
     return None

@@ -9,7 +9,7 @@ import torch
 
 from grading.oracle.compare import Mismatch, close, same_number, show, that
 from grading.probe.autodiff import OPERATORS
-from grading.student import Student, StudentError
+from grading.student_code import Student, StudentError
 
 F_2D = [["**", 0, {"number": 2}], ["*", {"number": 0.1}, 2], ["**", 1, {"number": 2}], ["*", {"number": 2}, 4]]
 F_2D += [["+", 3, 5]]
@@ -285,12 +285,12 @@ def same_order(student: Student, n_operations: int, grad_before: float) -> None:
 def linear_cost(student: Student) -> None:
     """Check that time and memory of the repaired `Tensor` grow like the number of operations."""
 
-    def measure(values, steps):
+    def measure(values, steps, probe="cost"):
         # A broken `Add` may raise: that is another exercise.
         try:
-            return student.ask("autodiff.cost", about="Tensor", values=values, steps=steps)
+            return student.ask(f"autodiff.{probe}", about="Tensor", values=values, steps=steps)
         except StudentError:
-            return student.ask("autodiff.cost", about="Tensor", values=values, steps=steps, stand_ins=True)
+            return student.ask(f"autodiff.{probe}", about="Tensor", values=values, steps=steps, stand_ins=True)
 
     small, large = (measure([1.5], doublings(n)) for n in (8, 16))
     for key, unit in (("calls", "function calls"), ("peak", "bytes")):
@@ -312,7 +312,7 @@ def linear_cost(student: Student) -> None:
     )
     few, many = wide_sum(16, 256), wide_sum(16, 4096)
     for _ in range(3):  # a busy machine may disturb one measurement
-        ratio = measure(values, many)["seconds"] / measure(values, few)["seconds"]
+        ratio = measure(values, many, "seconds") / measure(values, few, "seconds")
         if ratio <= 60:
             return
     raise Mismatch(
@@ -343,8 +343,18 @@ def same_numerical_gradient(
         if not close(yours, theirs, rtol=0.0, atol=slack):
             where = f"{what}: component {name}"
             raise Mismatch(f"{where} should be {show(theirs)}, yours is {show(yours)}.", [(where, yours, theirs)])
+
+
+def values_stay(student: Student, text: str, values: list[float], **options) -> None:
+    """Check that `numerical_gradient` leaves the list of values as it was, to the last digit."""
+    names = [f"x{i + 1}" for i in range(len(values))]
+    answer = student.call_and_look("numerical_gradient", student.function(text, *names), list(values), **options)
     after = answer["arguments"][1]
-    that(after == list(values), f"{what}: `values` should stay as they were, afterwards they are {after}.")
+    that(
+        after == list(values),
+        f"f = {text}: `values` were {values}, after `numerical_gradient(f, values)` they are {after}. They belong to "
+        "the caller: work on a copy.",
+    )
 
 
 def _with_stand_ins(student: Student, probe: str, judge, **arguments) -> None:

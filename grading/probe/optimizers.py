@@ -61,12 +61,12 @@ def follow(namespace: dict, name: str, runs: list, source: str | None = None) ->
     return {"paths": [path for *_, path in running], "torch_optim": used["where"]}
 
 
-def zero_grad(namespace: dict, values: list, gradients: list, source: str | None = None) -> dict:
+def zero_grad(namespace: dict, values: list, gradients: list) -> dict:
     """What `Optimizer(params)` keeps, what `zero_grad()` leaves, and what `step()` raises.
 
     Returns:
         `{"kept": params that are the very objects given, "gradients", "values": after zero_grad,
-        "step_raised": the name of the exception or None}`.
+        "step_raised": the name of the exception or None}`; a subclass of NotImplementedError counts as that.
     """
     params = [Parameter(value) for value in values]
     for param, gradient in zip(params, gradients):
@@ -78,69 +78,85 @@ def zero_grad(namespace: dict, values: list, gradients: list, source: str | None
     try:
         optimizer.step()
         raised = None
+    except NotImplementedError:
+        raised = "NotImplementedError"
     except Exception as error:
         raised = type(error).__name__
     return {"kept": kept, "step_raised": raised, **after}
 
 
-def train(namespace: dict, x1_init: float, x2_init: float, kwargs: dict) -> dict:
-    """Run the student's `train` with a spy of an optimizer: what it returns, and in which order it called what.
+def train(namespace: dict, x1_init: float, x2_init: float, kwargs: dict, in_place: bool = False) -> dict:
+    """Run the student's `train` with a spy of an optimizer.
 
-    The spy halves each parameter and moves it against its gradient, rebinding the value at each step or
-    (`"in_place": True` in kwargs) changing a numpy array of one number in place, as some optimizers do. It also
-    notes the gradient that it finds: a training loop that forgets to clear it shows up there.
+    The spy notes the values and the gradients that it finds at each step, and then halves the values: it binds a new
+    number, or (`in_place`) changes a numpy array of one number, as some optimizers do. Both gradients hold 7 when
+    `train` begins, as if left over from an earlier run.
+
+    Returns:
+        `{"path": what train returned, "values", "gradients": what the spy found, one pair for each step}`.
     """
     import numpy as np
 
-    in_place = kwargs.pop("in_place", False)
     x1, x2 = core.lookup(namespace, "x1"), core.lookup(namespace, "x2")
-    calls, found = [], []
+    values, gradients = [], []
 
     class Spy:
-        params = [x1, x2]
+        def __init__(self):
+            self.params = [x1, x2]
 
         def zero_grad(self):
-            calls.append("zero_grad")
-            for param in self.params:
-                param.grad = 0.0
+            x1.grad, x2.grad = 0.0, 0.0
 
         def step(self):
-            calls.append("step")
-            found.append([float(param.grad) for param in self.params])
+            values.append(_values(self.params))
+            gradients.append([_number(param.grad) for param in self.params])
             for param in self.params:
-                new = 0.5 * float(param.value) - 0.01 * float(param.grad)
+                half = 0.5 * float(param.value)
                 if in_place and isinstance(param.value, np.ndarray):
-                    param.value[...] = new
+                    param.value[...] = half
                 else:
-                    param.value = np.array(new) if in_place else new
+                    param.value = np.array(half) if in_place else half
 
-    before = x1.grad, x2.grad
-    x1.grad = x2.grad = 7.0  # left over from an earlier run
+    before = x1.value, x1.grad, x2.value, x2.grad
+    x1.grad = x2.grad = 7.0
     try:
         path = core.lookup(namespace, "train")(Spy(), x1_init, x2_init, **kwargs)
-        return {"path": path, "calls": calls, "gradients": found}
+        return {"path": _pairs(path), "values": values, "gradients": gradients}
     finally:
-        x1.grad, x2.grad = before
+        x1.value, x1.grad, x2.value, x2.grad = before
 
 
 def torch_train(namespace: dict, optimizer: str, x1_init: float, x2_init: float, kwargs: dict) -> dict:
-    """Run the student's `torch_train` with a class of `torch.optim`, and note what was made of that class."""
+    """Run the student's `torch_train` with a class of `torch.optim`, and note whether that class was used.
+
+    Returns:
+        `{"path": what torch_train returned, "made": how many optimizers of the class it made}`.
+    """
     import torch
 
-    cls = getattr(torch.optim, optimizer)
     made = []
 
-    class Watched(cls):
-        def __init__(self, params, *args, **hyperparameters):
-            made.append({"hyperparameters": {k: v for k, v in hyperparameters.items()}, "steps": 0})
-            super().__init__(params, *args, **hyperparameters)
-
-        def step(self, closure=None):
-            made[-1]["steps"] += 1
-            return super().step() if closure is None else super().step(closure)
+    class Watched(getattr(torch.optim, optimizer)):
+        def __init__(self, *args, **kwargs):
+            made.append(self)
+            super().__init__(*args, **kwargs)
 
     path = core.lookup(namespace, "torch_train")(Watched, x1_init, x2_init, **kwargs)
-    return {"path": path, "optimizers": made}
+    return {"path": _pairs(path), "made": len(made)}
+
+
+def number(namespace: dict, name: str) -> object:
+    """The value of a name as a float where it is any kind of number: a Fraction, a numpy scalar."""
+    value = core.lookup(namespace, name)
+    return value if isinstance(value, (str, bool)) else _number(value)
+
+
+def _pairs(path: object) -> object:
+    """A path as lists of numbers, also where its rows are arrays, or tensors that require a gradient."""
+    try:
+        return [[_number(value) for value in row] for row in path]
+    except TypeError:
+        return path
 
 
 def _parameter(tensor: type | None, value: float):
@@ -163,7 +179,7 @@ def _values(params: list) -> list:
 def _number(value):
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except Exception:  # no number: it is sent as it is, and the grader says so
         return value
 
 

@@ -1,0 +1,748 @@
+"""The references for `training`: torch's optimizers, schedulers and autograd, and a training loop written out.
+
+`judge_...` functions hold what a probe of `grading.probe.training` reported against them.
+"""
+
+import warnings
+from collections.abc import Callable
+from itertools import chain, pairwise
+
+import numpy as np
+import torch
+
+from grading import wire
+from grading.oracle.compare import Mismatch, close, same_list, same_number, same_value, show, that
+from grading.probe import training as fixtures
+
+LOOP_RTOL = 1e-6  # float32 sums of float64 losses are fine
+
+
+class StandInsUnused(Mismatch):
+    """The student's function did not call what was to stand in for earlier exercises."""
+
+
+def on_its_own(judge: Callable[[bool], None]) -> None:
+    """Judge an exercise that may build on earlier ones, so that a slip in those does not count twice.
+
+    Args:
+        judge: asks and compares; it is called with `stand_ins=False` and, if that fails, with True. To pass once is
+            enough. It raises `StandInsUnused` if the student wrote it without the earlier functions.
+    """
+    try:
+        judge(False)
+    except AssertionError as first:
+        try:
+            judge(True)
+        except StandInsUnused:
+            raise first from None
+
+
+def used(reply: dict, stand_ins: bool) -> dict:
+    """The reply, if it does not come from stand-ins that were never called."""
+    if stand_ins and not reply["stand_ins_used"]:
+        raise StandInsUnused("the stand-ins were not called")
+    return reply
+
+
+# Stationary points
+
+
+def hessians(which: str) -> list[tuple[np.ndarray, str]]:
+    """Symmetric matrices with the kind of their stationary point.
+
+    Args:
+        which: "definite", "semidefinite" or "scaled".
+    """
+    spectra = {
+        "definite": [
+            ([2.0], "minimum"),
+            ([-0.3], "maximum"),
+            ([0.5, 3.0], "minimum"),
+            ([-0.5, -3.0], "maximum"),
+            ([2.0, -1.0], "saddle"),
+            ([4.0, 1.0, 0.01], "minimum"),
+            ([-4.0, -1.0, -0.01], "maximum"),
+            ([-1.0, -2.0, 3.0], "saddle"),
+            ([5.0, 1.0, 2.0, -0.001], "saddle"),
+            ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "minimum"),
+        ],
+        "semidefinite": [
+            ([0.0], "undetermined"),
+            ([0.0, 2.0], "undetermined"),
+            ([0.0, -2.0], "undetermined"),
+            ([0.0, 0.0], "undetermined"),
+            ([0.0, 1.0, 3.0], "undetermined"),
+            ([0.0, -1.0, -7.0, -2.0], "undetermined"),
+            ([0.0, 1.0, -2.0], "saddle"),
+            ([0.0, 0.0, 3.0, -1.0, 2.0], "saddle"),
+        ],
+        "scaled": [
+            ([3e-12, 1e-12], "minimum"),
+            ([-3e-12, -1e-12, -2e-12], "maximum"),
+            ([3e-12, -1e-12], "saddle"),
+            ([1e12, 1e6], "minimum"),
+            ([-1e12, -1e6], "maximum"),
+            ([0.0, 1e12, 3e12, 2e12], "undetermined"),
+            ([0.0, -1e13, -3e13], "undetermined"),
+            ([0.0, 1e12, -3e12], "saddle"),
+            ([1e-4, 1.0, 2.0], "minimum"),
+            ([1.0, 1e-12], "undetermined"),
+            ([1.0, -1e-12], "undetermined"),
+        ],
+    }[which]
+    rng, result = np.random.default_rng(5), []
+    for eigenvalues, kind in spectra:
+        for turned in (False, True):
+            matrix = np.diag(eigenvalues)
+            if turned:
+                basis, _ = np.linalg.qr(rng.normal(size=matrix.shape))
+                matrix = basis @ matrix @ basis.T
+            result.append(((matrix + matrix.T) / 2.0, kind))
+    return result
+
+
+def judge_kinds(reply: dict, cases: list[tuple[np.ndarray, str]]) -> None:
+    """Compare the answers of `classify_stationary_point`."""
+    for yours, (matrix, kind) in zip(reply["values"], cases):
+        eigenvalues = ", ".join(f"{value:.3g}" for value in _cleaned(np.linalg.eigvalsh(matrix)))
+        same_value(yours, kind, f"the kind of stationary point whose Hessian has the eigenvalues {eigenvalues}")
+
+
+def _cleaned(eigenvalues: np.ndarray) -> np.ndarray:
+    largest = np.abs(eigenvalues).max()
+    return np.where(np.abs(eigenvalues) < 1e-14 * largest, 0.0, eigenvalues)
+
+
+# Batches
+
+
+def examples(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """`n` examples of three features that can be told apart: X[i, 0] is i, and y[i] is 100 + 7 * i."""
+    ids = np.arange(n, dtype=float)
+    return np.stack([ids, ids**2, 1.0 / (1.0 + ids)], axis=1), 100.0 + 7.0 * ids
+
+
+def orders(reply: dict, n: int) -> list[list[list[int]]]:
+    """For each seed and call of `get_batches` the examples in the order in which X shows them.
+
+    Raises:
+        Mismatch: a batch of X does not hold rows of X.
+    """
+    X, _ = examples(n)
+    result = []
+    for run in reply["runs"]:
+        result.append([])
+        for epoch in run:
+            order = []
+            for number, (X_batch, _) in enumerate(epoch, start=1):
+                that(
+                    isinstance(X_batch, list) and all(isinstance(row, list) and row for row in X_batch),
+                    f"batch {number}: X_batch should be an array of rows of X, yours is {show(X_batch)}.",
+                )
+                for row in X_batch:
+                    that(
+                        wire.is_number(row[0])
+                        and 0 <= row[0] < n
+                        and row[0] == int(row[0])
+                        and row == X[int(row[0])].tolist(),
+                        f"batch {number}: {row} is no row of X.",
+                    )
+                    order.append(int(row[0]))
+            result[-1].append(order)
+    return result
+
+
+def judge_complete(reply: dict, n: int, batch_size: int) -> None:
+    """Each example once, and batches of the right size, the short one last."""
+    what = f"{n} examples in batches of {batch_size}"
+    sizes = [batch_size] * (n // batch_size) + [n % batch_size] * (n % batch_size > 0)
+    for order, epoch in zip(chain(*orders(reply, n)), chain(*reply["runs"])):
+        yours = [len(X_batch) for X_batch, _ in epoch]
+        that(yours == sizes, f"{what}: the sizes of the batches should be {sizes}, yours are {yours}.")
+        missing, twice = sorted(set(range(n)) - set(order)), sorted({i for i in order if order.count(i) > 1})
+        that(not twice, f"{what}: example {twice[:1]} comes more than once in one call, example {missing[:1]} never.")
+
+
+def judge_pairs(reply: dict, n: int) -> None:
+    """Each row of X with its own entry of y."""
+    orders(reply, n)
+    for epoch in chain(*reply["runs"]):
+        for number, (X_batch, y_batch) in enumerate(epoch, start=1):
+            expected = [100.0 + 7.0 * row[0] for row in X_batch]
+            that(
+                isinstance(y_batch, list) and len(y_batch) == len(expected),
+                f"batch {number} holds {len(expected)} rows of X; y_batch should hold as many entries, "
+                f"yours is {show(y_batch)}.",
+            )
+            for row, mine, right in zip(X_batch, y_batch, expected):
+                that(
+                    mine == right,
+                    f"batch {number}: row {row[0]:g} of X belongs to y = {right:g}, yours comes with {show(mine)}.",
+                )
+
+
+def judge_shuffle(reply: dict, n: int) -> None:
+    """Every call another order, and all examples mixed: not whole batches moved, not each batch stirred."""
+    for calls in orders(reply, n):
+        for number, order in enumerate(calls, start=1):
+            that(
+                order != sorted(order),
+                f"call {number}: the examples come in the order of the data; they should be shuffled.",
+            )
+            that(
+                calls.count(order) == 1,
+                "two calls with the same generator should give different orders, yours give the same one.",
+            )
+            neighbors = sum(abs(a - b) == 1 for a, b in pairwise(order))
+            that(
+                neighbors < n / 3,
+                f"call {number}: {neighbors} of {n - 1} examples stand beside their neighbor of the data. "
+                "Shuffle the examples one by one, not whole batches.",
+            )
+        firsts = [sum(order[: n // 4]) / (n // 4) / n for order in calls]
+        that(
+            max(firsts) - min(firsts) > 0.02,
+            "the first quarter of each call always holds the same examples. Shuffle all of the data, not each batch.",
+        )
+
+
+def judge_generator(first: dict, second: dict, n: int) -> None:
+    """The order comes from `rng` alone. Both replies are to the same question, seeds [3, 3, 4]."""
+    one, again = orders(first, n), orders(second, n)
+    that(
+        one[0] == one[1] and one == again,
+        "two generators with the same seed should give the same batches, yours differ. Draw the order from `rng`.",
+    )
+    that(
+        one[0] != one[2],
+        "generators with different seeds should give different batches, yours are the same. Draw the order from `rng`.",
+    )
+    that(not first["global"], "the order should come from `rng`; yours changes the state of another random generator.")
+
+
+def judge_untouched_arrays(reply: dict, n: int) -> None:
+    """X and y are what they were."""
+    X, y = examples(n)
+    for name, before in (("X", X.tolist()), ("y", y.tolist())):
+        that(
+            reply[name] == before,
+            f"after get_batches the caller's {name} is in another order. Shuffle indices, not the arrays themselves.",
+        )
+
+
+# Linear regression
+
+
+def regression(n: int, n_features: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """w, X, y of random numbers, of different sizes in each column."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, n_features)) * np.linspace(0.5, 2.0, n_features)
+    return rng.normal(size=n_features), X, rng.normal(size=n) * 3.0
+
+
+def mse(w, X, y) -> float:
+    """mean((X @ w - y)**2) by torch."""
+    X, w, y = (torch.tensor(np.array(item, dtype=float)) for item in (X, w, y))
+    return torch.nn.functional.mse_loss(X @ w, y).item()
+
+
+def mse_gradient(w, X, y) -> np.ndarray:
+    """Its gradient by torch's autograd."""
+    leaf = torch.tensor(np.array(w, dtype=float), requires_grad=True)
+    X, y = torch.tensor(np.array(X, dtype=float)), torch.tensor(np.array(y, dtype=float))
+    torch.nn.functional.mse_loss(X @ leaf, y).backward()
+    return leaf.grad.numpy().copy()
+
+
+def judge_direction(yours: object, expected: np.ndarray, what: str) -> None:
+    """The same direction as the gradient, whatever the length."""
+    same_shape(yours, expected, what)
+    mine = np.array(yours, dtype=float)
+    lengths = np.linalg.norm(mine) * np.linalg.norm(expected)
+    cosine = float(mine.ravel() @ expected.ravel() / lengths) if lengths > 0 and np.isfinite(lengths) else 0.0
+    if cosine < -1.0 + 1e-9:
+        raise Mismatch(f"{what}: yours points exactly the opposite way. The gradient is the direction of ascent.")
+    if cosine < 1.0 - 1e-9:
+        raise Mismatch(
+            f"{what}: yours points elsewhere (the cosine of the angle between yours and autograd's is {cosine:.4f}, "
+            "it should be 1)."
+        )
+
+
+def same_shape(yours: object, expected: np.ndarray, what: str) -> None:
+    """An array of that shape, of numbers."""
+    try:
+        shape = np.array(yours, dtype=float).shape
+    except (TypeError, ValueError):
+        raise Mismatch(f"{what} should be an array of shape {expected.shape}, yours is {show(yours)}.") from None
+    that(shape == expected.shape, f"{what} should be an array of shape {expected.shape}, yours has the shape {shape}.")
+
+
+def descent(w, X, y, lr: float, n_epochs: int) -> tuple[np.ndarray, list[float]]:
+    """Gradient descent on all the data at once."""
+    w, losses = np.array(w, dtype=float), [mse(w, X, y)]
+    for _ in range(n_epochs):
+        w = w - lr * mse_gradient(w, X, y)
+        losses.append(mse(w, X, y))
+    return w, losses
+
+
+def one_pixel_each(n: int) -> dict:
+    """A problem in which example i sees only weight i: whatever the shuffle, equal batches give equal weights."""
+    return {"w": np.zeros(n), "X": np.eye(n), "y": np.ones(n)}
+
+
+def judge_descent(reply: dict, runs: list[dict]) -> None:
+    """Runs with one batch for all of the data."""
+    for yours, run in zip(reply["results"], runs):
+        w, _ = descent(run["w"], run["X"], run["y"], run["lr"], run["n_epochs"])
+        what = f"w after {run['n_epochs']} epochs (batch_size={run['batch_size']}, {len(run['y'])} examples)"
+        same_shape(yours["w"], w, what)
+        same_list(yours["w"], w.tolist(), what)
+
+
+def judge_losses(reply: dict, runs: list[dict]) -> None:
+    """Runs that differ only in `n_epochs`, rising from 0 by ones: each loss is that of the w returned after it."""
+    for yours, run in zip(reply["results"], runs):
+        count = run["n_epochs"]
+        same_shape(yours["w"], np.array(run["w"]), "w")
+        same_list(yours["losses"][:1], [mse(run["w"], run["X"], run["y"])], "before the first epoch, losses")
+        that(
+            len(yours["losses"]) == count + 1,
+            f"after {count} epochs `losses` should hold {count + 1} numbers, the loss before the first epoch included; "
+            f"yours holds {len(yours['losses'])}.",
+        )
+        for epoch, shorter in enumerate(reply["results"][: count + 1]):
+            same_number(
+                yours["losses"][epoch],
+                mse(shorter["w"], run["X"], run["y"]),
+                f"losses[{epoch}], the loss on all the data with the weights after epoch {epoch},",
+                rtol=1e-9,
+            )
+
+
+def judge_equal_batches(yours: dict, run: dict) -> None:
+    """`one_pixel_each` with batches that come out even: any shuffle gives the same weights."""
+    factor = (1.0 - 2.0 * run["lr"] / run["batch_size"]) ** run["n_epochs"]
+    expected = (1.0 - factor) * np.array(run["y"])
+    what = f"w after {run['n_epochs']} epochs (batch_size={run['batch_size']}, {len(expected)} examples)"
+    same_shape(yours["w"], expected, what)
+    same_list(yours["w"], expected.tolist(), what)
+
+
+def judge_short_batch(yours: dict, run: dict) -> None:
+    """`one_pixel_each`, one epoch, a short last batch: the weights up to their order."""
+    n, size = len(run["y"]), run["batch_size"]
+    short = n % size
+    expected = sorted([2.0 * run["lr"] / size] * (n - short) + [2.0 * run["lr"] / short] * short)
+    what = f"the sorted weights after one epoch (batch_size={size}, {n} examples, so a last batch of {short})"
+    same_shape(yours["w"], np.array(expected), what)
+    same_list(sorted(yours["w"]), expected, what)
+
+
+def judge_new_orders(reply: dict, runs: list[dict]) -> None:
+    """`one_pixel_each` with a short last batch, seeds [1, 1, 2], several epochs."""
+    for result, run in zip(reply["results"], runs):
+        same_shape(result["w"], run["w"], "w")
+    first, again, other = (result["w"] for result in reply["results"])
+    that(
+        first == again,
+        "two runs with the same seed should give the same weights, yours differ. Let all randomness come from `rng`.",
+    )
+    that(
+        first != other,
+        "runs with different seeds should take the examples in different orders, yours take the same one.",
+    )
+    # With the same order in every epoch the same examples are in the short batch each time: two values of w in all.
+    distinct = len({round(value, 9) for value in first})
+    epochs = runs[0]["n_epochs"]
+    that(
+        distinct > 2,
+        f"over {epochs} epochs always the same examples share the short batch: shuffle anew in every epoch.",
+    )
+
+
+def judge_unchanged(reply: dict) -> None:
+    """No run changed its arrays."""
+    for result in reply["results"]:
+        that(
+            not result["changed"],
+            f"after the call the caller's {' and '.join(result['changed'])} is changed. Work on new arrays.",
+        )
+
+
+# Update rules on arrays
+
+
+def array_gradients(n_steps: int, shape: tuple[int, ...], seed: int) -> list[np.ndarray]:
+    """Gradients that hide no bug: signs that change, sizes from 0.01 to 30, never zero."""
+    rng = np.random.default_rng(seed)
+    sizes = 10.0 ** rng.uniform(-2.0, 1.5, size=(n_steps, *shape))
+    return list(sizes * rng.choice([-1.0, 1.0], size=(n_steps, *shape)))
+
+
+def torch_updates(
+    optimizer_class: type[torch.optim.Optimizer], w: np.ndarray, rows: list[np.ndarray], *state: str, **hyperparameters
+) -> tuple[list, list]:
+    """The path of torch's optimizer through these gradients.
+
+    Args:
+        state: the names of torch's buffers to report after each step; before the first they are zero.
+
+    Returns:
+        `len(rows) + 1` arrays w, and as many lists of buffers, all as nested lists.
+    """
+    parameter = torch.tensor(np.array(w, dtype=float), requires_grad=True)
+    optimizer = optimizer_class([parameter], **hyperparameters)
+    path, states = [parameter.tolist()], [[np.zeros_like(w).tolist() for _ in state]]
+    for row in rows:
+        parameter.grad = torch.tensor(row)
+        optimizer.step()
+        path.append(parameter.tolist())
+        states.append([optimizer.state[parameter][name].tolist() for name in state])
+    return path, states
+
+
+def judge_path(reply: dict, path: list, what: str) -> None:
+    """w after each step."""
+    _judge_steps(reply["path"], path, f"{what}: w")
+
+
+def judge_states(reply: dict, states: list, names: str, what: str) -> None:
+    """The state arrays after each step; `names` are their letters, "sr"."""
+    for place, name in enumerate(names):
+        _judge_steps([row[place] for row in reply["states"]], [row[place] for row in states], f"{what}: {name}")
+
+
+def judge_arguments(reply: dict, names: list[str]) -> None:
+    """No argument was changed in place."""
+    if reply["changed"]:
+        step, place = reply["changed"]
+        raise Mismatch(
+            f"step {step}: after the call the caller's array `{names[place]}` is changed. "
+            "Make new arrays (`a = a + b`) where `a += b` would write into the argument."
+        )
+
+
+def _judge_steps(yours: list, expected: list, what: str) -> None:
+    for step, (mine, right) in enumerate(zip(yours, expected)):
+        right = np.array(right)
+        where = f"{what} after step {step}"
+        same_shape(mine, right, where)
+        try:
+            same_list(np.array(mine).ravel().tolist(), right.ravel().tolist(), where)
+        except Mismatch as error:
+            agree = f" You agree up to step {step - 1}." if step > 1 else ""
+            raise Mismatch(str(error) + agree, error.rows) from None
+
+
+# Schedules
+
+
+def torch_schedule(make: Callable, lr: float, n_epochs: int) -> list[float]:
+    """The learning rate of each epoch, when the scheduler steps after the optimizer at the end of each epoch."""
+    parameter = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([parameter], lr=lr)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scheduler = make(optimizer)
+        rates = []
+        for _ in range(n_epochs):
+            rates.append(float(optimizer.param_groups[0]["lr"]))
+            optimizer.step()
+            scheduler.step()
+    return rates
+
+
+def torch_steps(lr: float, n_epochs: int, step_size: int, gamma: float) -> list[float]:
+    return torch_schedule(lambda o: torch.optim.lr_scheduler.StepLR(o, step_size, gamma), lr, n_epochs)
+
+
+def torch_exponential(lr: float, n_epochs: int, gamma: float) -> list[float]:
+    return torch_schedule(lambda o: torch.optim.lr_scheduler.ExponentialLR(o, gamma), lr, n_epochs)
+
+
+def torch_cosine(lr: float, n_epochs: int, lr_min: float = 0.0, longer: int = 0) -> list[float]:
+    """Epochs 0 ... n_epochs of `CosineAnnealingLR`, and `longer` more at the minimum (where torch's rises again)."""
+    rates = torch_schedule(
+        lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, n_epochs, eta_min=lr_min), lr, n_epochs + 1
+    )
+    return rates + [lr_min] * longer
+
+
+def torch_warmup_cosine(lr: float, n_warmup: int, n_epochs: int, lr_min: float = 0.0, longer: int = 0) -> list[float]:
+    """`LinearLR`, which reaches lr at epoch n_warmup - 1, and from n_warmup on `CosineAnnealingLR`."""
+
+    def make(optimizer):
+        stages = [
+            torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1.0 / n_warmup, total_iters=n_warmup - 1),
+            torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs - n_warmup, eta_min=lr_min),
+        ]
+        return torch.optim.lr_scheduler.SequentialLR(optimizer, stages, milestones=[n_warmup])
+
+    return torch_schedule(make, lr, n_epochs + 1) + [lr_min] * longer
+
+
+def epochs(epochs, *after, lr: float, **kwargs) -> list[dict]:
+    """The calls of a schedule at these epochs: `(lr, epoch, *after)`."""
+    return [{"args": [lr, epoch, *after], "kwargs": kwargs} for epoch in epochs]
+
+
+def judge_rates(reply: dict, epochs, expected: list[float], what: str) -> None:
+    """The learning rate at each of the epochs; `expected` holds epoch 0, 1, 2, ..."""
+    for yours, epoch in zip(reply["values"], epochs):
+        if not close(yours, expected[epoch], rtol=1e-9, atol=1e-12):
+            raise Mismatch(
+                f"{what}: epoch {epoch} (counted from 0) should have the learning rate {show(expected[epoch])}, "
+                f"yours is {show(yours)}.",
+                [(f"epoch {e}", mine, expected[e]) for mine, e in zip(reply["values"], epochs) if abs(e - epoch) <= 2],
+            )
+
+
+# The training loop
+
+
+def reference_epoch(watch: fixtures.Watch) -> float:
+    """One epoch, written out: the mean loss per example, each batch's loss taken before its update."""
+    watch.model.train()
+    total, count = 0.0, 0
+    for X, y in watch.loader:
+        watch.optimizer.zero_grad()
+        loss = watch.loss_fn(watch.model(X), y)
+        loss.backward()
+        watch.optimizer.step()
+        total, count = total + loss.item() * len(y), count + len(y)
+    return total / count
+
+
+def reference_evaluation(model, loader, loss_fn) -> tuple[float, float]:
+    """Mean loss per example and share of right answers, in evaluation mode."""
+    before = model.training
+    model.eval()
+    with torch.no_grad():
+        batches = [(model(X), y) for X, y in loader]
+        logits, y = torch.cat([logits for logits, _ in batches]), torch.cat([y for _, y in batches])
+        loss, accuracy = loss_fn(logits, y).item(), (logits.argmax(dim=1) == y).double().mean().item()
+    model.train(before)
+    return loss, accuracy
+
+
+def judge_weights(reply: dict, fixture: dict, n_epochs: int = 1) -> None:
+    """The weights after training, against the loop above."""
+    watch = fixtures.Watch(fixture)
+    for _ in range(n_epochs):
+        reference_epoch(watch)
+    what = f"after {n_epochs} epoch{'s' * (n_epochs > 1)} ({_described(fixture)}) the model's parameters"
+    try:
+        same_list(reply["weights"], fixtures.weights(watch.model), what, rtol=1e-7, atol=1e-9)
+    except Mismatch as error:
+        raise Mismatch(f"{error} {_calls_of_first_batch(reply)}", error.rows) from None
+
+
+def judge_epoch_loss(reply: dict, fixture: dict) -> None:
+    """The mean loss per example of the first epoch, on the losses that the student's own training met."""
+    yours = reply["returned"][0]
+    number_of_batches = -(-fixture["n"] // fixture["batch_size"])
+    met = [loss for loss in reply["losses"] if loss["tracked"]][:number_of_batches]
+    if len(met) < number_of_batches:
+        watch = fixtures.Watch(fixture)
+        reference_epoch(watch)
+        met = watch.losses
+    _judge_mean(yours, met, f"the mean loss per example over the epoch ({_described(fixture)})")
+
+
+def judge_evaluated_loss(reply: dict, fixture: dict) -> None:
+    """The mean loss per example of an evaluation."""
+    watch = fixtures.Watch(fixture)
+    batches = []
+    watch.model.eval()
+    for X, y in watch.loader:
+        batches.append({"value": watch.loss_fn(watch.model(X), y).item(), "examples": len(y)})
+    _judge_mean(_item(reply, 0), batches, f"the mean loss per example ({_described(fixture)})")
+
+
+def judge_accuracy(reply: dict, fixture: dict) -> None:
+    """The share of right answers."""
+    watch = fixtures.Watch(fixture)
+    _, expected = reference_evaluation(watch.model, watch.loader, watch.loss_fn)
+    yours, what = _item(reply, 1), f"the accuracy ({_described(fixture)})"
+    if close(yours, 100.0 * expected, rtol=1e-6) and expected > 0.0:
+        raise Mismatch(f"{what} should be the share {show(expected)}, yours is in percent: {show(yours)}.")
+    same_number(yours, expected, what, rtol=LOOP_RTOL)
+
+
+def judge_modes(reply: dict, mode: str, fixture: dict) -> None:
+    """Every run of the model in that mode, "train" or "eval"."""
+    that(bool(reply["forwards"]), "your function never ran the model.")
+    for number, forward in enumerate(reply["forwards"], start=1):
+        that(
+            forward["mode"] == mode,
+            f"run {number} of the model ({_described(fixture)}; it entered in "
+            f"{'training' if fixture.get('training', True) else 'evaluation'} mode) should be in {_mode(mode)} mode, "
+            f"yours is in {_mode(forward['mode'])} mode.",
+        )
+
+
+def judge_restored(reply: dict, fixture: dict) -> None:
+    """The mode is that of before."""
+    before = fixture.get("training", True)
+    that(
+        reply["training"] == before,
+        f"the model entered in {_mode('train' if before else 'eval')} mode and should leave in it; after your evaluate "
+        f"it is in {_mode('train' if reply['training'] else 'eval')} mode.",
+    )
+
+
+def judge_untracked(reply: dict) -> None:
+    """No gradient tracked in evaluation, torch's switch as before, and plain numbers returned."""
+    that(bool(reply["forwards"]), "your function never ran the model.")
+    that(
+        not any(forward["tracked"] for forward in reply["forwards"]),
+        "in your evaluate the model's outputs require a gradient: torch keeps a graph for a backward pass that never "
+        "comes. Switch gradients off around it.",
+    )
+    that(reply["grad_enabled"], "after your evaluate gradients are still switched off; training could not go on.")
+    for name, tensor in zip(("loss", "accuracy"), reply["tensors"]):
+        that(not tensor, f"the {name} should be a plain number, yours is a torch tensor. `.item()` takes its number.")
+
+
+def judge_plain(reply: dict) -> None:
+    """A plain number, and no graph of an earlier batch kept alive."""
+    that(
+        not any(reply["tensors"]),
+        "train_epoch should return a plain number, yours is a torch tensor. `.item()` takes a tensor's number.",
+    )
+    that(
+        reply["kept"] <= 2,
+        f"while a batch ran, the graphs of {reply['kept']} earlier losses were still in memory: you add up or collect "
+        "loss tensors. Take the number of each with `.item()`.",
+    )
+
+
+def judge_history(reply: dict, fixture: dict, valid: dict, n_epochs: int, stand_ins: bool) -> None:
+    """The three lists of losses and accuracies of `fit`."""
+    history = used(reply, stand_ins)["history"]
+    names = ("train_loss", "valid_loss", "valid_accuracy")
+    _judge_lists(history, (*names, "lr"), n_epochs)
+    that(
+        not reply["tensors"],
+        f"the lists should hold plain numbers; {', '.join(reply['tensors'])} holds torch tensors.",
+    )
+    if stand_ins:
+        made_up = reply["made_up"]
+        that(
+            len(made_up["train_loss"]) == n_epochs,
+            f"fit should call train_epoch {n_epochs} times for {n_epochs} epochs, yours calls it "
+            f"{len(made_up['train_loss'])} times.",
+        )
+        expected = {name: made_up[name] for name in names}
+        that(
+            made_up["loaders"] == ["train", "valid"] * n_epochs,
+            "each epoch should train on train_loader and then evaluate on valid_loader; yours runs through the loaders "
+            f"in the order {', '.join(made_up['loaders'][:4])}, ...",
+        )
+    else:
+        expected = reference_fit(fixture, valid, n_epochs)
+    for name in names:
+        same_list(history[name], expected[name], name, rtol=LOOP_RTOL)
+
+
+def reference_fit(fixture: dict, valid: dict, n_epochs: int) -> dict:
+    """`fit` with a constant learning rate."""
+    watch = fixtures.Watch(fixture)
+    valid_loader = fixtures.loader(valid["loader"], *fixtures.data(valid["n"], valid["seed"]), valid["batch_size"])
+    history = {"train_loss": [], "valid_loss": [], "valid_accuracy": []}
+    for _ in range(n_epochs):
+        history["train_loss"].append(reference_epoch(watch))
+        loss, accuracy = reference_evaluation(watch.model, valid_loader, watch.loss_fn)
+        history["valid_loss"].append(loss)
+        history["valid_accuracy"].append(accuracy)
+    return history
+
+
+def judge_recorded_rates(reply: dict, n_epochs: int, stand_ins: bool) -> None:
+    """The entry `lr` of each epoch is the learning rate that its optimizer steps used."""
+    history = used(reply, stand_ins)["history"]
+    _judge_lists(history, ("lr",), n_epochs)
+    that("lr" not in reply["tensors"], "lr should hold plain numbers, yours holds torch tensors.")
+    for epoch, (yours, expected) in enumerate(zip(history["lr"], _rates(reply, n_epochs))):
+        same_number(yours, expected, f"lr[{epoch}], the learning rate with which epoch {epoch} was trained,", rtol=1e-9)
+
+
+def judge_scheduler_steps(reply: dict, expected: list[float], n_epochs: int, stand_ins: bool) -> None:
+    """The scheduler steps once at the end of each epoch."""
+    used(reply, stand_ins)
+    count = reply["events"].count("schedule")
+    that(
+        count == n_epochs,
+        f"in {n_epochs} epochs scheduler.step() should be called {n_epochs} times, once an epoch; "
+        f"yours calls it {count} times.",
+    )
+    for epoch, (yours, rate) in enumerate(zip(_rates(reply, n_epochs), expected)):
+        same_number(yours, rate, f"epoch {epoch} should be trained with the scheduler's rate: it", rtol=1e-9)
+
+
+def _rates(reply: dict, n_epochs: int) -> list[float]:
+    """The learning rate of the first optimizer step of each epoch."""
+    per_epoch = len(reply["lrs"]) // n_epochs
+    that(per_epoch > 0, f"your fit takes {len(reply['lrs'])} optimizer steps in {n_epochs} epochs.")
+    return reply["lrs"][::per_epoch]
+
+
+def _judge_lists(history: object, names: tuple[str, ...], n_epochs: int) -> None:
+    that(
+        isinstance(history, dict) and "object" not in history,
+        f"fit should return a dictionary of lists, yours returns {show(history)}.",
+    )
+    for name in names:
+        that(name in history, f"the dictionary lacks the key {name!r}; yours has {', '.join(map(repr, history))}.")
+        count = len(history[name]) if isinstance(history[name], list) else None
+        that(
+            count == n_epochs,
+            f"{name} should be a list with one number for each of the {n_epochs} epochs, yours "
+            f"{'holds ' + str(count) if count is not None else 'is ' + show(history[name])}.",
+        )
+
+
+def _judge_mean(yours: object, batches: list[dict], what: str) -> None:
+    values, sizes = [batch["value"] for batch in batches], [batch["examples"] for batch in batches]
+    total = sum(value * size for value, size in zip(values, sizes))
+    expected = total / sum(sizes)
+    try:
+        same_number(yours, expected, what, rtol=LOOP_RTOL)
+    except Mismatch as error:
+        hint = ""
+        if close(yours, sum(values) / len(values), rtol=LOOP_RTOL):
+            hint = (
+                f" Yours is the mean over the batches; they have {_sizes(sizes)} examples, so they do not count alike."
+            )
+        elif close(yours, sum(values), rtol=LOOP_RTOL):
+            hint = " Yours is the sum of the batches' losses."
+        elif close(yours, total, rtol=LOOP_RTOL):
+            hint = " Yours is the sum over the examples, not their mean."
+        elif close(yours, values[-1], rtol=LOOP_RTOL):
+            hint = " Yours is the loss of the last batch."
+        raise Mismatch(str(error) + hint, error.rows) from None
+
+
+def _item(reply: dict, place: int) -> object:
+    returned = reply["returned"]
+    that(len(returned) == 2, f"evaluate should return the pair (loss, accuracy), yours returns {len(returned)} values.")
+    return returned[place]
+
+
+def _sizes(sizes: list[int]) -> str:
+    return f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]}" if len(sizes) > 1 else str(sizes[0])
+
+
+def _calls_of_first_batch(reply: dict) -> str:
+    first = reply["events"][: reply["events"].index("step") + 1] if "step" in reply["events"] else reply["events"][:4]
+    return f"Your calls up to the first step: {', '.join(first) or 'none'}. Expected: zero_grad, backward, step."
+
+
+def _mode(mode: str) -> str:
+    return {"train": "training", "eval": "evaluation", "mixed": "a mixed"}[mode]
+
+
+def _described(fixture: dict) -> str:
+    return f"{fixture['n']} examples in batches of {fixture['batch_size']}"

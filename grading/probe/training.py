@@ -1,0 +1,474 @@
+"""Run the functions of `training`: on arrays, and on small torch models, loaders and optimizers made here by name.
+
+The builders (`model`, `data`, `loader`, ...) say what a fixture is; the grader makes the same ones for its reference.
+"""
+
+import contextlib
+import itertools
+import random
+import weakref
+
+import numpy as np
+
+from grading.probe import core
+
+N_FEATURES, N_CLASSES = 4, 3
+MAX_BATCHES = 1_000
+
+
+# Functions of arrays and numbers
+
+
+def calls(namespace: dict, function: str, calls: list, stand_ins: bool = False) -> dict:
+    """What a function returns for each of several lists of arguments.
+
+    Args:
+        calls: `{"args": [...], "kwargs": {...}}` each.
+        stand_ins: let torch's own scheduler stand in for `cosine_schedule`.
+
+    Returns:
+        `{"values": one for each call, "stand_ins_used"}`.
+    """
+    called = core.lookup(namespace, function)
+    used = []
+    with replaced(namespace, **({"cosine_schedule": _torch_cosine(used)} if stand_ins else {})):
+        values = [called(*call.get("args", []), **call.get("kwargs", {})) for call in calls]
+    return {"values": values, "stand_ins_used": bool(used)}
+
+
+def iterate(namespace: dict, function: str, w, state: list, gradients: list, kwargs: dict, count: bool = False) -> dict:
+    """Take steps with an update function: `w, *state = function(w, *state, [t,] gradient, **kwargs)`.
+
+    Args:
+        w, state: the arrays before the first step.
+        gradients: one array for each step.
+        count: pass the number of the step (from 1, or from `kwargs["t"]`) before the gradient.
+
+    Returns:
+        `{"path": the values of w, the first included, "states": the state arrays likewise,
+        "changed": [step, position of the argument] of the first argument that a call changed, or None}`.
+    """
+    update = core.lookup(namespace, function)
+    kwargs = dict(kwargs)
+    first = kwargs.pop("t", 1)
+    arrays = [np.array(w), *(np.array(item) for item in state)]
+    path, states, changed = [arrays[0].copy()], [[item.copy() for item in arrays[1:]]], None
+    for step, gradient in enumerate(gradients, start=1):
+        before = [item.copy() for item in arrays] + [np.array(gradient)]
+        given = [item.copy() for item in before]
+        number = [first + step - 1] if count else []
+        result = update(*given[:-1], *number, given[-1], **kwargs)
+        for place, (old, new) in enumerate(zip(before, given)):
+            if changed is None and not np.array_equal(old, new):
+                changed = [step, place]
+        result = list(result)
+        if len(result) != len(arrays):
+            raise ValueError(f"it should return {len(arrays)} arrays, it returned {len(result)}")
+        arrays = [np.array(item) for item in result]
+        path.append(arrays[0].copy())
+        states.append([item.copy() for item in arrays[1:]])
+    return {"path": path, "states": states, "changed": changed}
+
+
+def batches(namespace: dict, X, y, batch_size: int, seeds: list, n_calls: int = 1) -> dict:
+    """Call `get_batches` several times with one generator, for each of several seeds.
+
+    Returns:
+        `{"runs": [seed][call][batch] = [X_batch, y_batch], "X", "y": the arrays after it,
+        "global": whether the state of `np.random` or `random` was changed}`.
+    """
+    get_batches = core.lookup(namespace, "get_batches")
+    np.random.seed(len(seeds))
+    random.seed(len(seeds))
+    before = np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
+    runs = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        runs.append([_collect(get_batches(X, y, batch_size, rng)) for _ in range(n_calls)])
+    after = np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
+    return {"runs": runs, "X": X, "y": y, "global": before != after}
+
+
+def sgd(namespace: dict, runs: list, stand_ins: bool = False) -> dict:
+    """Run `sgd` several times.
+
+    Args:
+        runs: `{"w", "X", "y", "lr", "n_epochs", "batch_size", "seed"}` each.
+        stand_ins: replace `get_batches`, `mse_gradient` and `mse` by ones that torch provides, so that a slip in
+            those does not count twice.
+
+    Returns:
+        `{"results": {"w", "losses", "changed": a list of the arrays that the call changed} for each,
+        "stand_ins_used"}`.
+    """
+    function = core.lookup(namespace, "sgd")
+    used, results = [], []
+    names = {"get_batches": _torch_batches(used), "mse_gradient": _torch_gradient(used), "mse": _torch_mse(used)}
+    with replaced(namespace, **(names if stand_ins else {})):
+        for run in runs:
+            arrays = {name: np.array(run[name], dtype=float) for name in ("w", "X", "y")}
+            given = {name: array.copy() for name, array in arrays.items()}
+            rng = np.random.default_rng(run["seed"])
+            w, losses = function(given["w"], given["X"], given["y"], run["lr"], run["n_epochs"], run["batch_size"], rng)
+            changed = [name for name in arrays if not np.array_equal(arrays[name], given[name])]
+            results.append({"w": np.array(w), "losses": list(losses), "changed": changed})
+    return {"results": results, "stand_ins_used": bool(used)}
+
+
+def _collect(result) -> list:
+    """Copies of the batches of a list or generator: what happens to the arrays later does not count."""
+    return [[np.array(X), np.array(y)] for X, y in itertools.islice(result, MAX_BATCHES)]
+
+
+# Functions of torch objects
+
+
+def model(kind: str, seed: int):
+    """A small float64 model: "linear"; "deep"; "batchnorm" and "dropout" answer differently in the two modes."""
+    import torch
+    from torch import nn
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layers = {
+            "linear": lambda: [nn.Linear(N_FEATURES, N_CLASSES)],
+            "deep": lambda: [nn.Linear(N_FEATURES, 5), nn.Tanh(), nn.Linear(5, N_CLASSES)],
+            "batchnorm": lambda: [
+                nn.Linear(N_FEATURES, 5),
+                nn.BatchNorm1d(5),
+                nn.ReLU(),
+                nn.Linear(5, N_CLASSES),
+            ],
+            "dropout": lambda: [nn.Linear(N_FEATURES, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, N_CLASSES)],
+        }[kind]()
+        return nn.Sequential(*layers).double()
+
+
+def data(n: int, seed: int, one_class: bool = False):
+    """`n` examples; the later ones lie further out, so that batches have very different losses."""
+    import torch
+
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, N_FEATURES)) * np.linspace(0.3, 4.0, n)[:, None]
+    y = np.ones(n, dtype=np.int64) if one_class else rng.integers(N_CLASSES, size=n)
+    return torch.tensor(X), torch.tensor(y)
+
+
+def loader(kind: str, X, y, batch_size: int):
+    """A list of batches, or a `DataLoader`; both keep the order and the last short batch."""
+    from torch.utils.data import DataLoader, TensorDataset
+
+    if kind == "list":
+        return list(zip(X.split(batch_size), y.split(batch_size)))
+    return DataLoader(TensorDataset(X, y), batch_size=batch_size)
+
+
+def stale_gradients(model, size: float = 3.0) -> None:
+    """Leave gradients on the parameters, as an earlier backward pass does."""
+    import torch
+
+    for number, parameter in enumerate(model.parameters()):
+        parameter.grad = torch.full_like(parameter, size * (-1) ** number)
+
+
+def scheduler(kind: str | None, optimizer, arguments: dict):
+    """A scheduler of `torch.optim.lr_scheduler` by name, or None."""
+    import torch
+
+    return None if kind is None else getattr(torch.optim.lr_scheduler, kind)(optimizer, **arguments)
+
+
+def weights(model) -> list:
+    """All parameters as nested lists."""
+    return [parameter.detach().tolist() for parameter in model.parameters()]
+
+
+class Watch:
+    """A fixture that notes what is done with it.
+
+    Args:
+        fixture: `model`, `seed`, `n`, `batch_size`, `loader`, and optionally `one_class`, `training` (the mode at the
+            beginning), `stale`, `smoothing` (of the labels, in the loss), `optimizer` and `hyperparameters`.
+
+    Attributes:
+        forwards: for each run of the model its mode, whether its output is tracked, and the number of examples.
+        events: "zero_grad", "backward", "step", in order; others add to it.
+        lrs: the learning rate at each step of the optimizer.
+        losses: for each call of the loss function its value and whether it is tracked.
+        kept: the most losses whose graph was alive when the model ran again.
+    """
+
+    def __init__(self, fixture: dict):
+        import torch
+        from torch import nn
+
+        watch = self
+        self.forwards, self.events, self.lrs, self.losses = [], [], [], []
+        self.kept, self._graphs = 0, []
+
+        class Watched(nn.Module):
+            def __init__(self, inner):
+                super().__init__()
+                self.inner = inner
+
+            def forward(self, X):
+                modes = {module.training for module in self.modules()}
+                watch.kept = max(watch.kept, sum(graph() is not None for graph in watch._graphs))
+                output = self.inner(X)
+                mode = "mixed" if len(modes) > 1 else "train" if modes.pop() else "eval"
+                watch.forwards.append({"mode": mode, "tracked": output.requires_grad, "examples": len(X)})
+                return output
+
+            def zero_grad(self, *args, **kwargs):
+                watch.events.append("zero_grad")
+                return super().zero_grad(*args, **kwargs)
+
+        class Token:
+            pass
+
+        class Mark(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, loss):
+                ctx.token = Token()
+                watch._graphs.append(weakref.ref(ctx.token))
+                return loss.clone()
+
+            @staticmethod
+            def backward(ctx, gradient):
+                return gradient
+
+        class Loss(nn.CrossEntropyLoss):
+            def forward(self, logits, targets):
+                loss = super().forward(logits, targets)
+                watch.losses.append({"value": loss.item(), "tracked": loss.requires_grad, "examples": len(targets)})
+                return Mark.apply(loss) if loss.requires_grad else loss
+
+        base = getattr(torch.optim, fixture.get("optimizer", "SGD"))
+
+        class Optimizer(base):
+            def zero_grad(self, *args, **kwargs):
+                watch.events.append("zero_grad")
+                return super().zero_grad(*args, **kwargs)
+
+            def step(self, *args, **kwargs):
+                watch.events.append("step")
+                watch.lrs.append(self.param_groups[0]["lr"])
+                return super().step(*args, **kwargs)
+
+        self.model = Watched(model(fixture["model"], fixture["seed"]))
+        last = list(self.model.parameters())[-1]
+        last.register_hook(lambda gradient: watch.events.append("backward"))
+        self.model.train(fixture.get("training", True))
+        if fixture.get("stale"):
+            stale_gradients(self.model)
+        self.loss_fn = Loss(label_smoothing=fixture.get("smoothing", 0.0))
+        self.optimizer = Optimizer(self.model.parameters(), **fixture.get("hyperparameters", {"lr": 0.1}))
+        X, y = data(fixture["n"], fixture["seed"], fixture.get("one_class", False))
+        self.loader = loader(fixture["loader"], X, y, fixture["batch_size"])
+
+    def report(self) -> dict:
+        """What was noted, as plain data."""
+        return {
+            "forwards": self.forwards,
+            "events": self.events,
+            "lrs": self.lrs,
+            "losses": self.losses,
+            "kept": self.kept,
+            "weights": weights(self.model),
+            "training": self.model.training,
+        }
+
+
+def train_epoch(namespace: dict, fixture: dict, n_epochs: int = 1) -> dict:
+    """Run `train_epoch` on a fixture, `n_epochs` times; `Watch.report` and `returned`, `tensors`."""
+    function = core.lookup(namespace, "train_epoch")
+    watch = Watch(fixture)
+    with _torch_state():
+        returned = [function(watch.model, watch.loader, watch.loss_fn, watch.optimizer) for _ in range(n_epochs)]
+    return {"returned": returned, "tensors": [_is_tensor(value) for value in returned], **watch.report()}
+
+
+def evaluate(namespace: dict, fixture: dict) -> dict:
+    """Run `evaluate` on a fixture; `Watch.report`, `returned`, `tensors`, and `grad_enabled` afterwards."""
+    import torch
+
+    function = core.lookup(namespace, "evaluate")
+    watch = Watch(fixture)
+    with _torch_state():
+        returned = list(function(watch.model, watch.loader, watch.loss_fn))
+        enabled = torch.is_grad_enabled()
+    frozen = any(not parameter.requires_grad for parameter in watch.model.parameters())
+    return {
+        "returned": returned,
+        "tensors": [_is_tensor(value) for value in returned],
+        "grad_enabled": enabled and not frozen,
+        **watch.report(),
+    }
+
+
+def fit(
+    namespace: dict,
+    fixture: dict,
+    valid: dict,
+    n_epochs: int,
+    schedule: str | None = None,
+    schedule_arguments: dict | None = None,
+    leave_out: bool = False,
+    stand_ins: bool = False,
+) -> dict:
+    """Run `fit` on a fixture.
+
+    Args:
+        fixture: the model, its training data and optimizer.
+        valid: `n`, `seed`, `batch_size` and `loader` of the validation data.
+        schedule, schedule_arguments: a scheduler of torch by name, or None.
+        leave_out: do not pass `scheduler` at all.
+        stand_ins: replace `train_epoch` and `evaluate` by ones that take one step, or none, and return numbers made
+            up here. What `fit` does with those is then all that counts.
+
+    Returns:
+        `{"history", "tensors": names of the lists that hold a tensor, "stand_ins_used", "made_up": what the stand-ins
+        returned and on which loader}` and `Watch.report`, whose events contain also "train", "evaluate", "schedule".
+    """
+    function = core.lookup(namespace, "fit")
+    watch = Watch(fixture)
+    valid_loader = loader(valid["loader"], *data(valid["n"], valid["seed"]), valid["batch_size"])
+    made_up = {"train_loss": [], "valid_loss": [], "valid_accuracy": [], "loaders": []}
+    stepper = scheduler(schedule, watch.optimizer, schedule_arguments or {})
+    _note_steps(stepper, watch.events)
+
+    def which(loader) -> str:
+        return "train" if loader is watch.loader else "valid" if loader is valid_loader else "another"
+
+    def train_epoch(model, loader, loss_fn, optimizer):
+        watch.events.append("train")
+        optimizer.step()
+        made_up["train_loss"].append(3.0 / (1.5 + len(made_up["train_loss"])))
+        made_up["loaders"].append(which(loader))
+        return made_up["train_loss"][-1]
+
+    def evaluate(model, loader, loss_fn):
+        watch.events.append("evaluate")
+        made_up["valid_loss"].append(3.7 / (1.3 + len(made_up["valid_loss"])))
+        made_up["valid_accuracy"].append(0.9 - 0.7 / (1.3 + len(made_up["valid_loss"])))
+        made_up["loaders"].append(which(loader))
+        return made_up["valid_loss"][-1], made_up["valid_accuracy"][-1]
+
+    names = {"train_epoch": train_epoch, "evaluate": evaluate} if stand_ins else {}
+    arguments = {} if leave_out else {"scheduler": stepper}
+    with replaced(namespace, **names), _torch_state():
+        history = function(
+            watch.model, watch.loader, valid_loader, watch.loss_fn, watch.optimizer, n_epochs, **arguments
+        )
+    lists = history if isinstance(history, dict) else {}
+    tensors = [str(key) for key, values in lists.items() if isinstance(values, list) and any(map(_is_tensor, values))]
+    report = watch.report()
+    return {
+        "history": history,
+        "tensors": tensors,
+        "stand_ins_used": "train" in report["events"],
+        "made_up": made_up,
+        **report,
+    }
+
+
+def _note_steps(stepper, events: list) -> None:
+    """Let a scheduler note its steps (making it takes one, which is not noted)."""
+    if stepper is None:
+        return
+    original = stepper.step
+
+    def step(*args, **kwargs):
+        events.append("schedule")
+        return original(*args, **kwargs)
+
+    stepper.step = step
+
+
+def _is_tensor(value) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor)
+
+
+@contextlib.contextmanager
+def _torch_state():
+    """Leave torch's switches as they were."""
+    import torch
+
+    enabled = torch.is_grad_enabled()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            yield
+    finally:
+        torch.set_grad_enabled(enabled)
+
+
+# Stand-ins, all from torch
+
+
+@contextlib.contextmanager
+def replaced(namespace: dict, **names):
+    """Replace some names of the notebook inside the `with` block."""
+    missing = object()
+    before = {name: namespace.get(name, missing) for name in names}
+    namespace.update(names)
+    try:
+        yield
+    finally:
+        for name, original in before.items():
+            if original is missing:
+                namespace.pop(name, None)
+            else:
+                namespace[name] = original
+
+
+def _torch_batches(used: list):
+    def get_batches(X, y, batch_size, rng):
+        import torch
+        from torch.utils.data import DataLoader
+
+        used.append("get_batches")
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        indices = DataLoader(range(len(X)), batch_size=int(batch_size), shuffle=True, generator=generator)
+        return [(X[chosen.numpy()], y[chosen.numpy()]) for chosen in indices]
+
+    return get_batches
+
+
+def _torch_mse(used: list):
+    def mse(w, X, y):
+        import torch
+
+        used.append("mse")
+        return torch.nn.functional.mse_loss(torch.tensor(X) @ torch.tensor(w), torch.tensor(y)).item()
+
+    return mse
+
+
+def _torch_gradient(used: list):
+    def mse_gradient(w, X, y):
+        import torch
+
+        used.append("mse_gradient")
+        leaf = torch.tensor(np.array(w), requires_grad=True)
+        torch.nn.functional.mse_loss(torch.tensor(X) @ leaf, torch.tensor(y)).backward()
+        return leaf.grad.numpy().copy()
+
+    return mse_gradient
+
+
+def _torch_cosine(used: list):
+    def cosine_schedule(lr, epoch, n_epochs, lr_min=0.0):
+        import torch
+
+        used.append("cosine_schedule")
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
+        stepper = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs, eta_min=lr_min)
+        for _ in range(int(min(epoch, n_epochs))):
+            optimizer.step()
+            stepper.step()
+        return optimizer.param_groups[0]["lr"]
+
+    return cosine_schedule
