@@ -1,6 +1,7 @@
 """The course's nbgrader settings. Every nbgrader command, formgrader and `make` read this file."""
 
 import warnings
+from pathlib import Path
 
 from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPreprocessor
 from nbgrader.preprocessors import (
@@ -12,6 +13,7 @@ from nbgrader.preprocessors import (
     SaveAutoGrades,
 )
 
+import grading
 from grading.execute import Execute
 from grading.feedback import HideTests, Summary
 
@@ -45,3 +47,5 @@ c.Execute.timeout = 60
 
 # Students read their feedback: hidden tests stay out of it.
 c.GenerateFeedback.preprocessors = [GetGrades, HideTests, Summary, CSSHTMLHeaderPreprocessor]
+c.GenerateFeedback.HTMLExporter.template_name = "course_feedback"
+c.GenerateFeedback.HTMLExporter.extra_template_basedirs = [str(Path(grading.__file__).parent / "templates")]

@@ -1,11 +1,9 @@
 """Feedback pages: what a student gets back, without the hidden tests."""
 
-import html
 from collections.abc import Callable
 from pathlib import Path
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell
 from nbgrader.converters import GenerateFeedback
 from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import NbGraderPreprocessor
@@ -33,7 +31,7 @@ class HideTests(NbGraderPreprocessor):
 
 
 class Summary(NbGraderPreprocessor):
-    """Put a table of the exercises on top: points, and one sentence on what went wrong, linked to its test.
+    """Sum up the exercises for the top of the page: points, and one sentence on what went wrong.
 
     It reads the scores that nbgrader's `GetGrades` has put into the cells, so it comes after that.
     """
@@ -41,26 +39,28 @@ class Summary(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         cells = notebooks.by_id(nb)
         rows = []
-        for exercise, tests in notebooks.tests_of(nb).items():
-            tests = [cells[test] for test in tests]
-            if not tests:
-                continue
-            score = sum(float(cell.metadata.nbgrader.get("score") or 0.0) for cell in tests)
-            full = sum(notebooks.points(cell) for cell in tests)
-            said = next((words for words in map(sentence, tests) if words), "All tests pass." if score == full else "")
-            lost = next((cell for cell in tests if sentence(cell)), tests[0])
-            rows.append((exercise, notebooks.grade_id(lost), score, full, said))
-        nb.cells.insert(0, new_markdown_cell(_table(rows)))
+        for exercise, names in notebooks.tests_of(nb).items():
+            tests = [cells[name] for name in names]
+            if tests:
+                score = sum(float(cell.metadata.nbgrader.get("score") or 0.0) for cell in tests)
+                full = sum(notebooks.points(cell) for cell in tests)
+                lost = next((cell for cell in tests if sentence(cell)), tests[0])
+                said = sentence(lost) or ("All tests pass." if score == full else "")
+                test = notebooks.grade_id(lost)
+                rows.append({"exercise": exercise, "test": test, "score": score, "full": full, "said": said})
+        resources["nbgrader"]["summary"] = rows
         return nb, resources
 
 
 def sentence(cell: NotebookNode) -> str:
-    """The first line of a test cell's error, or nothing if it passed."""
+    """What a test cell's error says, in a sentence or two; nothing if it passed."""
     for output in cell.get("outputs", []):
         if output.output_type == "error":
             if "NotImplementedError" in output.ename + output.evalue:
                 return "Not written yet."
-            return (output.evalue.strip().splitlines() or [output.ename])[0]
+            lines = output.evalue.strip().splitlines() or [output.ename]
+            likely = [line for line in lines if line.startswith("A likely mistake: ")]
+            return (likely or lines)[0]
     return ""
 
 
@@ -94,12 +94,3 @@ def feedback(course: Course, assignment: str, done: Callable[[str], None] = lamb
     if errors:
         raise CourseError("\n".join(["No feedback page could be written for:", *errors]))
     return pages
-
-
-def _table(rows: list[tuple[str, str, float, float, str]]) -> str:
-    lines = ["# Your result", "", f"**{sum(r[2] for r in rows):g} of {sum(r[3] for r in rows):g} points**", ""]
-    lines += ["| exercise | points | in short |", "|:--|--:|:--|"]
-    for exercise, test, score, full, said in rows:
-        words = html.escape(said).replace("|", "&#124;")
-        lines.append(f"| [{exercise}](#{test}) | {score:g} / {full:g} | {words} |")
-    return "\n".join(lines)
