@@ -1,5 +1,6 @@
 """The course's nbgrader settings. Every nbgrader command, formgrader and `make` read this file."""
 
+import os
 import warnings
 from pathlib import Path
 
@@ -44,6 +45,8 @@ c.Autograde.autograde_preprocessors = [
     CheckCellMetadata,
 ]
 c.Execute.timeout = 60
+c.Execute.sandbox = "none" if os.environ.get("SANDBOX") == "none" else "bwrap"
+c.Execute.warm = os.environ.get("WARM") != "no"
 
 # Students read their feedback: hidden tests stay out of it.
 c.GenerateFeedback.preprocessors = [GetGrades, HideTests, Summary, CSSHTMLHeaderPreprocessor]

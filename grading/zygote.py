@@ -1,0 +1,225 @@
+"""A warm interpreter inside the sandbox that forks a kernel for each submission. It knows nothing of the course.
+
+This file is run as source text by `grading.warm`, so it imports only what the sandbox has. Each kernel gets
+namespaces of its own: it sees neither the zygote nor another kernel, and has a private scratch folder in memory.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import sys
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+NEWNS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
+MS_NOSUID, MS_NODEV, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 2, 4, 4096, 8192, 16384, 1 << 18
+PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
+CAPABILITY_VERSION_3 = 0x20080522
+
+
+def warm_up():
+    """Import what the notebooks import, and use it once: the first figure and the first step cost the most."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import ipykernel.kernelapp
+    import ipykernel.zmqshell  # noqa: F401
+    import matplotlib.pyplot as plt
+    import matplotlib_inline.backend_inline  # noqa: F401
+    import numpy as np
+    import plotly.graph_objects as go
+    import torch
+
+    torch.set_num_threads(1)  # a thread pool would not survive a fork
+    x = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([x])
+    (x * x).backward()
+    optimizer.step()
+    figure, axes = plt.subplots()
+    axes.plot(np.arange(3), label="$x_1$")
+    axes.legend()
+    figure.savefig("/tmp/warm.png")
+    plt.close(figure)
+    os.remove("/tmp/warm.png")
+    go.Figure(go.Scatter(x=[1, 2], y=[3, 4])).to_json()
+
+
+def main():
+    """Read requests from standard input, one JSON object a line, and answer on standard output."""
+    exchange = sys.argv[1]
+    warm_up()
+    if len(os.listdir("/proc/self/task")) != 1:
+        raise SystemExit("a thread is running: it would not survive a fork")
+    wake, alarm = os.pipe()
+    os.set_blocking(alarm, False)
+    signal.set_wakeup_fd(alarm)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    requests, kernels, keepers = b"", {}, {}
+    say(ready=True)
+    while True:
+        readable, _, _ = select.select([0, wake], [], [])
+        if wake in readable:
+            os.read(wake, 4096)
+            while True:
+                try:
+                    pid, status = os.waitpid(-1, os.WNOHANG)
+                except ChildProcessError:
+                    break
+                if pid == 0:
+                    break
+                name = keepers.pop(pid, None)
+                if name is not None:
+                    kernels.pop(name, None)
+                    say(ended=name, status=os.waitstatus_to_exitcode(status))
+        if 0 in readable:
+            data = os.read(0, 65536)
+            if not data:
+                for pid in kernels.values():
+                    os.kill(pid, signal.SIGKILL)
+                return
+            requests += data
+            *lines, requests = requests.split(b"\n")
+            for line in lines:
+                request = json.loads(line)
+                name = request["name"]
+                if "kill" in request:
+                    if name in kernels:
+                        os.kill(kernels[name], signal.SIGKILL)
+                    continue
+                keeper, kernel = start(request, exchange)
+                keepers[keeper], kernels[name] = name, kernel
+                say(started=name, pid=kernel)
+
+
+def say(**words):
+    """Answer with one line."""
+    os.write(1, json.dumps(words).encode() + b"\n")
+
+
+def start(request, exchange):
+    """Fork a keeper that forks the kernel into new namespaces; the process ids of both, as they are here."""
+    reader, writer = os.pipe()
+    keeper = os.fork()
+    if keeper == 0:
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.close(reader)
+            new_namespaces()
+            kernel = os.fork()
+            if kernel == 0:
+                become_kernel(request, exchange, writer)
+            os.write(writer, str(kernel).encode())
+            os.close(writer)
+            _, status = os.waitpid(kernel, 0)
+            os._exit(status and (os.waitstatus_to_exitcode(status) % 256 or 1))
+        except BaseException as error:
+            os.write(2, f"zygote: {error!r}\n".encode())
+            os._exit(70)
+    os.close(writer)
+    pid = os.read(reader, 32)
+    os.close(reader)
+    return keeper, int(pid or b"0") or keeper
+
+
+def new_namespaces():
+    """Leave the zygote's namespaces; the user stays the same."""
+    uid, gid = os.getuid(), os.getgid()
+    call(LIBC.unshare, NEWUSER | NEWNS | NEWPID | NEWNET | NEWIPC)
+    for file, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{file}", "w") as stream:
+            stream.write(text)
+
+
+def become_kernel(request, exchange, writer):
+    """Be the first process of the new namespaces: hide the rest of the sandbox, lose all rights, run a kernel."""
+    try:
+        os.close(writer)
+        null = os.open("/dev/null", os.O_RDWR)
+        log = os.open(f"{request['folder']}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for number, file in ((0, null), (1, log), (2, log)):
+            os.dup2(file, number)
+        os.closerange(3, 256)
+        os.setsid()
+        hide(exchange, request["folder"], request["bytes"])
+        shutil.copytree(f"{request['folder']}/files", "/scratch", dirs_exist_ok=True)
+        os.chdir("/scratch")
+        for name, value in request["limits"].items():
+            kind = getattr(resource, f"RLIMIT_{name}")
+            resource.setrlimit(kind, (value, value))
+        drop_capabilities()
+        os.environ.update(request["environment"])
+        fresh_random_state()
+        sys.argv = ["ipykernel_launcher", *request["arguments"]]
+        from ipykernel.kernelapp import IPKernelApp
+
+        app = IPKernelApp.instance()
+        app.initialize(sys.argv[1:])
+        app.start()
+        os._exit(0)
+    except SystemExit as error:
+        os._exit(error.code if isinstance(error.code, int) else 1)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(71)
+
+
+def hide(exchange, folder, size):
+    """Mount private folders over everything that other kernels, or the zygote, could be reached through."""
+    options = f"size={size},mode=755".encode()
+    mount(None, "/", None, MS_REC | MS_PRIVATE)
+    os.makedirs("/scratch/own", exist_ok=True)
+    mount(folder, "/scratch/own", None, MS_BIND)
+    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options)
+    os.makedirs(exchange, exist_ok=True)
+    mount("tmpfs", exchange, "tmpfs", MS_NOSUID | MS_NODEV, b"size=1m,mode=755")
+    os.mkdir(folder)
+    mount("/scratch/own", folder, None, MS_MOVE)
+    mount("tmpfs", "/scratch", "tmpfs", MS_NOSUID | MS_NODEV, options)
+    mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, b"size=0,mode=555")
+    mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, options)
+
+
+def mount(source, target, kind, flags, options=None):
+    """mount(2)."""
+    encode = lambda text: None if text is None else text.encode()  # noqa: E731
+    call(LIBC.mount, encode(source), encode(target), encode(kind), ctypes.c_ulong(flags), options)
+
+
+def drop_capabilities():
+    """Keep no right over the new namespaces, now or after starting another program."""
+    for number in range(64):
+        if LIBC.prctl(PR_CAPBSET_DROP, number, 0, 0, 0):
+            break
+    call(LIBC.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    call(LIBC.capset, header, (ctypes.c_uint32 * 6)())
+
+
+def fresh_random_state():
+    """Forks of one interpreter must not share their random numbers."""
+    import random
+
+    import numpy as np
+    import torch
+
+    random.seed()
+    np.random.seed()
+    torch.seed()
+
+
+def call(function, *arguments):
+    """Call a C function, and raise the error that it reports."""
+    if function(*arguments):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{function.__name__}: {os.strerror(number)}")
+
+
+if __name__ == "__main__":
+    main()
