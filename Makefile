@@ -2,10 +2,13 @@
 #
 # PYTHON=python      use this interpreter (an active conda environment, say) and make no .venv
 # ASSIGNMENT=name    work on one assignment only
+# SANDBOX=none       run students' code with your own rights, where it cannot be isolated
+# WARM=no            start every kernel afresh instead of forking it from a warm one
 # JOBS=n             grade that many submissions at once (default: one for each core)
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+export SANDBOX WARM
 
 ifdef PYTHON
 PY := $(PYTHON)
@@ -18,7 +21,7 @@ endif
 ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help demo test release check normalize format grade feedback grades mutants lab clean
+.PHONY: help demo test release check normalize format grade feedback grades mutants doctor lab clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +57,9 @@ grades: $(READY)  ## Print the table and write grades.csv.
 
 mutants: $(READY)  ## Mutate the reference solutions; every mutant must lose a hidden test.
 	@$(PY) -m grading mutants $(ONLY) $(AT_ONCE) $(if $(EXERCISE),--exercise $(EXERCISE))
+
+doctor: $(READY)  ## Say whether students' code can be isolated on this machine, and how to mend it.
+	@$(PY) -m grading doctor
 
 lab: $(READY)  ## Open the course in JupyterLab, with formgrader.
 	@$(PY) -m jupyter lab

@@ -140,6 +140,25 @@ def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: 
 
 
 @main.command()
+def doctor() -> None:
+    """Say what this machine can do, and how to mend what it can't."""
+    import platform
+    from importlib.metadata import version
+
+    from grading import sandbox
+
+    click.echo(f"system     {platform.system()} {platform.release()}, {os.cpu_count()} cores")
+    click.echo(f"python     {platform.python_version()} at {sys.executable}")
+    for name in ("nbgrader", "jupyterlab", "torch"):
+        click.echo(f"{name:10} {version(name)}")
+    click.echo(f"bubblewrap {sandbox.bubblewrap() or 'missing'}")
+    reason = sandbox.why_not()
+    if reason:
+        raise click.ClickException(f"students' code cannot be isolated here.\n{reason}")
+    click.echo("isolation  works: students' code runs without network and without a view of the course")
+
+
+@main.command()
 @click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
 @click.pass_obj
 def demo(course: Course, jobs: int | None) -> None:

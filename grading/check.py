@@ -256,16 +256,16 @@ def check_private(course: Course) -> list[str]:
 def check_ruff(course: Course) -> list[str]:
     """ruff's complaints about code and notebooks, and about their format."""
     faults = []
-    for arguments in (["check", "--output-format=concise", "--quiet"], ["format", "--check", "--quiet"]):
+    for arguments, remedy in ((["check"], ""), (["format", "--check"], ". Run: make format")):
         result = subprocess.run(
-            [sys.executable, "-m", "ruff", *arguments, "--no-cache", "."],
+            [sys.executable, "-m", "ruff", *arguments, "--quiet", "--no-cache", "--output-format=concise", "."],
             cwd=course.root,
             capture_output=True,
             text=True,
             check=False,
         )
-        lines = (result.stdout + result.stderr).splitlines()
-        faults += [f"ruff {arguments[0]}: {line}" for line in lines if line.strip()]
+        lines = [line for line in (result.stdout + result.stderr).splitlines() if line.strip()]
+        faults += [f"ruff {arguments[0]}: {line}{remedy}" for line in lines]
         if result.returncode and not lines:
             faults.append(f"ruff {arguments[0]} failed. Run: make format")
     return faults

@@ -16,7 +16,7 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute as StockExecute
 from traitlets import Bool, Dict, Enum, Integer
 
-from grading import notebooks
+from grading import notebooks, picture
 from grading.diagnosis import diagnostician
 from grading.kernel import KernelChannel, KernelStuck
 from grading.sandbox import SandboxedKernelManager
@@ -121,6 +121,7 @@ class Execute(StockExecute):
             except AssertionError as error:
                 likely = self._name_mistake(cell, transcript)
                 if failed is None:
+                    cell.outputs.extend(picture.outputs(error))
                     self._fail(cell, type(error).__name__, "\n".join([str(error), *likely]))
                 else:
                     failed.evalue = "\n".join([failed.evalue, *likely])

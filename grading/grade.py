@@ -24,6 +24,7 @@ from grading import notebooks
 from grading.course import Course, CourseError
 from grading.execute import Execute
 from grading.release import quiet_logger
+from grading.sandbox import why_not
 
 
 @dataclass
@@ -76,6 +77,8 @@ def grade(
     """
     course.source(assignment)
     _require_release(course, assignment)
+    if course.config.Execute.get("sandbox") != "none" and why_not():
+        raise CourseError(why_not())
     submissions = find(course, assignment, students)
     outcomes: dict[str, Outcome] = {}
 

@@ -13,11 +13,13 @@ class Mismatch(AssertionError):
 
     Attributes:
         rows: the first differences as (where, yours, expected), for a table in the feedback.
+        paths: of an optimizer: yours, expected, the parameter's name and place, the step; for a picture.
     """
 
-    def __init__(self, message: str, rows: list[tuple[str, object, object]] | None = None):
+    def __init__(self, message: str, rows: list[tuple[str, object, object]] | None = None, paths: tuple | None = None):
         super().__init__(message)
         self.rows = rows or []
+        self.paths = paths
 
     def _render_traceback_(self):  # IPython shows these lines and no stack
         return str(self).splitlines()
@@ -105,7 +107,7 @@ def same_path(
         for s in range(max(0, step - 1), min(step + 2, len(reference), len(yours)))
         for i, n in enumerate(names)
     ]
-    raise Mismatch(text, rows)
+    raise Mismatch(text, rows, (yours, reference, name, place, step))
 
 
 def show(value: object) -> str:

@@ -211,14 +211,20 @@ def heeds_hyperparameters(student, name: str, named: dict, positional: list, sca
 
 
 def heeds_eps(student, name: str, **hyperparameters) -> None:
-    """A gradient that is zero from the start, then a large eps, then the default eps where it matters.
+    """A large eps, then a gradient that is zero from the start, then the default eps where it matters.
 
     Args:
         hyperparameters: all but eps, in the documented order.
     """
-    agrees(student, name, with_zeros(gradients(1, seed=8), last=4), eps=1e-6, **hyperparameters)
     agrees(student, name, gradients(1, seed=9), *hyperparameters.values(), 0.5)
+    agrees(student, name, with_zeros(gradients(1, seed=8), last=4), eps=1e-6, **hyperparameters)
     agrees(student, name, gradients(1, seed=10, scale=1e-5), **hyperparameters)
+
+
+def spied(student, x1_init: float, x2_init: float, in_place: bool = False, **kwargs) -> dict:
+    """What the spy of `probe.optimizers.train` reports about the student's `train`, called with `kwargs`."""
+    place = {"x1_init": x1_init, "x2_init": x2_init}
+    return student.ask("optimizers.train", about="train", kwargs=kwargs, in_place=in_place, **place)
 
 
 def spied_path(x1: float, x2: float, num_steps: int) -> Path:

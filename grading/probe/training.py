@@ -74,7 +74,7 @@ def batches(namespace: dict, X, y, batch_size: int, seeds: list, n_calls: int = 
     """Call `get_batches` several times with one generator, for each of several seeds.
 
     Returns:
-        `{"runs": [seed][call][batch] = [X_batch, y_batch], "X", "y": the arrays after it,
+        `{"runs": [seed][call][batch] = [X_batch, y_batch], "X", "y": the arrays after the last seed's calls,
         "global": whether the state of `np.random` or `random` was changed}`.
     """
     get_batches = core.lookup(namespace, "get_batches")
@@ -83,10 +83,10 @@ def batches(namespace: dict, X, y, batch_size: int, seeds: list, n_calls: int = 
     before = np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
     runs = []
     for seed in seeds:
-        rng = np.random.default_rng(seed)
-        runs.append([_collect(get_batches(X, y, batch_size, rng)) for _ in range(n_calls)])
+        rng, given = np.random.default_rng(seed), (X.copy(), y.copy())
+        runs.append([_collect(get_batches(*given, batch_size, rng)) for _ in range(n_calls)])
     after = np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
-    return {"runs": runs, "X": X, "y": y, "global": before != after}
+    return {"runs": runs, "X": given[0], "y": given[1], "global": before != after}
 
 
 def sgd(namespace: dict, runs: list, stand_ins: bool = False) -> dict:
@@ -393,16 +393,16 @@ def _is_tensor(value) -> bool:
 
 @contextlib.contextmanager
 def _torch_state():
-    """Leave torch's switches as they were."""
+    """Gradients are on at the beginning, whatever ran before; torch's generator is as it was afterwards."""
     import torch
 
-    enabled = torch.is_grad_enabled()
+    torch.set_grad_enabled(True)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             yield
     finally:
-        torch.set_grad_enabled(enabled)
+        torch.set_grad_enabled(True)
 
 
 # Stand-ins, all from torch

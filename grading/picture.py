@@ -1,0 +1,97 @@
+"""What a failed comparison shows beside its message: the first differing steps as a table, the path as a picture."""
+
+from html import escape
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from grading.oracle.compare import Mismatch, show
+
+YOURS, EXPECTED = "#D55E00", "#0072B2"  # orange and blue of Okabe and Ito, told apart by everyone
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 220, 70, 34, 28
+
+
+def outputs(error: AssertionError) -> list[NotebookNode]:
+    """The outputs to put before an error; none if it has nothing to show."""
+    if not isinstance(error, Mismatch) or not error.rows:
+        return []
+    html = table(error.rows)
+    text = "\n".join(f"{where}: yours {show(yours)}, expected {show(wanted)}" for where, yours, wanted in error.rows)
+    if error.paths:
+        html += path_picture(*error.paths)
+    return [new_output("display_data", data={"text/html": html, "text/plain": text})]
+
+
+def table(rows: list[tuple[str, object, object]]) -> str:
+    """The first differing places: where, yours, expected."""
+    cells = "".join(
+        f"<tr><th scope='row'>{escape(where)}</th><td>{escape(show(yours))}</td><td>{escape(show(expected))}</td></tr>"
+        for where, yours, expected in rows
+    )
+    head = "<tr><th scope='col'>where</th><th scope='col'>yours</th><th scope='col'>expected</th></tr>"
+    return f"<table><thead>{head}</thead><tbody>{cells}</tbody></table>"
+
+
+def path_picture(yours: list, expected: list, name: str, place: int, step: int) -> str:
+    """One parameter, step by step, yours and expected, as an SVG with a text alternative.
+
+    Args:
+        yours, expected: paths, rows of numbers.
+        name: of the parameter; `place` is its column.
+        step: where they part.
+    """
+    last = min(len(expected) - 1, step + 6)
+    wanted = [row[place] for row in expected[: last + 1]]
+    low, high = min(wanted), max(wanted)
+    margin = 0.6 * (high - low) or 1.0  # a path that runs away must not flatten the other
+    mine = [_number(row, place) for row in yours[: last + 1]]
+    inside = [min(max(value, low - margin), high + margin) for value in mine if value is not None]
+    low, high = min([low, *inside]), max([high, *inside])
+
+    def point(index: int, value: float) -> str:
+        x = LEFT + index * (WIDTH - LEFT - 16) / max(1, last)
+        y = TOP + (high - min(max(value, low), high)) * (HEIGHT - TOP - BOTTOM) / ((high - low) or 1.0)
+        return f"{x:.1f},{y:.1f}"
+
+    def line(values: list, color: str, dash: str, mark: str) -> str:
+        points = [point(i, value) for i, value in enumerate(values) if value is not None]
+        marks = "".join(
+            f"<circle cx='{p.split(',')[0]}' cy='{p.split(',')[1]}' r='3.2' fill='{mark}' stroke='{color}'/>"
+            for p in points
+        )
+        return (
+            f"<polyline points='{' '.join(points)}' fill='none' stroke='{color}' stroke-width='2' "
+            f"stroke-dasharray='{dash}'/>{marks}"
+        )
+
+    labels = "".join(
+        f"<text x='{LEFT - 6}' y='{float(point(0, value).split(',')[1]) + 4}' text-anchor='end'>{value:.4g}</text>"
+        for value in (low, high)
+    )
+    labels += "".join(
+        f"<text x='{point(i, low).split(',')[0]}' y='{HEIGHT - 14}' text-anchor='middle'>{i}</text>"
+        for i in range(0, last + 1, max(1, last // 8))
+    )
+    says = (
+        f"{escape(name)} step by step. The two paths agree up to step {step - 1} and part at step {step}: "
+        f"yours goes to {escape(show(_number(yours[step], place) if step < len(yours) else None))}, "
+        f"expected is {escape(show(expected[step][place]))}."
+    )
+    legend = (
+        f"<text x='{LEFT}' y='16' fill='{EXPECTED}'>● expected (solid)</text>"
+        f"<text x='{LEFT + 150}' y='16' fill='#A33F00'>○ yours (dashed)</text>"
+        f"<text x='{WIDTH - 16}' y='16' text-anchor='end'>{escape(name)}, by step</text>"
+    )
+    return (
+        f"<figure style='margin: .5rem 0'><svg role='img' aria-label=\"{says}\" viewBox='0 0 {WIDTH} {HEIGHT}' "
+        f"style='max-width: {WIDTH}px; width: 100%; font: 12px sans-serif'>"
+        f"<line x1='{LEFT}' y1='{HEIGHT - BOTTOM}' x2='{WIDTH - 16}' y2='{HEIGHT - BOTTOM}' stroke='#bbb'/>"
+        f"{labels}{legend}{line(wanted, EXPECTED, '', EXPECTED)}{line(mine, YOURS, '6 4', 'white')}</svg>"
+        f"<figcaption>{says}</figcaption></figure>"
+    )
+
+
+def _number(row: object, place: int) -> float | None:
+    value = row[place] if isinstance(row, list) and place < len(row) else None
+    ok = isinstance(value, (int, float)) and value == value and abs(value) != float("inf")
+    return float(value) if ok else None
