@@ -8,15 +8,20 @@ from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPrep
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
+    ClearOutput,
+    DeduplicateIds,
     GetGrades,
     IgnorePattern,
     LimitOutput,
+    OverwriteCells,
+    OverwriteKernelspec,
     SaveAutoGrades,
 )
 
 import grading
 from grading.execute import Execute
 from grading.feedback import HideTests, Summary
+from grading.restore import Restore
 
 # nbgrader links new rows to each other before it adds them to the session; SQLAlchemy 2 remarks on that each time.
 warnings.filterwarnings("ignore", message=r"Object of type <\w+> not in session, add operation")
@@ -30,6 +35,16 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__"]
 c.ClearSolutions.code_stub = {
     "python": '# YOUR CODE HERE\nraise NotImplementedError("This gap is still empty: do what the TODO above says.")'
 }
+
+# Whatever a student did to a notebook's structure is repaired before nbgrader looks at it.
+c.Autograde.sanitize_preprocessors = [
+    Restore,
+    ClearOutput,
+    DeduplicateIds,
+    OverwriteKernelspec,
+    OverwriteCells,
+    CheckCellMetadata,
+]
 
 # A student who deletes a test cell gets it back, and its points depend on it.
 c.OverwriteCells.add_missing_cells = True

@@ -4,11 +4,13 @@
 `nbgrader autograde` and formgrader alike. It also keeps one bad cell from costing the others their points.
 """
 
+import json
 import linecache
 import shutil
 import tempfile
 from pathlib import Path
 
+import nbformat
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -38,7 +40,7 @@ class Execute(StockExecute):
     sandbox = Enum(["bwrap", "none"], default_value="bwrap", help="Isolate students' code, or not.").tag(config=True)
     warm = Bool(True, help="Fork kernels from an interpreter that has imported everything.").tag(config=True)
     question_timeout = Integer(20, help="Seconds that one question of a hidden test may take.").tag(config=True)
-    max_restarts = Integer(5, help="Fresh kernels a submission may use up.").tag(config=True)
+    max_restarts = Integer(20, help="Fresh kernels a submission may use up.").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict, km=None) -> tuple[NotebookNode, dict]:
         self.sources: list[str] = []
@@ -73,6 +75,12 @@ class Execute(StockExecute):
             self._fail(cell, *_in_words(error, self.timeout))
             if not self.spent:
                 self._restart()
+        except Exception as error:  # whatever a kernel sends must not cost the other cells
+            self.log.error("a broken message in cell %d", index, exc_info=True)
+            self._fail(cell, "BrokenMessage", f"This cell sent something that is no message ({type(error).__name__}).")
+            if not self.spent:
+                self._restart()
+        _mend_outputs(cell)
         _no_verdict_by_accident(cell)
         return cell, resources
 
@@ -191,6 +199,22 @@ def _in_words(error: Exception, timeout: int | None) -> tuple[str, str]:
     if isinstance(error, KernelStuck):
         return "CellTimeoutError", f"No answer in time: {error}. Is there a loop that never ends?"
     return "DeadKernelError", f"This cell could not be run to its end: {error}."
+
+
+def _mend_outputs(cell: NotebookNode) -> None:
+    """Drop outputs that are none, and characters that no file can hold."""
+    sound = []
+    for output in cell.get("outputs", []):
+        text = json.dumps(output, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
+        output = nbformat.from_dict(json.loads(text))
+        try:
+            nbformat.validate(output, ref="output", version=4)
+        except nbformat.ValidationError:
+            if output.get("output_type") != "error":  # an error decides, however it looks
+                continue
+            output = new_output("error", ename=str(output.get("ename")), evalue=str(output.get("evalue")), traceback=[])
+        sound.append(output)
+    cell.outputs = sound
 
 
 def _no_verdict_by_accident(cell: NotebookNode) -> None:

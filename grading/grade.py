@@ -165,6 +165,7 @@ class _Converter(Autograde):
     def sanitize(self) -> str:
         """Restore what the student must not change; the notebook to execute, as JSON text."""
         submission = self.submission
+        _refuse_links(submission.folder)
         path = _find_notebook(submission)
         notebook = notebooks.read(path)
         self.notebooks = [str(submission.folder / f"{submission.assignment}.ipynb")]
@@ -178,6 +179,7 @@ class _Converter(Autograde):
         )
         self.resources["metadata"] = {"path": str(dest), "name": submission.assignment}
         notebook = self._preprocess(notebook, self.sanitize_preprocessors)
+        submission.repairs += self.resources["nbgrader"].pop("repairs", [])
         return nbformat.writes(notebook)
 
     def save(self, executed: str) -> None:
@@ -209,6 +211,13 @@ def _find_notebook(submission: Submission) -> Path:
         names = ", ".join(path.name for path in others)
         raise CourseError(f"{expected}: is missing, and it is not clear which of {names} it is; rename the right one")
     raise CourseError(f"{expected}: is missing; ask the student for it, or remove the folder")
+
+
+def _refuse_links(folder: Path) -> None:
+    """A symbolic link in a submission could point at the solutions, or at another student's work."""
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        if path.is_symlink():
+            raise CourseError(f"{path}: is a symbolic link, which is never followed; ask for the file itself")
 
 
 def _failed(submission: Submission, error: Exception) -> Outcome:

@@ -10,6 +10,8 @@ from grading import notebooks
 from grading.course import Course
 from grading.grade import Outcome
 
+NOT_WRITTEN = "not written yet"
+
 
 @dataclass
 class Result:
@@ -79,10 +81,10 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
         marks = [_mark(result.points.get(name, 0.0), points) for name, points in known.items()]
         notes = [f"graded after repair: {result.reason}"] if result.state == "repaired" else []
         notes += [f"not graded this time: {result.reason}"] if result.state == "failed" else []
-        if result.wrong and set(result.wrong.values()) == {"not written yet"}:
-            notes.append(f"not written yet: {'all' if len(result.wrong) == len(known) else ', '.join(result.wrong)}")
-        else:
-            notes += [f"{name}: {words}" for name, words in result.wrong.items()]
+        empty = [name for name, words in result.wrong.items() if words == NOT_WRITTEN]
+        notes += [f"{name}: {words}" for name, words in result.wrong.items() if words != NOT_WRITTEN]
+        if empty:
+            notes.append(f"{NOT_WRITTEN}: {'all' if len(empty) == len(known) else ', '.join(empty)}")
         table.add_row(result.student, *marks, f"{result.total:g}", "; ".join(notes))
     return table
 
@@ -113,10 +115,11 @@ def _what_went_wrong(path: Path, tests: dict[str, list[str]]) -> dict[str, str]:
     cells = notebooks.by_id(notebooks.read(path))
     wrong = {}
     for exercise, own in tests.items():
+        unfilled = exercise in cells and 'raise NotImplementedError("This gap' in cells[exercise].source
         for test in own:
             words = few_words(cells[test], exercise) if test in cells else "its test is missing"
             if words:
-                wrong[exercise] = words
+                wrong[exercise] = NOT_WRITTEN if unfilled else words
                 break
     return wrong
 
@@ -129,7 +132,7 @@ def few_words(cell: notebooks.NotebookNode, exercise: str) -> str | None:
             if mistake:
                 return mistake.removeprefix(f"{exercise}_").replace("_", " ")
             if "NotImplementedError" in (output.ename, output.evalue) or "not written yet" in output.evalue:
-                return "not written yet"
+                return NOT_WRITTEN
             line = output.evalue.strip().splitlines()[0] if output.evalue.strip() else output.ename
             return line if len(line) <= 90 else f"{line[:87]}..."
     return None

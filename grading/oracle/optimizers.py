@@ -4,6 +4,7 @@ The functions at the end hold a student's optimizer against them. Hidden tests a
 says in a line or two what it looks at.
 """
 
+import contextlib
 import math
 from collections.abc import Callable
 
@@ -184,9 +185,18 @@ def agrees(student, name: str, rows: list[Row], *positional, **hyperparameters) 
     what = f"{name} ({', '.join(call) or 'no hyperparameters given, so the documented defaults'})"
     if len(rows[0]) > 1:
         what += f", {len(rows[0])} parameters"
-    compare.same_path(
-        student.follow(name, rows, None, *positional, **hyperparameters), *course_paths(name, rows, **named), what=what
-    )
+    mine = student.follow(name, rows, None, *positional, **hyperparameters)
+    references = course_paths(name, rows, **named)
+    try:
+        compare.same_path(mine, *references, what=what)
+    except compare.Mismatch as mismatch:
+        with contextlib.suppress(compare.Mismatch):
+            compare.same_path(mine, *references, what=what, rtol=1e-6)
+            text = f"{what}: you agree with the reference to 6 digits, but not to 10. Compute with Python numbers and "
+            mismatch = compare.Mismatch(
+                text + "`math`, or numpy in double precision: float32 is too coarse.", mismatch.rows
+            )
+        raise mismatch from None
 
 
 def keeps_own_state(student, name: str, scale: float = 1.0, **hyperparameters) -> None:
@@ -232,14 +242,23 @@ def spied_path(x1: float, x2: float, num_steps: int) -> Path:
     return [[x1 / 2**step, x2 / 2**step] for step in range(num_steps + 1)]
 
 
-def spied_gradients(path: Path) -> list[Row]:
-    """The gradients of f_2d that the spy finds on that path, by torch: one pair for each step."""
-    rows = []
-    for point in path[:-1]:
+def finds_gradients(student, x1_init: float, x2_init: float, num_steps: int) -> None:
+    """At each step of the student's `train` the spy finds the right values, and torch's gradients of f_2d there."""
+    reply = spied(student, x1_init, x2_init, num_steps=num_steps)
+    compare.that(
+        len(reply["values"]) == num_steps,
+        f"With num_steps={num_steps}, `train` should call the optimizer's step() {num_steps} times; "
+        f"yours calls it {len(reply['values'])} times.",
+    )
+    for step, point in enumerate(spied_path(x1_init, x2_init, num_steps)[:-1], start=1):
         x1, x2 = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in point)
         (0.1 * x1**2 + 2 * x2**2).backward()
-        rows.append([x1.grad.item(), x2.grad.item()])
-    return rows
+        for i, name in enumerate(("x1", "x2")):
+            where = (
+                f"`train`, step {step}, from ({x1_init:g}, {x2_init:g}): the {{}} of {name} that the optimizer finds"
+            )
+            compare.same_number(reply["values"][step - 1][i], point[i], where.format("value"))
+            compare.same_number(reply["gradients"][step - 1][i], (x1, x2)[i].grad.item(), where.format("gradient"))
 
 
 def torch_train_path(optimizer: str, x1_init: float, x2_init: float, num_steps: int = 20, **hyperparameters) -> Path:

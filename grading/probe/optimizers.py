@@ -3,7 +3,12 @@
 import contextlib
 import sys
 
+from grading import wire
 from grading.probe import core
+
+# Taken before any cell of the student's runs.
+_setprofile, _getprofile = sys.setprofile, sys.getprofile
+_OUTSIDE = {"_thread", "_queue", "_socket", "_posixsubprocess", "_multiprocessing", "_ctypes", "select"}
 
 
 class Parameter:
@@ -180,26 +185,49 @@ def _number(value):
     try:
         return float(value)
     except Exception:  # no number: it is sent as it is, and the grader says so
-        return value
+        return wire.encode(value)  # here and now, so that what it takes to encode it is watched as well
 
 
 @contextlib.contextmanager
 def _torch_optim_use():
-    """Note the first time that code of `torch.optim`, or a fused optimizer kernel of torch, is called."""
-    used = {"where": None}
+    """Note the first time that code of `torch.optim`, or a fused optimizer kernel of torch, is called.
+
+    To leave this thread, or to touch the watch, counts as well: an update rule has no reason to.
+    """
+    used, over = {"where": None}, []
 
     def watch(frame, event, arg):
-        if used["where"] is not None:
+        if used["where"] is not None or over:
             return
-        code = frame.f_code
-        if event == "call" and "/torch/optim/" in code.co_filename.replace("\\", "/") and code.co_name != "<module>":
-            used["where"] = code.co_qualname
-        elif event == "c_call" and getattr(arg, "__name__", "").startswith("_fused_"):
-            used["where"] = arg.__name__
+        code, module = frame.f_code, str(frame.f_globals.get("__name__"))
+        path = code.co_filename.replace("\\", "/")
+        if event == "call":
+            if ("/torch/optim/" in path or module.startswith("torch.optim")) and code.co_name != "<module>":
+                used["where"] = code.co_qualname
+            elif path.endswith("/torch/_ops.py") and "_fused_" in str(frame.f_locals.get("self")):
+                used["where"] = str(frame.f_locals["self"])
+        elif event == "c_call":
+            called = getattr(arg, "__name__", None) or ""
+            homes = {getattr(arg, "__module__", None), type(getattr(arg, "__self__", None)).__module__}
+            if called.startswith("_fused_") or arg is _setprofile:
+                used["where"] = called
+            elif homes & _OUTSIDE and not _importing(frame):
+                used["where"] = f"{called}, outside of this thread"
 
-    before = sys.getprofile()
-    sys.setprofile(watch)
+    before = _getprofile()
+    _setprofile(watch)
     try:
         yield used
     finally:
-        sys.setprofile(before)
+        over.append(True)
+        if used["where"] is None and _getprofile() is not watch:
+            used["where"] = "a replaced sys.setprofile"
+        _setprofile(before)
+
+
+def _importing(frame) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

@@ -424,6 +424,15 @@ def replaced(namespace: dict, **names):
                 namespace[name] = original
 
 
+class Batches(list):
+    """A list that `next` can read as well, as it reads a generator."""
+
+    def __next__(self):
+        if not self:
+            raise StopIteration
+        return self.pop(0)
+
+
 def _torch_batches(used: list):
     def get_batches(X, y, batch_size, rng):
         import torch
@@ -432,7 +441,7 @@ def _torch_batches(used: list):
         used.append("get_batches")
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         indices = DataLoader(range(len(X)), batch_size=int(batch_size), shuffle=True, generator=generator)
-        return [(X[chosen.numpy()], y[chosen.numpy()]) for chosen in indices]
+        return Batches((X[chosen.numpy()], y[chosen.numpy()]) for chosen in indices)
 
     return get_batches
 

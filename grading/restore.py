@@ -1,0 +1,100 @@
+"""Give a submitted notebook the structure of the release, whatever a student did to it.
+
+It is the first sanitizer in `nbgrader_config.py`. nbgrader itself restores the text of tests, but stops at many a
+changed piece of metadata; after this there is none.
+"""
+
+from pathlib import Path
+
+from nbformat import NotebookNode
+from nbgrader.preprocessors import NbGraderPreprocessor
+
+from grading import notebooks
+
+
+class Restore(NbGraderPreprocessor):
+    """Set each cell's type, id and metadata as in the release, put missing cells back and cells in order.
+
+    What was repaired is noted, in plain words, in `resources["nbgrader"]["repairs"]`.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        names = resources["nbgrader"]
+        root = Path(self.config.CourseDirectory.get("root", "."))
+        path = root / "release" / names["assignment"] / f"{names['notebook']}.ipynb"
+        if path.is_file():
+            released = notebooks.read(path)
+            nb.cells, names["repairs"] = restored(nb.cells, released.cells)
+            nb.metadata = NotebookNode(released.metadata)
+            nb.nbformat, nb.nbformat_minor = released.nbformat, released.nbformat_minor
+        return nb, resources
+
+
+def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tuple[list[NotebookNode], list[str]]:
+    """The student's cells in the structure of the release, and what had to be repaired."""
+    wanted = {notebooks.grade_id(cell): cell for cell in released if notebooks.grade_id(cell)}
+    found, repairs = {}, []
+    for index, cell in enumerate(submitted):
+        name = _name(cell)
+        if name in wanted:
+            if name in found:
+                repairs.append(f"the cell {name} was there twice, the last one counts")
+            found[name] = index  # as for nbgrader, the last cell of a name is the student's
+    places = {index: name for name, index in found.items()}
+    after: dict[str | None, list[NotebookNode]] = {None: []}  # a student's own cells, by the cell that they follow
+    last, own = None, {}
+    for index, cell in enumerate(submitted):
+        name = places.get(index)
+        if name is None:
+            after[last].append(_fresh(cell, f"own-{index}"))
+            continue
+        own[name] = _like(wanted[name], cell)
+        if cell.get("cell_type") != wanted[name].cell_type:
+            repairs.append(f"the cell {name} had become a {cell.get('cell_type')} cell")
+        if _settings(cell) != _settings(wanted[name]):
+            repairs.append(f"points or settings of the cell {name} had been changed")
+        after[name], last = [], name
+    missing = [name for name in wanted if name not in own]
+    if missing:
+        repairs.append(f"missing cells were put back: {', '.join(missing)}")
+    if list(own) != [name for name in wanted if name in own]:
+        repairs.append("cells were put back in order")
+    cells = after[None]
+    for name, model in wanted.items():
+        cells = [*cells, own.get(name) or NotebookNode(model), *after.get(name, [])]
+    return cells, repairs
+
+
+def _name(cell: NotebookNode) -> str | None:
+    metadata = cell.get("metadata")
+    data = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    name = data.get("grade_id") if isinstance(data, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _settings(cell: NotebookNode) -> dict:
+    keys = ("grade", "solution", "locked", "task", "points", "schema_version")
+    data = cell.metadata.get("nbgrader", {})
+    return {key: data[key] for key in keys if key in data}
+
+
+def _fresh(cell: NotebookNode, name: str) -> NotebookNode:
+    """A cell of the student's own: its text, and nothing else."""
+    kind = cell.get("cell_type") if cell.get("cell_type") in ("code", "markdown", "raw") else "raw"
+    source = cell.get("source")
+    fresh = NotebookNode(
+        id=name, cell_type=kind, source=source if isinstance(source, str) else "", metadata=NotebookNode()
+    )
+    if kind == "code":
+        fresh.outputs, fresh.execution_count = [], None
+    return fresh
+
+
+def _like(model: NotebookNode, cell: NotebookNode) -> NotebookNode:
+    """The student's text in a cell that is otherwise the released one."""
+    fresh = NotebookNode(model)
+    fresh.metadata = NotebookNode(model.metadata)
+    fresh.source = cell.source if isinstance(cell.get("source"), str) else model.source
+    if fresh.cell_type == "code":
+        fresh.outputs, fresh.execution_count = [], None
+    return fresh
