@@ -64,8 +64,13 @@ def sentence(cell: NotebookNode) -> str:
     return ""
 
 
-def feedback(course: Course, assignment: str, done: Callable[[str], None] = lambda student: None) -> list[Path]:
-    """Write `feedback/<student>/<assignment>/<assignment>.html` for every autograded submission.
+def feedback(
+    course: Course,
+    assignment: str,
+    done: Callable[[str], None] = lambda student: None,
+    students: list[str] | None = None,
+) -> list[Path]:
+    """Write `feedback/<student>/<assignment>/<assignment>.html` for every autograded submission, or these students'.
 
     Returns:
         The pages.
@@ -75,6 +80,8 @@ def feedback(course: Course, assignment: str, done: Callable[[str], None] = lamb
     """
     course.source(assignment)
     folders = sorted((course.root / "autograded").glob(f"*/{assignment}"))
+    if students is not None:
+        folders = [folder for folder in folders if folder.parent.name in students]
     if not folders:
         raise CourseError(f"Nothing is autograded for '{assignment}'. Run: make grade ASSIGNMENT={assignment}")
     pages, errors = [], []

@@ -26,7 +26,7 @@ from grading import notebooks
 from grading.course import Course, CourseError
 from grading.rehearsal import rehearse
 
-SECONDS = 10
+SECONDS = 5
 
 
 @dataclass(frozen=True)

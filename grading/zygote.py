@@ -89,7 +89,7 @@ def main():
                     if name in kernels:
                         os.kill(kernels[name], signal.SIGKILL)
                     continue
-                keeper, kernel = start(request, exchange)
+                keeper, kernel = start(request, exchange, [wake, alarm])
                 keepers[keeper], kernels[name] = name, kernel
                 say(started=name, pid=kernel)
 
@@ -99,7 +99,7 @@ def say(**words):
     os.write(1, json.dumps(words).encode() + b"\n")
 
 
-def start(request, exchange):
+def start(request, exchange, zygote_files):
     """Fork a keeper that forks the kernel into new namespaces; the process ids of both, as they are here."""
     reader, writer = os.pipe()
     keeper = os.fork()
@@ -111,7 +111,7 @@ def start(request, exchange):
             new_namespaces()
             kernel = os.fork()
             if kernel == 0:
-                become_kernel(request, exchange, writer)
+                become_kernel(request, exchange, [writer, *zygote_files])
             os.write(writer, str(kernel).encode())
             os.close(writer)
             _, status = os.waitpid(kernel, 0)
@@ -134,15 +134,17 @@ def new_namespaces():
             stream.write(text)
 
 
-def become_kernel(request, exchange, writer):
+def become_kernel(request, exchange, zygote_files):
     """Be the first process of the new namespaces: hide the rest of the sandbox, lose all rights, run a kernel."""
     try:
-        os.close(writer)
         null = os.open("/dev/null", os.O_RDWR)
         log = os.open(f"{request['folder']}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for number, file in ((0, null), (1, log), (2, log)):
             os.dup2(file, number)
-        os.closerange(3, 256)
+        for number in zygote_files:  # only those: matplotlib, for one, keeps its font files open
+            os.close(number)
+        os.close(null)
+        os.close(log)
         os.setsid()
         hide(exchange, request["folder"], request["bytes"])
         shutil.copytree(f"{request['folder']}/files", "/scratch", dirs_exist_ok=True)

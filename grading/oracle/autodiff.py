@@ -315,22 +315,22 @@ def linear_cost(student: Student) -> None:
     same_gradients(student, [1.5], doublings(60), what="60 doublings (y = y + y) of x = 1.5")
 
     values = random_values(0, 16)
-    base = wide_sum(16, 1024)
+    base = wide_sum(16, 512)
     longer = base + chain(16 + len(base), 150)
     each = (measure(values, longer)["built"] - measure(values, base)["built"]) / 150
     that(
-        each <= 8_000,
+        each <= 5_000,
         f"On top of {len(base)} operations, each further one keeps {each / 1000:.0f} kB: a result should remember only "
         "what it was made from directly.",
     )
-    few, many = wide_sum(16, 128), wide_sum(16, 2048)
+    few, many = wide_sum(16, 64), wide_sum(16, 1024)
     short = min(measure(values, few, "seconds") for _ in range(3))
     for _ in range(6):  # a busy machine may disturb some measurements
         ratio = measure(values, many, "seconds") / short
         if ratio <= 55:
             return
     raise Mismatch(
-        f"16 times as many operations (255, then 4095) take {ratio:.0f} times as long: the time should grow "
+        f"16 times as many operations (127, then 2047) take {ratio:.0f} times as long: the time should grow "
         "like the number of operations, not like its square."
     )
 

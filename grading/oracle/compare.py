@@ -45,7 +45,8 @@ def same_number(yours: object, expected: float, what: str, rtol: float = RTOL, a
         Mismatch: it is no number, or differs by more than the tolerance.
     """
     if not close(yours, float(expected), rtol, atol):
-        raise Mismatch(f"{what} should be {show(expected)}, yours is {show(yours)}.", [(what, yours, expected)])
+        mine, wanted = both(yours, expected)
+        raise Mismatch(f"{what} should be {wanted}, yours is {mine}.", [(what, yours, expected)])
 
 
 def same_list(yours: object, expected: list, what: str, rtol: float = RTOL, atol: float = ATOL) -> None:
@@ -95,7 +96,8 @@ def same_path(
     names = names or [f"x{i + 1}" for i in range(len(reference[0]))]
     name, mine = names[place], yours[step][place] if place < len(yours[step]) else None
     expected = reference[step][place]
-    text = f"{what}, step {step}: {name} should be {show(expected)}, yours is {show(mine)}."
+    shown, wanted = both(mine, expected)
+    text = f"{what}, step {step}: {name} should be {wanted}, yours is {shown}."
     if step > 1:
         text += f" You agree up to step {step - 1}."
     elif step == 1:
@@ -108,6 +110,14 @@ def same_path(
         for i, n in enumerate(names)
     ]
     raise Mismatch(text, rows, (yours, reference, name, place, step))
+
+
+def both(yours: object, expected: object) -> tuple[str, str]:
+    """How to show two values that differ: with as many digits as it takes to see it."""
+    pair = show(yours), show(expected)
+    if pair[0] == pair[1] and isinstance(yours, float):
+        return repr(yours), repr(float(expected))
+    return pair
 
 
 def show(value: object) -> str:

@@ -545,7 +545,7 @@ def judge_weights(reply: dict, fixture: dict, n_epochs: int = 1) -> None:
     try:
         same_list(reply["weights"], fixtures.weights(watch.model), what, rtol=1e-7, atol=1e-9)
     except Mismatch as error:
-        raise Mismatch(f"{error} {_calls_of_first_batch(reply)}", error.rows) from None
+        raise Mismatch(f"{error}{_calls_of_first_batch(reply)}", error.rows) from None
 
 
 def judge_epoch_loss(reply: dict, fixture: dict) -> None:
@@ -750,8 +750,11 @@ def _sizes(sizes: list[int]) -> str:
 
 
 def _calls_of_first_batch(reply: dict) -> str:
-    first = reply["events"][: reply["events"].index("step") + 1] if "step" in reply["events"] else reply["events"][:4]
-    return f"Your calls up to the first step: {', '.join(first) or 'none'}. Expected: zero_grad, backward, step."
+    events = reply["events"]
+    first = events[: events.index("step") + 1] if "step" in events else events[:4]
+    if first == ["zero_grad", "backward", "step"]:
+        return ""
+    return f" Your calls up to the first step: {', '.join(first) or 'none'}. Expected: zero_grad, backward, step."
 
 
 def _mode(mode: str) -> str:

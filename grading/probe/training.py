@@ -340,7 +340,13 @@ def fit(
     def which(loader) -> str:
         return "train" if loader is watch.loader else "valid" if loader is valid_loader else "another"
 
+    def same(**passed) -> None:
+        for name, given in passed.items():
+            if given is not getattr(watch, name):
+                raise ValueError(f"`fit` should pass its own {name} on")
+
     def train_epoch(model, loader, loss_fn, optimizer):
+        same(model=model, loss_fn=loss_fn, optimizer=optimizer)
         watch.events.append("train")
         optimizer.step()
         made_up["train_loss"].append(3.0 / (1.5 + len(made_up["train_loss"])))
@@ -348,6 +354,7 @@ def fit(
         return made_up["train_loss"][-1]
 
     def evaluate(model, loader, loss_fn):
+        same(model=model, loss_fn=loss_fn)
         watch.events.append("evaluate")
         made_up["valid_loss"].append(3.7 / (1.3 + len(made_up["valid_loss"])))
         made_up["valid_accuracy"].append(0.9 - 0.7 / (1.3 + len(made_up["valid_loss"])))

@@ -1,0 +1,120 @@
+"""The sample class and the whole catalogue through the real pipeline, and nbgrader's own commands beside it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from grading import catalogue, notebooks, results, sample
+from grading.feedback import feedback
+from grading.grade import grade
+from grading.sample import SampleStudent
+from tests.conftest import ROOT, Course
+
+SOURCE = Course(ROOT)
+ASSIGNMENTS = SOURCE.assignments
+CLASS = sample.load_class(ROOT / "mistakes" / "class.toml")
+
+
+def packed(assignment: str) -> list[SampleStudent]:
+    """Students who between them write every entry of the catalogue, each one answer to every exercise."""
+    by_cell: dict[str, list[str]] = {}
+    for entry in entries_of(assignment):
+        by_cell.setdefault(entry.cell, []).append(entry.name)
+    size = max(len(names) for names in by_cell.values())
+    answers = [tuple(names[i] for names in by_cell.values() if i < len(names)) for i in range(size)]
+    return [SampleStudent(f"catalogue-{i:02}", names) for i, names in enumerate(answers)]
+
+
+def entries_of(assignment: str) -> list[catalogue.Entry]:
+    return catalogue.load(ROOT / "mistakes" / f"{assignment}.toml", notebooks.read(SOURCE.source(assignment)))
+
+
+def points(course: Course, assignment: str, student: str) -> dict[str, float]:
+    with course.gradebook() as gradebook:
+        submission = gradebook.find_submission(assignment, student)
+        return {grade.name: grade.score for notebook in submission.notebooks for grade in notebook.grades}
+
+
+@pytest.fixture(scope="session")
+def graded(course: Course) -> dict[str, list]:
+    """The outcomes of grading the sample class and the packed catalogue, by assignment."""
+    outcomes = {}
+    for name in ASSIGNMENTS:
+        sample.hand_in(course, name, [*CLASS, *packed(name)])
+        outcomes[name] = grade(course, name)
+    return outcomes
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_everyone_is_graded(graded, assignment):
+    assert {outcome.state for outcome in graded[assignment]} == {"graded"}
+
+
+@pytest.mark.parametrize("student", CLASS, ids=lambda student: student.id)
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_a_sample_student_loses_exactly_the_expected_tests(course, graded, assignment, student):
+    expected = sample.expected(notebooks.read(SOURCE.source(assignment)), student, entries_of(assignment))
+    assert points(course, assignment, student.id) == expected
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_every_entry_of_the_catalogue_loses_exactly_its_tests(course, graded, assignment):
+    source, entries = notebooks.read(SOURCE.source(assignment)), entries_of(assignment)
+    wrong = {}
+    for student in packed(assignment):
+        got, wanted = points(course, assignment, student.id), sample.expected(source, student, entries)
+        wrong |= {(student.id, test): (got[test], wanted[test]) for test in wanted if got[test] != wanted[test]}
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_most_mistakes_are_named(course, graded, assignment):
+    entries = {entry.name: entry for entry in entries_of(assignment)}
+    named = missed = 0
+    for student in packed(assignment):
+        path = course.root / "autograded" / student.id / assignment / f"{assignment}.ipynb"
+        cells = notebooks.by_id(notebooks.read(path))
+        for name in student.answers:
+            entry = entries[name]
+            said = {cells[test].metadata.get("grading", {}).get("mistake") for test in entry.loses} - {None}
+            named, missed = named + bool(said), missed + (not said and not entry.right)
+            own = {
+                cells[test].metadata.get("grading", {}).get("mistake")
+                for test in notebooks.tests_of(notebooks.read(SOURCE.source(assignment)))[entry.cell]
+            }
+            assert not entry.right or own == {None}, f"{name} is right, and diagnosed as {own}"
+            for other in said:
+                assert entries[other].cell == entry.cell
+    assert named / (named + missed) >= 0.8, f"{named} of {named + missed} mistakes are named"
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_feedback_shows_no_hidden_line(course, graded, assignment):
+    feedback(course, assignment, students=["dev", "bo"])
+    page = (course.root / "feedback" / "dev" / assignment / f"{assignment}.html").read_text(encoding="utf-8")
+    assert "HIDDEN TESTS" not in page
+    assert "from grading" not in page
+    assert "grading/oracle" not in page
+    assert "points" in page
+
+
+def test_the_table_and_the_csv_agree(course, graded, tmp_path):
+    results.write_csv(course, ASSIGNMENTS, tmp_path / "grades.csv")
+    header, *rows = (tmp_path / "grades.csv").read_text().splitlines()
+    assert header.split(",")[0] == "student"
+    assert {row.split(",")[0] for row in rows} >= {student.id for student in CLASS}
+    full = sum(sum(results.exercises(course, name).values()) for name in ASSIGNMENTS)
+    ada = next(row for row in rows if row.startswith("ada,"))
+    assert float(ada.split(",")[-1]) == full
+
+
+@pytest.mark.parametrize("student", ["ada", "dev"])
+def test_stock_nbgrader_gives_the_same_grades(course, graded, student):
+    before = points(course, "optimizers", student)
+    environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}  # noqa: PTH120
+    command = [sys.executable, "-m", "nbgrader", "autograde", "optimizers", "--student", student, "--force"]
+    result = subprocess.run(command, cwd=course.root, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert points(course, "optimizers", student) == before
