@@ -46,6 +46,7 @@ class Execute(StockExecute):
         self.sources: list[str] = []
         self.healthy: list[tuple[NotebookNode, int]] = []
         self.restarts, self.spent = 0, False
+        self.demonstrations = self._demonstrations(nb, resources.get("nbgrader", {}))
         self.channel: KernelChannel | None = None
         place = resources.setdefault("metadata", {})
         folder = place.get("path") or "."
@@ -59,6 +60,9 @@ class Execute(StockExecute):
 
     def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
         if cell.cell_type != "code":
+            return cell, resources
+        if cell.source in self.demonstrations:
+            cell.outputs = [new_output("stream", name="stdout", text="A demonstration: not run while grading.\n")]
             return cell, resources
         try:
             if self.spent:
@@ -83,6 +87,20 @@ class Execute(StockExecute):
         _mend_outputs(cell)
         _no_verdict_by_accident(cell)
         return cell, resources
+
+    def _demonstrations(self, nb: NotebookNode, names: dict) -> set[str]:
+        """The texts of cells that need not run: long demonstrations, tagged as such in the release.
+
+        Only if all cells between the graded ones are as they were released: a student's own may build on each other.
+        """
+        root = Path(self.config.CourseDirectory.get("root", "."))
+        path = root / "release" / names.get("assignment", "") / f"{names.get('notebook', '')}.ipynb"
+        if not path.is_file():
+            return set()
+        free = [cell for cell in notebooks.read(path).cells if _is_free(cell)]
+        if [cell.source for cell in free] != [cell.source for cell in nb.cells if _is_free(cell)]:
+            return set()
+        return {cell.source for cell in free if notebooks.DEMONSTRATION in cell.metadata.get("tags", [])}
 
     def create_kernel_manager(self):
         """A kernel in the sandbox, forked from a warm interpreter if wanted; or a plain one with private sockets."""
@@ -181,6 +199,10 @@ class Execute(StockExecute):
                 break
             finally:
                 self.nb.cells[index] = cell  # nbclient puts the cell that it ran there
+
+
+def _is_free(cell: NotebookNode) -> bool:
+    return cell.cell_type == "code" and notebooks.kind(cell) is None and bool(cell.source.strip())
 
 
 def _stage(folder: Path, scratch: Path) -> None:

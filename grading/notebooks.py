@@ -7,6 +7,7 @@ import nbformat
 from nbformat import NotebookNode
 
 BEGIN_HIDDEN, END_HIDDEN = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
+DEMONSTRATION = "demonstration"  # the tag of a cell that is not run while grading, if the student left it as it was
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 

@@ -1,6 +1,11 @@
 """A tiny course that has nothing to do with optimizers: one exercise, two tests. And ways to hand in answers."""
 
+import json
 import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -9,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from grading import notebooks
 from grading.course import Course
+from grading.grade import Outcome, grade, make_pool
 from grading.release import release
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,14 +29,68 @@ MEAN = '''def mean(values):
 TEST_MEAN = """assert mean([1, 2, 6]) == 3, f"mean([1, 2, 6]) should be 3, yours is {mean([1, 2, 6])}"
 ### BEGIN HIDDEN TESTS
 from grading import oracle, student
+
 oracle.same_number(student.call("mean", [2.0, 3.0, 7.0]), 4.0, "mean([2, 3, 7])")
 ### END HIDDEN TESTS"""
 
 TEST_MEAN_NEGATIVE = """# Hidden test: negative numbers.
 ### BEGIN HIDDEN TESTS
 from grading import oracle, student
+
 oracle.same_number(student.call("mean", [-2.0, -4.0]), -3.0, "mean([-2, -4])")
 ### END HIDDEN TESTS"""
+
+CATALOGUE = """
+[[mistake]]
+name = "mean_forgets_to_divide"
+why = "The sum is not divided by the number of values."
+cell = "mean"
+old = "return sum(values) / len(values)"
+new = "return sum(values)"
+loses = ["test_mean", "test_mean_negative"]
+
+[[mistake]]
+name = "mean_drops_the_sign"
+why = "The sign of the values is lost."
+cell = "mean"
+old = "sum(values)"
+new = "sum(map(abs, values))"
+loses = ["test_mean_negative"]
+
+[[right]]
+name = "mean_by_hand"
+why = "It adds the values in a loop."
+cell = "mean"
+source = '''
+def mean(values):
+    total = 0.0
+    for value in values:
+        total += value
+    return total / len(values)
+'''
+"""
+
+README = "| notebook | points |\n| --- | --- |\n| averages | 3 |\n"
+
+RUFF = 'line-length = 120\n[lint]\nselect = ["E", "F"]\nignore = ["E402"]\n'
+
+SAMPLE_CLASS = """
+[[student]]
+id = "ada"
+answers = "solutions"
+
+[[student]]
+id = "bob"
+answers = ["mean_forgets_to_divide"]
+
+[[student]]
+id = "cleo"
+answers = "nothing"
+"""
+
+RIGHT = "def mean(values):\n    return sum(values) / len(values)"
+FORGETS_TO_DIVIDE = "def mean(values):\n    return sum(values)"
+DROPS_THE_SIGN = "def mean(values):\n    return sum(abs(value) for value in values) / len(values)"
 
 
 def cell(source: str, kind: str, name: str, points: int = 0) -> nbformat.NotebookNode:
@@ -48,6 +108,7 @@ def tiny_notebook() -> nbformat.NotebookNode:
         new_notebook(
             cells=[
                 new_markdown_cell("# Averages", id="title"),
+                new_markdown_cell("## Exercise 1: the mean (3 points)", id="heading"),
                 cell(MEAN, "solution", "mean"),
                 cell(TEST_MEAN, "test", "test_mean", 2),
                 cell(TEST_MEAN_NEGATIVE, "test", "test_mean_negative", 1),
@@ -56,29 +117,122 @@ def tiny_notebook() -> nbformat.NotebookNode:
     )
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> Course:
-    """The tiny course, released."""
-    root = tmp_path / "course"
-    root.mkdir()
+def tiny_source(root: Path) -> Course:
+    """The tiny course with all that a course has, not released."""
+    root.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "nbgrader_config.py", root)
     notebooks.write(tiny_notebook(), root / "source" / "averages" / "averages.ipynb")
-    course = Course(root)
+    (root / "mistakes").mkdir()
+    (root / "mistakes" / "averages.toml").write_text(CATALOGUE, encoding="utf-8")
+    (root / "mistakes" / "class.toml").write_text(SAMPLE_CLASS, encoding="utf-8")
+    (root / "README.md").write_text(README, encoding="utf-8")
+    (root / "ruff.toml").write_text(RUFF, encoding="utf-8")
+    return Course(root)
+
+
+def submit(
+    course: Course,
+    student: str,
+    solution: str | None = None,
+    edit: Callable[[nbformat.NotebookNode], object] = lambda notebook: None,
+) -> Path:
+    """Hand in the released notebook with this solution, after an edit of the notebook."""
+    notebook = notebooks.read(course.root / "release" / "averages" / "averages.ipynb")
+    if solution is not None:
+        notebooks.by_id(notebook)["mean"].source = solution
+    edit(notebook)
+    path = course.root / "submitted" / student / "averages" / "averages.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(notebook), encoding="utf-8")  # as it is: nbformat would mend some damage
+    return path
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny course, released once; copy it."""
+    course = tiny_source(tmp_path_factory.mktemp("released") / "course")
     release(course, "averages")
-    return course
+    return course.root
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, released: Path) -> Course:
+    """The tiny course, released."""
+    return Course(Path(shutil.copytree(released, tmp_path / "course")))
 
 
 @pytest.fixture
 def hand_in(tiny: Course):
     """`hand_in("ada", "def mean(values): ...")` submits the released notebook with this solution."""
 
-    def submit(student: str, solution: str | None, edit=lambda notebook: None) -> Path:
-        notebook = notebooks.read(tiny.root / "release" / "averages" / "averages.ipynb")
-        if solution is not None:
-            notebooks.by_id(notebook)["mean"].source = solution
-        edit(notebook)
-        path = tiny.root / "submitted" / student / "averages" / "averages.ipynb"
-        notebooks.write(notebook, path)
-        return path
+    def hand_in(student: str, solution: str | None, edit=lambda notebook: None) -> Path:
+        return submit(tiny, student, solution, edit)
 
-    return submit
+    return hand_in
+
+
+@pytest.fixture(scope="session")
+def pool():
+    """The workers that all tests share: starting one takes seconds."""
+    with make_pool(2) as pool:
+        yield pool
+
+
+@dataclass
+class Graded:
+    """A graded class, and what came out."""
+
+    course: Course
+    outcomes: dict[str, Outcome]
+    seconds: float
+
+    def notebook(self, student: str) -> nbformat.NotebookNode:
+        return notebooks.read(self.course.root / "autograded" / student / "averages" / "averages.ipynb")
+
+    def cell(self, student: str, name: str) -> nbformat.NotebookNode:
+        return notebooks.by_id(self.notebook(student))[name]
+
+    def error(self, student: str, name: str) -> str:
+        """What a cell's error says; empty if it has none."""
+        errors = [output for output in self.cell(student, name).outputs if output.output_type == "error"]
+        return "\n".join(f"{output.ename}: {output.evalue}" for output in errors)
+
+    def scores(self, student: str) -> tuple[float, float]:
+        """The points of test_mean and of test_mean_negative, out of 2 and 1."""
+        scores = scores_of(self.course, student)
+        return scores["test_mean"], scores["test_mean_negative"]
+
+
+def scores_of(course: Course, student: str) -> dict[str, float]:
+    """A student's points by test cell, as the gradebook has them."""
+    with course.gradebook() as gradebook:
+        submission = gradebook.find_submission("averages", student)
+        return {grade.name: grade.score for notebook in submission.notebooks for grade in notebook.grades}
+
+
+def graded(course: Course, pool: Executor | None = None, **options) -> Graded:
+    """Grade what is handed in; a cell or a question that hangs is given up after few seconds."""
+    course = Course(course.root)
+    course.config.Execute.timeout = 4
+    course.config.Execute.question_timeout = 4
+    course.config.Execute.max_restarts = 2
+    course.config.Execute.warm = pool is not None  # for a handful of kernels a warm interpreter does not pay
+    started = time.monotonic()
+    outcomes = grade(course, "averages", executor=pool, **options)
+    return Graded(course, {outcome.student: outcome for outcome in outcomes}, time.monotonic() - started)
+
+
+def spoil(path: Path, text: str) -> Path:
+    """Write something else to a file that was handed in."""
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def classroom(tmp_path_factory: pytest.TempPathFactory, released: Path, pool: Executor) -> Graded:
+    """A class in which everything happens, graded once; look and do not touch."""
+    from tests.classroom import hand_in_all
+
+    course = Course(Path(shutil.copytree(released, tmp_path_factory.mktemp("classroom") / "course")))
+    hand_in_all(course)
+    return graded(course, pool)

@@ -1,0 +1,172 @@
+"""Grading a class: everybody gets an outcome, one bad submission stops nobody, and again gives the same."""
+
+from concurrent.futures import Executor
+
+import pytest
+
+from grading.course import Course, CourseError
+from grading.grade import find, grade
+from tests.classroom import EDITS, SOLUTIONS
+from tests.conftest import DROPS_THE_SIGN, RIGHT, graded, scores_of, spoil, submit, tiny_source
+
+SOME = ["drops_the_sign", "ends_python", "right", "sends_no_json", "sends_two_notebooks"]
+
+
+def test_every_student_has_an_outcome_in_order(classroom):
+    folders = sorted(path.name for path in (classroom.course.root / "submitted").iterdir())
+    assert list(classroom.outcomes) == folders
+
+
+@pytest.mark.parametrize(
+    "student", [*SOLUTIONS, "spy", *sorted(set(EDITS) - {"has_the_solution_twice", "has_another_schema"})]
+)
+def test_what_can_be_graded_is_graded(classroom, student):
+    assert classroom.outcomes[student].state in ("graded", "repaired")
+
+
+@pytest.mark.parametrize(
+    ("student", "scores"),
+    {
+        "deletes_the_tests": (2, 1),
+        "turns_tests_into_text": (2, 1),
+        "saves_elsewhere": (2, 1),
+        "renames_and_brings_numpy": (2, 1),
+        "weakens_the_tests": (0, 0),
+        "deletes_every_cell": (0, 0),
+        "has_the_solution_twice": (2, 1),
+        "has_another_schema": (2, 1),
+    }.items(),
+)
+def test_what_the_student_changed_is_restored(classroom, student, scores):
+    assert classroom.outcomes[student].state in ("graded", "repaired"), classroom.outcomes[student].reason
+    assert classroom.scores(student) == scores
+    tests = [cell for cell in classroom.notebook(student).cells if "oracle" in cell.source]
+    assert len(tests) == 2
+
+
+@pytest.mark.parametrize(
+    ("student", "words"),
+    {
+        "sends_no_json": "averages.ipynb: is not a notebook (Notebook does not appear to be JSON",
+        "sends_other_json": "averages.ipynb: is not a notebook",
+        "sends_nothing": "averages.ipynb: is missing; ask the student for it, or remove the folder",
+        "sends_two_notebooks": "is missing, and it is not clear which of a.ipynb, b.ipynb it is; rename the right one",
+    }.items(),
+)
+def test_what_cannot_be_graded_is_named_with_a_remedy(classroom, student, words):
+    outcome = classroom.outcomes[student]
+    folder = classroom.course.root / "submitted" / student
+    assert outcome.state == "failed" and outcome.reason.startswith(str(folder)) and words in outcome.reason
+    assert not (classroom.course.root / "autograded" / student).exists()
+
+
+def test_a_renamed_notebook_is_repaired(classroom):
+    outcome = classroom.outcomes["renames_and_brings_numpy"]
+    assert (outcome.state, outcome.reason) == ("repaired", "the notebook was renamed to my work (1).ipynb")
+
+
+def test_a_submission_is_never_changed(classroom):
+    submitted = classroom.course.root / "submitted"
+    assert (
+        (submitted / "sends_no_json" / "averages" / "averages.ipynb").read_text(encoding="utf-8").startswith("{ this")
+    )
+    assert (submitted / "renames_and_brings_numpy" / "averages" / "my work (1).ipynb").is_file()
+    assert not (submitted / "sends_nothing" / "averages" / "averages.ipynb").exists()
+
+
+class Elsewhere(Executor):
+    """An executor with nothing but `submit`."""
+
+    def __init__(self, pool: Executor):
+        self.pool, self.submitted, self.closed = pool, 0, False
+
+    def submit(self, function, /, *args, **kwargs):
+        self.submitted += 1
+        return self.pool.submit(function, *args, **kwargs)
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self.closed = True
+
+
+def outcomes_and_scores(run, students) -> dict:
+    return {
+        name: (run.outcomes[name], run.scores(name) if run.outcomes[name].state != "failed" else None)
+        for name in students
+    }
+
+
+def test_any_executor_will_do_and_stays_open_and_again_gives_the_same(classroom, pool):
+    elsewhere = Elsewhere(pool)
+    before = outcomes_and_scores(classroom, SOME)
+    again = graded(classroom.course, elsewhere, students=SOME)
+    assert outcomes_and_scores(again, SOME) == before
+    assert list(again.outcomes) == SOME
+    assert elsewhere.submitted == 3 and not elsewhere.closed
+
+
+def test_one_after_another_in_cold_kernels_gives_the_same_and_who_kills_the_worker_stops_nobody(tiny, classroom):
+    submit(tiny, "a_killer", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n" + RIGHT)
+    submit(tiny, "right", RIGHT)
+    submit(tiny, "drops_the_sign", DROPS_THE_SIGN)
+    told = []
+    serial = graded(tiny, jobs=1, done=told.append)
+    names = ["drops_the_sign", "right"]
+    assert outcomes_and_scores(serial, names) == outcomes_and_scores(classroom, names)
+    assert sorted(outcome.student for outcome in told) == ["a_killer", *names]
+    for name in names:
+        for cell, other in zip(serial.notebook(name).cells, classroom.notebook(name).cells, strict=True):
+            assert (cell.source, cell.get("outputs")) == (other.source, other.get("outputs"))
+
+
+def test_a_better_submission_replaces_the_points_and_a_bad_one_keeps_them(tiny, pool):
+    submit(tiny, "ada", DROPS_THE_SIGN)
+    graded(tiny, pool)
+    submit(tiny, "ada", RIGHT)
+    assert graded(tiny, pool).scores("ada") == (2, 1)
+    spoil(submit(tiny, "ada"), "{")
+    worse = graded(tiny, pool)
+    assert worse.outcomes["ada"].state == "failed" and worse.scores("ada") == (2, 1)
+
+
+def test_a_failed_submission_gets_no_zero_in_the_gradebook(classroom):
+    with classroom.course.gradebook() as gradebook:
+        known = {submission.student.id for submission in gradebook.assignment_submissions("averages")}
+    assert not {name for name, outcome in classroom.outcomes.items() if outcome.state == "failed"} & known
+
+
+def test_an_unknown_assignment_is_told(tiny):
+    with pytest.raises(CourseError, match=r"There is no assignment 'medians' .*There are: averages"):
+        grade(tiny, "medians")
+
+
+def test_what_was_never_released_is_told_with_the_command(tmp_path):
+    course = tiny_source(tmp_path / "course")
+    with pytest.raises(CourseError, match="Run: make release ASSIGNMENT=averages"):
+        grade(course, "averages")
+
+
+@pytest.mark.parametrize("students", [None, ["nobody"]])
+def test_nothing_submitted_is_told_with_the_place(tiny, students):
+    if students:
+        submit(tiny, "ada", RIGHT)
+    with pytest.raises(CourseError) as caught:
+        grade(tiny, "averages", students=students)
+    assert "Nothing is submitted for 'averages'" in str(caught.value)
+    assert f"{tiny.root}/submitted/<student>/averages/averages.ipynb" in str(caught.value)
+
+
+def test_find_sees_folders_of_that_assignment_only(tiny):
+    submit(tiny, "bob", RIGHT)
+    submit(tiny, "ada", RIGHT)
+    (tiny.root / "submitted" / "cleo" / "medians").mkdir(parents=True)
+    (tiny.root / "submitted" / "README").write_text("", encoding="utf-8")
+    assert [submission.student for submission in find(tiny, "averages")] == ["ada", "bob"]
+    assert [submission.student for submission in find(tiny, "averages", ["bob"])] == ["bob"]
+
+
+def test_the_callers_folder_is_left_as_it_was(tiny, classroom, monkeypatch):
+    monkeypatch.chdir(tiny.root)
+    assert scores_of(Course(classroom.course.root), "right") == {"test_mean": 2, "test_mean_negative": 1}
+    with pytest.raises(CourseError):
+        grade(tiny, "averages")
+    assert tiny.root.samefile(".")

@@ -1,0 +1,94 @@
+"""Questions to a real kernel: they leave no trace in it, and what kills or stops it is told apart."""
+
+import time
+
+import pytest
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
+from nbformat.v4 import new_code_cell, new_notebook
+
+from grading import wire
+from grading.kernel import KernelChannel, KernelStuck
+from grading.student_code import StudentError, connected, student
+
+CELL = """
+import os, sys
+calls = []
+ran = []
+get_ipython().events.register("pre_run_cell", lambda info: ran.append(info.raw_cell))
+get_ipython().input_transformers_post.append(lambda lines: ran.append(lines) or lines)
+
+def f(x):
+    print("printed")
+    calls.append(x)
+    return {"x": x, "modules": sorted(name for name in sys.modules if name.startswith("grading"))}
+
+def names():
+    return sorted(globals())
+
+def hang():
+    while True:
+        pass
+
+def die():
+    os._exit(3)
+""".strip()
+
+
+@pytest.fixture
+def kernel(request, tmp_path):
+    """A channel to a fresh kernel that has run `CELL`."""
+    notebook = new_notebook(cells=[new_code_cell(CELL)])
+    client = NotebookClient(
+        notebook,
+        kernel_manager_class=AsyncKernelManager,
+        shutdown_kernel="immediate",
+        resources={"metadata": {"path": tmp_path}},
+    )
+    (tmp_path / "click.py").write_text("shadow = True", encoding="utf-8")
+    with client.setup_kernel():
+        channel = KernelChannel(client.kc, [CELL], seconds=10)
+        channel.load_probes()
+        client.execute_cell(notebook.cells[0], 0)
+        channel.run = lambda source: client.execute_cell(new_code_cell(source), 0).outputs
+        yield channel
+
+
+def test_questions_and_their_traces(kernel):
+    with connected(kernel):
+        reply = student.call("f", [1.5, float("nan")])
+        assert reply["x"][0] == 1.5 and reply["x"][1] != reply["x"][1]
+        assert not any("oracle" in name or "student" in name for name in reply["modules"])
+        student.call("f", "ü'\"\\\n")
+        assert student.value("calls")[1] == "ü'\"\\\n"
+        assert student.value("In") == ["", CELL], "a question is in the history"
+        assert "probe" not in str(student.value("ran")), "a hook saw a question"
+        assert not {"grading", "student", "Reply", "core"} & set(student.call("names"))
+    kernel.sources.append("def g(): pass")
+    assert kernel.source_of("f") == CELL and kernel.source_of("g") == "def g(): pass"
+    assert kernel.source_of("h") is None
+    (output,) = kernel.run("import click\nprint(hasattr(click, 'shadow'))")
+    assert output.text == "False\n", "a file of the student's shadows a module"
+
+
+def test_a_student_who_breaks_the_probes_gets_a_message(kernel):
+    kernel.run("class Fake:\n    def __init__(self, *args): pass\n    def __repr__(self): return 'x' * 10**7")
+    kernel.run("import sys; sys.modules['grading.probe.core'].Reply = Fake")
+    with connected(kernel), pytest.raises(StudentError, match="cannot be read"):
+        student.call("f", 1)
+    assert len(kernel.ask("{}")) <= wire.MAX_CHARACTERS + 1
+    kernel.run("del sys.modules['grading.probe.core']")
+    with connected(kernel), pytest.raises(StudentError, match=r"could not be asked any more \(KeyError"):
+        student.call("f", 1)
+    kernel.load_probes()
+    with connected(kernel), pytest.raises(DeadKernelError, match="Python itself ended"):
+        student.call("die")
+
+
+def test_code_that_hangs_is_given_up(kernel):
+    kernel.seconds = 1
+    started = time.monotonic()
+    with connected(kernel), pytest.raises(KernelStuck, match="waited 1 s"):
+        student.call("hang")
+    assert time.monotonic() - started < 3

@@ -1,0 +1,136 @@
+"""The commands: what they print, what they write, and how they fail."""
+
+import re
+import shutil
+
+import pytest
+from click.testing import CliRunner, Result
+
+from grading.__main__ import main
+from grading.course import Course
+from tests.conftest import RIGHT, spoil, submit, tiny_source
+
+
+def run(course: Course, *arguments: str) -> Result:
+    return CliRunner(env={"COLUMNS": "300", "WARM": "no"}).invoke(main, ["--root", str(course.root), *arguments])
+
+
+@pytest.fixture(scope="module")
+def demo(released, tmp_path_factory) -> tuple[Course, Result]:
+    """A course whose demo has run, and what that said."""
+    course = Course(shutil.copytree(released, tmp_path_factory.mktemp("demo") / "course"))
+    return course, run(course, "demo", "--jobs", "1")
+
+
+def row(output: str, student: str) -> str:
+    return next(line for line in output.splitlines() if re.match(rf"\W*{student} ", line))
+
+
+def test_demo_grades_the_sample_class_and_shows_where_everything_is(demo):
+    course, result = demo
+    assert result.exit_code == 0, result.output
+    assert "A sample class of 3 students hands in 1 assignments." in result.output
+    assert "Grading averages 3/3" in result.output and "Feedback for averages 3/3" in result.output
+    assert " 3 " in row(result.output, "ada")
+    assert "forgets to divide" in row(result.output, "bob")
+    assert "not written yet: all" in row(result.output, "cleo")
+    for place in re.findall(r"build/demo/\S+", result.output):
+        path = place.replace("<student>", "bob").replace("<assignment>", "averages")
+        assert (course.root / path).exists(), place
+
+
+def test_demo_touches_nothing_but_its_own_folder(demo):
+    course, _ = demo
+    assert not any((course.root / name).exists() for name in ("submitted", "autograded", "feedback", "grades.csv"))
+
+
+def test_grades_prints_the_table_and_writes_the_file(demo):
+    own = Course(demo[0].root / "build" / "demo")
+    (own.root / "grades.csv").unlink()
+    result = run(own, "grades")
+    assert result.exit_code == 0 and "forgets to divide" in result.output
+    assert (own.root / "grades.csv").read_text(encoding="utf-8").splitlines()[1] == "ada,3,3,3,3"
+
+
+def test_feedback_says_where_the_pages_are(demo):
+    own = Course(demo[0].root / "build" / "demo")
+    shutil.rmtree(own.root / "feedback")
+    result = run(own, "feedback", "-a", "averages")
+    assert result.exit_code == 0 and f"Feedback pages: {own.root}/feedback/<student>/averages" in result.output
+    assert len(list((own.root / "feedback").glob("*/averages/averages.html"))) == 3
+
+
+def test_grade_shows_who_could_not_be_graded_grades_the_others_and_fails(tiny):
+    submit(tiny, "ada", RIGHT)
+    spoil(submit(tiny, "bob"), "{")
+    result = run(tiny, "grade", "--jobs", "1")
+    assert result.exit_code == 1
+    assert "not graded: " in row(result.output, "bob") and "is not a notebook" in result.output
+    assert " 3 " in row(result.output, "ada")
+    assert "Error: 1 submission could not be graded, see the table above" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_release_and_normalize_say_what_they_wrote(tmp_path):
+    course = tiny_source(tmp_path / "course")
+    source = course.source("averages")
+    normal = source.read_text(encoding="utf-8")
+    source.write_text(normal.replace('"execution_count": null', '"execution_count": 4'), encoding="utf-8")
+    assert run(course, "normalize").output == "source/averages/averages.ipynb: in normal form\n"
+    assert source.read_text(encoding="utf-8") == normal
+    result = run(course, "release")
+    assert (result.exit_code, result.output) == (0, "release/averages: written\n")
+    assert (course.root / "release" / "averages" / "averages.ipynb").is_file()
+
+
+def test_check_lists_the_faults_and_fails(tiny):
+    (tiny.root / "README.md").write_text("", encoding="utf-8")
+    (tiny.root / "mistakes" / "class.toml").write_text("", encoding="utf-8")
+    result = run(tiny, "check")
+    assert result.exit_code == 1
+    assert "checked: release of averages" in result.output
+    assert "  README.md: the table of notebooks has no row for averages\n" in result.output
+    assert "Error: 2 things to mend, see above" in result.output
+
+
+@pytest.mark.parametrize("command", ["release", "check", "grade", "feedback", "grades"])
+def test_an_unknown_assignment_is_a_message(tiny, command):
+    result = run(tiny, command, "--assignment", "medians")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: There is no assignment 'medians'") and "averages" in result.output
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("grade", "Nothing is submitted for 'averages'"),
+        ("feedback", "Run: make grade ASSIGNMENT=averages"),
+        ("grades", "Nothing is graded yet. Run: make grade ASSIGNMENT=averages"),
+    ],
+)
+def test_too_early_is_a_message_with_the_next_step(tiny, command, words):
+    result = run(tiny, command)
+    assert result.exit_code == 1 and words in result.output and "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("command", ["release", "check", "grade", "feedback", "grades", "normalize", "demo"])
+def test_a_folder_that_is_no_course_is_a_message(tmp_path, command):
+    result = run(Course(tmp_path), command)
+    assert result.exit_code == 1 and result.output.startswith("Error: "), (result.output, result.exception)
+
+
+def test_a_broken_source_is_a_message(tiny):
+    tiny.source("averages").write_text("{", encoding="utf-8")
+    for command in ("normalize", "grades"):
+        result = run(tiny, command)
+        assert result.exit_code == 1 and result.output.startswith("Error: "), (command, result.exception)
+
+
+def test_no_jobs_is_a_usage_error(tiny):
+    assert run(tiny, "grade", "--jobs", "0").exit_code == 2
+
+
+def test_help_names_every_command(tiny):
+    output = run(tiny, "--help").output
+    for command in ("check", "demo", "feedback", "grade", "grades", "normalize", "release"):
+        assert re.search(rf"^  {command} +\w", output, re.MULTILINE)
