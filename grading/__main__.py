@@ -64,7 +64,7 @@ def normalize(course: Course) -> None:
     """Bring the source notebooks into normal form: no outputs, no counts, no stray metadata."""
     from grading import notebooks
 
-    for name in course.assignments:
+    for name in course.chosen(None):
         path = course.source(name)
         notebooks.write(notebooks.normal_form(notebooks.read(path)), path)
         click.echo(f"source/{name}/{name}.ipynb: in normal form")
@@ -167,6 +167,7 @@ def demo(course: Course, jobs: int | None) -> None:
     from grading.release import release as make
     from grading.sample import prepare
 
+    course.chosen(None)
     own = prepare(course, course.root / "build" / "demo")
     students = sample.load_class(own.root / "mistakes" / "class.toml")
     click.echo(f"A sample class of {len(students)} students hands in {len(own.assignments)} assignments.")

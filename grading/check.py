@@ -30,8 +30,13 @@ def check(course: Course, assignment: str | None = None, done: Callable[[str], N
     """
     faults: list[str] = []
     chosen = course.chosen(assignment)
-    for name in chosen:
+    for name in list(chosen):
         faults += check_source(course, name)
+        try:
+            notebooks.read(course.source(name))
+        except notebooks.NotebookError:
+            chosen.remove(name)  # that much is reported already
+            continue
         faults += check_catalogue(course, name)
         done(f"source of {name}")
         faults += check_release(course, name)
@@ -195,8 +200,10 @@ def _telling(line: str) -> bool:
 
 def check_readme(course: Course, assignments: list[str]) -> list[str]:
     """The points in the README's table of notebooks are those of the test cells."""
-    text = (course.root / "README.md").read_text(encoding="utf-8")
-    faults = []
+    path = course.root / "README.md"
+    if not path.is_file():
+        return ["README.md: is missing; its table of notebooks should name every assignment and its points"]
+    text, faults = path.read_text(encoding="utf-8"), []
     for name in assignments:
         cells = notebooks.read(course.source(name)).cells
         points = sum(notebooks.points(cell) for cell in cells)
@@ -221,24 +228,28 @@ def check_shared_cells(course: Course, assignments: list[str]) -> list[str]:
 
 
 def check_class(course: Course, assignments: list[str]) -> list[str]:
-    """The sample class writes only answers that the catalogue has."""
+    """The sample class writes only answers that the catalogue has, and one to an exercise."""
     path = course.root / "mistakes" / "class.toml"
     try:
         students = sample.load_class(path)
-        known = {
-            entry.name
+        cells = {
+            entry.name: (name, entry.cell)
             for name in assignments
             for entry in catalogue.load(course.root / "mistakes" / f"{name}.toml", notebooks.read(course.source(name)))
         }
     except (OSError, KeyError, tomllib.TOMLDecodeError, catalogue.CatalogueError) as error:
         return [f"mistakes/class.toml: {type(error).__name__}: {error}"]
-    return [
-        f"mistakes/class.toml: {student.id} writes {answer}, which is not in the catalogue"
-        for student in students
-        if not isinstance(student.answers, str)
-        for answer in student.answers
-        if answer not in known
-    ]
+    faults = []
+    for student in students:
+        where = f"mistakes/class.toml: {student.id}"
+        if isinstance(student.answers, str):
+            if student.answers not in ("solutions", "nothing"):
+                faults.append(f'{where}: answers should be "solutions", "nothing" or a list, not "{student.answers}"')
+            continue
+        faults += [f"{where} writes {a}, which is not in the catalogue" for a in student.answers if a not in cells]
+        count = Counter(cells[answer] for answer in student.answers if answer in cells)
+        faults += [f"{where} has {n} answers to {cell} of {name}" for (name, cell), n in count.items() if n > 1]
+    return faults
 
 
 def check_private(course: Course) -> list[str]:

@@ -33,7 +33,15 @@ class Course:
 
     @cached_property
     def config(self) -> Config:
-        """The settings of `nbgrader_config.py`, for this folder."""
+        """The settings of `nbgrader_config.py`, for this folder.
+
+        Raises:
+            CourseError: there is no such file.
+        """
+        if not (self.root / "nbgrader_config.py").is_file():
+            raise CourseError(
+                f"{self.root} is no course: it has no nbgrader_config.py. Go to the course's folder first."
+            )
         config = PyFileConfigLoader("nbgrader_config.py", path=str(self.root)).load_config()
         config.CourseDirectory.root = str(self.root)
         return config

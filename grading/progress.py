@@ -15,7 +15,7 @@ def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
     """Show that `total` steps are under way; call what is yielded with a few words after each."""
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, TextColumn("{task.fields[last]}"), console=console) as progress:
+        with Progress(*columns, TextColumn("{task.fields[last]}", markup=False), console=console) as progress:
             task = progress.add_task(title, total=total, last="")
             yield lambda words: progress.update(task, advance=1, last=words)
         return
@@ -25,6 +25,7 @@ def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
         nonlocal done
         done += 1
         left = (time.monotonic() - started) / done * (total - done)
-        console.print(f"{title} {done}/{total}: {words}" + (f", about {left:.0f} s left" if done < total else ""))
+        rest = f", about {left:.0f} s left" if done < total else ""
+        console.print(f"{title} {done}/{total}: {words}{rest}", markup=False)
 
     yield advance

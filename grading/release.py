@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import tempfile
 from pathlib import Path
 
 from nbgrader.converters import GenerateAssignment
@@ -26,13 +27,21 @@ def release(course: Course, assignment: str) -> Path:
     messages: list[str] = []
     converter = GenerateAssignment(coursedir=coursedir, config=course.config, force=True)
     converter.log = quiet_logger("release", messages)
+    # nbgrader deletes the old release before it makes the new one; if it then refuses, the old one must still be there.
+    before = Path(tempfile.mkdtemp()) / "release"
+    if folder.exists():
+        shutil.copytree(folder, before)
     try:
         with course.entered():
             converter.start()
     except NbGraderException as error:
+        if before.exists() and not folder.exists():
+            shutil.copytree(before, folder)
         raise CourseError(
             "\n".join([f"{assignment}: nbgrader could not make the release: {error}", *messages])
         ) from None
+    finally:
+        shutil.rmtree(before.parent)
     for leftover in folder.rglob(".ipynb_checkpoints"):
         shutil.rmtree(leftover)
     return folder

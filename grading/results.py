@@ -4,6 +4,7 @@ import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from grading import notebooks
@@ -76,7 +77,8 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
     table.add_column("what went wrong", overflow="fold", ratio=1)
     for result in results:
         if not result.points:
-            table.add_row(result.student, *["-"] * len(known), "-", f"not graded: {result.reason}")
+            dashes = ["-"] * (len(known) + 1)
+            table.add_row(escape(result.student), *dashes, escape(f"not graded: {result.reason}"))
             continue
         marks = [_mark(result.points.get(name, 0.0), points) for name, points in known.items()]
         notes = [f"graded after repair: {result.reason}"] if result.state == "repaired" else []
@@ -85,7 +87,7 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
         notes += [f"{name}: {words}" for name, words in result.wrong.items() if words != NOT_WRITTEN]
         if empty:
             notes.append(f"{NOT_WRITTEN}: {'all' if len(empty) == len(known) else ', '.join(empty)}")
-        table.add_row(result.student, *marks, f"{result.total:g}", "; ".join(notes))
+        table.add_row(escape(result.student), *marks, f"{result.total:g}", escape("; ".join(notes)))
     return table
 
 

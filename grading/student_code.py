@@ -109,7 +109,8 @@ class Student:
         Raises:
             StudentError: the student's code raised, is missing, or is not written yet.
         """
-        question = json.dumps({"probe": probe, "arguments": wire.encode(arguments)["dict"]})
+        encoded = {name: wire.encode(value) for name, value in arguments.items()}
+        question = json.dumps({"probe": probe, "arguments": encoded})
         try:
             reply = wire.loads(_current().ask(question))
         except wire.WireError as error:
@@ -133,7 +134,8 @@ class Student:
 
     def call_and_look(self, function: str, *args, take: int | None = None, **kwargs) -> dict:
         """Like `call`, but returns `{"value", "arguments": the positional arguments after the call}`."""
-        return self.ask("core.call", about=function, function=function, args=list(args), kwargs=kwargs, take=take)
+        reply = self.ask("core.call", about=function, function=function, args=list(args), kwargs=kwargs, take=take)
+        return _with(reply, function, "value", "arguments")
 
     def follow(self, name: str, gradients: list, start: list | None = None, *positional, **hyperparameters) -> list:
         """The path of an optimizer through given gradients.
@@ -165,18 +167,29 @@ class Student:
                 reply = self.ask("optimizers.follow", about=name, name=name, runs=runs, source=source)
             except StudentError as second:
                 raise second from None
-        if reply.get("torch_optim"):
+        _with(reply, name, "paths", "torch_optim")
+        if reply["torch_optim"]:
             raise StudentError(
                 f"`{name}` calls torch's own optimizer (`torch.optim`, in `{reply['torch_optim']}`). "
                 "Here the update rule itself is the exercise: write it with `param.value` and `param.grad`."
             )
+        if not isinstance(reply["paths"], list) or len(reply["paths"]) != len(runs):
+            raise StudentError(f"`{name}` gave an answer that cannot be read.")
         return reply["paths"]
 
 
 student = Student()
 
 
-def _explain(about: str, error: dict) -> str:
+def _with(reply: object, about: str, *keys: str) -> dict:
+    """The reply, if it has these keys; a forged one may be anything."""
+    if not isinstance(reply, dict) or any(key not in reply for key in keys):
+        raise StudentError(f"`{about}` gave an answer that cannot be read.")
+    return reply
+
+
+def _explain(about: str, error: object) -> str:
+    error = error if isinstance(error, dict) else {}
     kind, message = error.get("type"), error.get("message")
     if kind == "Missing":
         return f"`{about}` is not defined: {message}. Run the cell that defines it, and keep its name."

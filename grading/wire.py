@@ -29,8 +29,8 @@ def encode(value: object, depth: int = 0) -> object:
 
     Numbers become `float`, `int` or `bool`; lists and tuples lists; numpy arrays and torch tensors
     `{"array": nested lists, "shape": [...], "dtype": "float64"}` (without a dimension: a number); dictionaries
-    `{"dict": {...}}`; a `Described` its description; all else `{"object": "<name of its type>"}`, so that a
-    reader can say what came.
+    `{"dict": [[key, value], ...]}`; a `Described` its description; all else `{"object": "<name of its type>"}`,
+    so that a reader can say what came.
 
     Raises:
         WireError: the value is nested deeper than `MAX_DEPTH`.
@@ -49,7 +49,7 @@ def encode(value: object, depth: int = 0) -> object:
     if isinstance(value, (list, tuple)):
         return [encode(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {"dict": {str(key): encode(item, depth + 1) for key, item in value.items()}}
+        return {"dict": [[str(key), encode(item, depth + 1)] for key, item in value.items()]}
     if hasattr(value, "tolist") and hasattr(value, "shape"):
         plain = value.tolist()
         if not isinstance(plain, list):
@@ -83,7 +83,7 @@ def loads(text: str) -> object:
         raise WireError(f"a message of {len(text)} characters, over the limit of {MAX_CHARACTERS}")
     try:
         return json.loads(text, object_hook=_plain)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise WireError(f"a message that is no JSON: {error}") from None
 
 
@@ -91,7 +91,7 @@ def _plain(tagged: dict) -> object:
     if "array" in tagged:
         return tagged["array"]
     if "dict" in tagged:
-        return tagged["dict"]
+        return {str(key): value for key, value in tagged["dict"]}
     return tagged
 
 

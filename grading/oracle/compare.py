@@ -29,7 +29,9 @@ def close(yours: object, expected: float, rtol: float = RTOL, atol: float = ATOL
     """True if `yours` is a finite number within `rtol * |expected| + atol`; equal infinities are close as well."""
     if not wire.is_number(yours):
         return False
-    return yours == expected or abs(yours - expected) <= rtol * abs(expected) + atol
+    if not math.isfinite(expected) or not math.isfinite(yours):
+        return yours == expected
+    return abs(yours - expected) <= rtol * abs(expected) + atol
 
 
 def that(condition: bool, message: str) -> None:
@@ -94,6 +96,9 @@ def same_path(
     if step >= len(yours) or len(yours) > len(reference):
         raise Mismatch(f"{what}: the path should have {len(reference)} points, the start included; yours {len(yours)}.")
     names = names or [f"x{i + 1}" for i in range(len(reference[0]))]
+    if len(yours[step]) > len(names):
+        count = len(names)
+        raise Mismatch(f"{what}, step {step}: {count} parameters should come back, yours are {len(yours[step])}.")
     name, mine = names[place], yours[step][place] if place < len(yours[step]) else None
     expected = reference[step][place]
     shown, wanted = both(mine, expected)
@@ -142,6 +147,8 @@ def _parting(yours: list, reference: list, rtol: float, atol: float) -> tuple[in
             if step >= len(yours) or place >= len(yours[step]):
                 return step, place
             slack = atol + rtol * sizes[place]
+            if len(yours[step]) > len(row):
+                return step, len(row) - 1
             if not close(yours[step][place], expected, rtol=0.0, atol=slack):
                 return step, place
     return (len(reference), 0) if len(yours) > len(reference) else None

@@ -56,7 +56,11 @@ def describe(error: BaseException) -> dict:
     for frame in traceback.extract_tb(error.__traceback__):
         if "/grading/" not in frame.filename and "site-packages" not in frame.filename and frame.line:
             line, code = frame.lineno, frame.line
-    return {"type": type(error).__name__, "message": str(error), "line": line, "code": code}
+    try:
+        message = str(error)
+    except Exception:  # a student's exception may not even say what it is
+        message = ""
+    return {"type": type(error).__name__, "message": message, "line": line, "code": code}
 
 
 def build(data: object) -> object:
@@ -85,7 +89,7 @@ def build(data: object) -> object:
 
         return eval(f"lambda {', '.join(data['names'])}: {data['function']}", {"math": math})
     if "dict" in data:
-        return {key: build(item) for key, item in data["dict"].items()}
+        return {key: build(item) for key, item in data["dict"]}
     return data
 
 

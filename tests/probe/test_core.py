@@ -102,8 +102,8 @@ def test_warnings_are_on_again_afterwards():
     ("data", "built"),
     [
         (3, 3),
-        ([1, {"dict": {"a": {"tuple": [1, 2]}}}], [1, {"a": (1, 2)}]),
-        ({"dict": {"array": [1]}}, {"array": [1]}),
+        ([1, {"dict": [["a", {"tuple": [1, 2]}]]}], [1, {"a": (1, 2)}]),
+        ({"dict": [["array", [1]]]}, {"array": [1]}),
         ({"tuple": [[1], "x"]}, ([1], "x")),
     ],
 )
@@ -147,4 +147,4 @@ def test_loaded_imports_nothing():
 
 def test_a_reply_shows_as_its_json_text():
     question = json.dumps({"probe": "core.value", "arguments": {"name": "x"}})
-    assert json.loads(repr(core.Reply(question, {"x": "a\nb"}))) == {"dict": {"value": "a\nb"}}
+    assert json.loads(repr(core.Reply(question, {"x": "a\nb"}))) == {"dict": [["value", "a\nb"]]}
