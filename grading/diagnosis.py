@@ -9,6 +9,7 @@ from grading.oracle.compare import close
 from grading.student_code import InProcess
 
 RTOL = 1e-7
+UNSAID = ("Missing", "NotImplementedError")  # there is no answer yet, so no mistake either
 
 
 class Diagnostician:
@@ -22,7 +23,7 @@ class Diagnostician:
         self.notebook = notebooks.read(source)
         path = source.parent.parent.parent / "mistakes" / f"{source.stem}.toml"
         self.entries = [entry for entry in catalogue.load(path, self.notebook) if not entry.right]
-        self._channels: dict[str | None, InProcess] = {}
+        self._channels: dict[str, InProcess] = {}
 
     def name(self, exercise: str, transcript: list[tuple[str, dict]]) -> Entry | None:
         """The mistake that answers like the student.
@@ -35,28 +36,38 @@ class Diagnostician:
             The first entry of the catalogue that gives the same replies to every question, if these are not the
             reference's own replies; else None.
         """
-        asked = [(question, reply) for question, reply in transcript if "value" in reply]
-        if not asked or len(asked) != len(transcript):
+        asked = [(question, _told(reply)) for question, reply in transcript]
+        if not asked or any(reply.get("type") in UNSAID for _, reply in asked):
             return None
-        if all(_same(self._reply(None, question), reply) for question, reply in asked):
+        if all(_same(self._reply(exercise, None, question), reply) for question, reply in asked):
             return None
         for entry in self.entries:
-            if entry.cell == exercise and all(_same(self._reply(entry, question), reply) for question, reply in asked):
+            if entry.cell == exercise and all(
+                _same(self._reply(exercise, entry, question), reply) for question, reply in asked
+            ):
                 return entry
         return None
 
-    def _reply(self, entry: Entry | None, question: str) -> object:
-        key = entry.name if entry else None
+    def _reply(self, exercise: str, entry: Entry | None, question: str) -> object:
+        key = entry.name if entry else exercise
         if key not in self._channels:
             replaced = {entry.cell: entry.source} if entry else {}
-            self._channels[key] = InProcess(*rehearsal.definitions(self.notebook, replaced))
-        return wire.loads(self._channels[key].ask(question))
+            self._channels[key] = InProcess(*rehearsal.definitions(self.notebook, replaced, until=exercise))
+        return _told(wire.loads(self._channels[key].ask(question)))
 
 
 @lru_cache(maxsize=8)
 def diagnostician(source: Path) -> Diagnostician:
     """One for each assignment and process: reading the catalogue and its answers takes a moment."""
     return Diagnostician(source)
+
+
+def _told(reply: dict) -> dict:
+    """What a reply says about the answer: its value, or the kind and the words of the error."""
+    error = reply.get("error")
+    if isinstance(error, dict):
+        return {"type": error.get("type"), "message": error.get("message")}
+    return reply
 
 
 def _same(one: object, other: object) -> bool:

@@ -8,6 +8,7 @@ import json
 import linecache
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import nbformat
@@ -50,7 +51,10 @@ class Execute(StockExecute):
         self.channel: KernelChannel | None = None
         place = resources.setdefault("metadata", {})
         folder = place.get("path") or "."
-        with tempfile.TemporaryDirectory(prefix="submission-", ignore_cleanup_errors=True) as scratch:
+        with ExitStack() as self._folders:
+            scratch = self._folders.enter_context(
+                tempfile.TemporaryDirectory(prefix="submission-", ignore_cleanup_errors=True)
+            )
             _stage(Path(folder), Path(scratch))
             place["path"] = scratch
             try:
@@ -110,8 +114,8 @@ class Execute(StockExecute):
             self.kernel_manager_class = WarmKernelManager if self.warm else SandboxedKernelManager
         manager = super().create_kernel_manager()
         if self.sandbox == "none":
-            self._sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
-            manager.transport, manager.ip = "ipc", f"{self._sockets.name}/s"
+            sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
+            manager.transport, manager.ip = "ipc", f"{self._folders.enter_context(sockets)}/s"
         else:
             manager.files = self.resources["metadata"]["path"]
         return manager

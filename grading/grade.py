@@ -165,7 +165,7 @@ class _Converter(Autograde):
     def sanitize(self) -> str:
         """Restore what the student must not change; the notebook to execute, as JSON text."""
         submission = self.submission
-        _refuse_links(submission.folder)
+        links = _links(submission)
         path = _find_notebook(submission)
         notebook = notebooks.read(path)
         self.notebooks = [str(submission.folder / f"{submission.assignment}.ipynb")]
@@ -174,6 +174,9 @@ class _Converter(Autograde):
             shutil.rmtree(dest)
         self.init_assignment(submission.assignment, submission.student)
         dest.mkdir(parents=True, exist_ok=True)
+        for link in links:  # nbgrader has copied what it points at
+            (dest / link.relative_to(submission.folder)).unlink(missing_ok=True)
+            submission.repairs.append(f"the symbolic link {link.name} was left out")
         self.resources = self.init_single_notebook_resources(
             self._format_source(submission.assignment, submission.student) + f"/{submission.assignment}.ipynb"
         )
@@ -213,11 +216,17 @@ def _find_notebook(submission: Submission) -> Path:
     raise CourseError(f"{expected}: is missing; ask the student for it, or remove the folder")
 
 
-def _refuse_links(folder: Path) -> None:
-    """A symbolic link in a submission could point at the solutions, or at another student's work."""
-    for path in [folder, *sorted(folder.rglob("*"))]:
-        if path.is_symlink():
+def _links(submission: Submission) -> list[Path]:
+    """The symbolic links in a submission: one could point at the solutions, or at another student's work.
+
+    Raises:
+        CourseError: the folder or a notebook is one.
+    """
+    links = [path for path in sorted(submission.folder.rglob("*")) if path.is_symlink()]
+    for path in [submission.folder, *links]:
+        if path.is_symlink() and (path == submission.folder or path.suffix == ".ipynb"):
             raise CourseError(f"{path}: is a symbolic link, which is never followed; ask for the file itself")
+    return links
 
 
 def _failed(submission: Submission, error: Exception) -> Outcome:

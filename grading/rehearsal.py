@@ -50,13 +50,22 @@ def rehearse(
     return verdicts
 
 
-def definitions(notebook: NotebookNode, replaced: dict[str, str] | None = None) -> tuple[dict, list[str]]:
-    """The names that a notebook's given and solution cells define, and those cells' sources."""
+def definitions(
+    notebook: NotebookNode, replaced: dict[str, str] | None = None, until: str | None = None
+) -> tuple[dict, list[str]]:
+    """The names that a notebook's given and solution cells define, and those cells' sources.
+
+    Args:
+        replaced: other sources for some cells, by grade_id.
+        until: the last cell to run; a later one may define a name anew.
+    """
     replaced, namespace, sources = replaced or {}, {"__name__": "__main__"}, []
     for name, cell in notebooks.by_id(notebook).items():
         if cell.cell_type == "code" and notebooks.kind(cell) != "test":
             sources.append(replaced.get(name, cell.source))
             run(sources[-1], namespace, name)
+        if name == until:
+            break
     return namespace, sources
 
 

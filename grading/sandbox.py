@@ -145,14 +145,18 @@ class SandboxedKernelManager(AsyncKernelManager):
         super().__init__(*args, **kwargs)
         if why_not():
             raise SandboxError(why_not())
-        self._sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
-        self.transport, self.ip = "ipc", f"{self._sockets.name}/s"
-        self.connection_file = f"{self._sockets.name}/kernel.json"
+        self.sockets = Path(tempfile.mkdtemp(prefix="kernel-"))
+        self.transport, self.ip = "ipc", f"{self.sockets}/s"
+        self.connection_file = f"{self.sockets}/kernel.json"
 
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-        give_away(Path(self._sockets.name))
+        give_away(self.sockets)
         inside = super().format_kernel_cmd(extra_arguments)
-        return command(inside, Path(self.files), Path(self._sockets.name))
+        return command(inside, Path(self.files), self.sockets)
+
+    async def _async_cleanup_resources(self, restart: bool = False) -> None:
+        await super()._async_cleanup_resources(restart)
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
 
 def _uid() -> int:

@@ -211,7 +211,7 @@ def _torch_optim_use():
             homes = {getattr(arg, "__module__", None), type(getattr(arg, "__self__", None)).__module__}
             if called.startswith("_fused_") or arg is _setprofile:
                 used["where"] = called
-            elif homes & _OUTSIDE and not _importing(frame):
+            elif (homes & _OUTSIDE or _is_file(arg)) and not _importing(frame):
                 used["where"] = f"{called}, outside of this thread"
 
     before = _getprofile()
@@ -223,6 +223,12 @@ def _torch_optim_use():
         if used["where"] is None and _getprofile() is not watch:
             used["where"] = "a replaced sys.setprofile"
         _setprofile(before)
+
+
+def _is_file(function) -> bool:
+    """True for a method of an open file or pipe; what is printed goes to a text in memory."""
+    owner = getattr(function, "__self__", None)
+    return type(owner).__module__ == "_io" and type(owner).__name__ not in ("StringIO", "BytesIO", "module")
 
 
 def _importing(frame) -> bool:

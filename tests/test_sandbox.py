@@ -1,0 +1,90 @@
+"""What a student's code can see and do in the sandbox, cold and forked from the warm interpreter."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from grading import sandbox
+from tests.conftest import ROOT
+
+PROBE = """
+import json, os, socket, sys
+def tried(action):
+    try:
+        return str(action())
+    except Exception as error:
+        return type(error).__name__
+print(json.dumps({
+    "here": sorted(name for name in os.listdir(".") if not name.startswith(".")),
+    "course": tried(lambda: os.listdir(sys.argv[1])),
+    "source": tried(lambda: os.listdir(sys.argv[1] + "/source")),
+    "home": tried(lambda: os.listdir(os.path.expanduser("~root"))),
+    "network": tried(lambda: socket.create_connection(("127.0.0.1", 22), 1)),
+    "write": tried(lambda: open(sys.prefix + "/x", "w")),
+    "root": tried(lambda: os.setuid(0)) if os.getuid() else "root",
+    "processes": tried(lambda: sum(name.isdigit() for name in os.listdir("/proc"))),
+    "large": tried(lambda: len(bytearray(8 * 2**30))),
+    "host": socket.gethostname(),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict:
+    with tempfile.TemporaryDirectory() as files, tempfile.TemporaryDirectory() as sockets:
+        Path(files, "data.txt").write_text("given")
+        inside = [sys.executable, "-c", PROBE, str(ROOT)]
+        line = sandbox.command(inside, Path(files), Path(sockets))
+        return json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
+
+
+def test_it_works_here():
+    assert sandbox.why_not() is None
+
+
+def test_the_submission_is_in_the_working_folder(seen):
+    assert seen["here"] == ["data.txt"]
+
+
+def test_the_course_is_out_of_sight(seen):
+    assert seen["source"] == "FileNotFoundError"
+    assert seen["course"] in ("FileNotFoundError", "['.venv']")
+
+
+def test_there_is_no_network(seen):
+    assert seen["network"] in ("ConnectionRefusedError", "OSError")
+
+
+def test_nothing_outside_can_be_written(seen):
+    assert seen["write"] in ("OSError", "PermissionError")
+
+
+def test_the_code_is_not_root(seen):
+    assert os.geteuid() or seen["root"] == "PermissionError"
+
+
+def test_only_its_own_processes_are_seen(seen):
+    assert int(seen["processes"]) <= 3
+
+
+def test_memory_is_limited(seen):
+    assert seen["large"] == "MemoryError"
+
+
+def test_the_hosts_name_is_hidden(seen):
+    assert seen["host"] == "student"
+
+
+def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(sandbox, "bubblewrap", lambda: None)
+    sandbox.why_not.cache_clear()
+    try:
+        assert "apt install bubblewrap" in sandbox.why_not()
+        assert "SANDBOX=none" in sandbox.why_not()
+    finally:
+        sandbox.why_not.cache_clear()
