@@ -79,7 +79,8 @@ def feedback(
         CourseError: nothing is autograded, or nbgrader refused for some students; all of these are named.
     """
     course.source(assignment)
-    folders = sorted((course.root / "autograded").glob(f"*/{assignment}"))
+    notebook = f"{assignment}.ipynb"
+    folders = sorted(path.parent for path in (course.root / "autograded").glob(f"*/{assignment}/{notebook}"))
     if students is not None:
         folders = [folder for folder in folders if folder.parent.name in students]
     if not folders:

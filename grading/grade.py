@@ -107,6 +107,7 @@ def grade(
                     state = "repaired" if submission.repairs else "graded"
                     finish(Outcome(submission.student, assignment, state, "; ".join(submission.repairs)))
                 except Exception as error:
+                    shutil.rmtree(converter.folder, ignore_errors=True)
                     finish(_failed(submission, error))
     finally:
         if own:
@@ -162,6 +163,11 @@ class _Converter(Autograde):
         self.writer = FilesWriter(parent=self, config=self.config)
         self.exporter = self.exporter_class(parent=self, config=self.config)
 
+    @property
+    def folder(self) -> Path:
+        """Where the graded submission goes."""
+        return Path(self._format_dest(self.submission.assignment, self.submission.student))
+
     def sanitize(self) -> str:
         """Restore what the student must not change; the notebook to execute, as JSON text."""
         submission = self.submission
@@ -169,7 +175,7 @@ class _Converter(Autograde):
         path = _find_notebook(submission)
         notebook = notebooks.read(path)
         self.notebooks = [str(submission.folder / f"{submission.assignment}.ipynb")]
-        dest = Path(self._format_dest(submission.assignment, submission.student))
+        dest = self.folder
         if dest.exists():
             shutil.rmtree(dest)
         self.init_assignment(submission.assignment, submission.student)

@@ -109,7 +109,7 @@ def command(inside: list[str], files: Path, sockets: Path, limited: bool = True)
             line += ["--ro-bind-try", path, path]
     line += ["--proc", "/proc", "--dev", "/dev", "--size", str(SCRATCH_BYTES), "--perms", "1777", "--tmpfs", "/tmp"]
     line += ["--size", str(SCRATCH_BYTES), "--tmpfs", SCRATCH, "--ro-bind", str(files), "/submission"]
-    for path in _python():
+    for path in python_folders():
         line += [*_parents(path), "--ro-bind", path, path]
     line += [*_parents(str(sockets)), "--bind", str(sockets), str(sockets), "--chdir", SCRATCH]
     variables = {
@@ -170,7 +170,7 @@ def _parents(path: str) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _python() -> list[str]:
+def python_folders() -> list[str]:
     """The folders that this Python needs: the environment, what it was made from, and nothing of the course."""
     folders = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)}
     return sorted(folder for folder in folders if not folder.startswith("/usr"))

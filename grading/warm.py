@@ -41,7 +41,7 @@ class Zygote:
     def start(self, name: str, folder: Path, arguments: list[str], environment: dict[str, str]) -> int:
         """Fork a kernel; its process id inside the sandbox."""
         request = {"name": name, "folder": str(folder), "arguments": arguments, "environment": environment}
-        request |= {"limits": sandbox.LIMITS, "bytes": sandbox.SCRATCH_BYTES}
+        request |= {"limits": sandbox.LIMITS, "bytes": sandbox.SCRATCH_BYTES, "python": sandbox.python_folders()}
         self._write(request)
         while name not in self._started:
             self._read(30)

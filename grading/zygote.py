@@ -146,7 +146,7 @@ def become_kernel(request, exchange, zygote_files):
         os.close(null)
         os.close(log)
         os.setsid()
-        hide(exchange, request["folder"], request["bytes"])
+        hide(exchange, request["folder"], request["bytes"], request["python"])
         shutil.copytree(f"{request['folder']}/files", "/scratch", dirs_exist_ok=True)
         os.chdir("/scratch")
         for name, value in request["limits"].items():
@@ -172,13 +172,23 @@ def become_kernel(request, exchange, zygote_files):
         os._exit(71)
 
 
-def hide(exchange, folder, size):
-    """Mount private folders over everything that other kernels, or the zygote, could be reached through."""
+def hide(exchange, folder, size, python):
+    """Mount private folders over everything that other kernels, or the zygote, could be reached through.
+
+    This Python's own folders stay where they are, also where they lie in /tmp.
+    """
     options = f"size={size},mode=755".encode()
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     os.makedirs("/scratch/own", exist_ok=True)
     mount(folder, "/scratch/own", None, MS_BIND)
+    kept = [path for path in python if path.startswith("/tmp/")]
+    for number, path in enumerate(kept):
+        os.makedirs(f"/scratch/kept-{number}", exist_ok=True)
+        mount(path, f"/scratch/kept-{number}", None, MS_BIND | MS_REC)
     mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options)
+    for number, path in enumerate(kept):
+        os.makedirs(path, exist_ok=True)
+        mount(f"/scratch/kept-{number}", path, None, MS_MOVE)
     os.makedirs(exchange, exist_ok=True)
     mount("tmpfs", exchange, "tmpfs", MS_NOSUID | MS_NODEV, b"size=1m,mode=755")
     os.mkdir(folder)
