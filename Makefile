@@ -4,6 +4,7 @@
 # ASSIGNMENT=name    work on one assignment only
 # SANDBOX=none       run students' code with your own rights, where it cannot be isolated
 # WARM=no            start every kernel afresh instead of forking it from a warm one
+# FORCE=yes          grade again what has not changed since it was graded
 # JOBS=n             grade that many submissions at once (default: one for each core)
 
 .DEFAULT_GOAL := help
@@ -47,10 +48,10 @@ format: $(READY)  ## Let ruff mend and format code and notebooks.
 	@$(PY) -m ruff format .
 
 grade: $(READY)  ## Autograde submitted/<student>/<assignment>/ and print the table.
-	@$(PY) -m grading grade $(ONLY) $(AT_ONCE)
+	@$(PY) -m grading grade $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force)
 
 feedback: $(READY)  ## Write a feedback page for every graded submission.
-	@$(PY) -m grading feedback $(ONLY)
+	@$(PY) -m grading feedback $(ONLY) $(AT_ONCE)
 
 grades: $(READY)  ## Print the table and write grades.csv.
 	@$(PY) -m grading grades $(ONLY)

@@ -6,21 +6,18 @@ from pathlib import Path
 
 from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPreprocessor
 from nbgrader.preprocessors import (
-    AssignLatePenalties,
-    CheckCellMetadata,
     ClearOutput,
     DeduplicateIds,
     GetGrades,
     IgnorePattern,
     LimitOutput,
-    OverwriteCells,
     OverwriteKernelspec,
-    SaveAutoGrades,
 )
 
 import grading
 from grading.execute import Execute
 from grading.feedback import HideTests, Summary
+from grading.gradebook import AssignLatePenalties, CheckCellMetadata, OverwriteCells, SaveAutoGrades
 from grading.restore import Restore
 
 # nbgrader links new rows to each other before it adds them to the session; SQLAlchemy 2 remarks on that each time.

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -9,6 +10,10 @@ import click
 from grading.course import Course, CourseError
 
 assignment_option = click.option("--assignment", "-a", default=None, help="Only this one; by default all.")
+
+jobs_option = click.option(
+    "--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores."
+)
 
 
 class Commands(click.Group):
@@ -72,28 +77,30 @@ def normalize(course: Course) -> None:
 
 @main.command()
 @assignment_option
-@click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
+@jobs_option
+@click.option("--force", is_flag=True, help="Grade again what has not changed.")
 @click.pass_obj
-def grade(course: Course, assignment: str | None, jobs: int | None) -> None:
-    """Autograde what is in submitted/."""
+def grade(course: Course, assignment: str | None, jobs: int | None, force: bool) -> None:
+    """Autograde what is in submitted/ and is new or has changed."""
     chosen = course.chosen(assignment)
     if assignment is None:
         chosen = [name for name in chosen if any((course.root / "submitted").glob(f"*/{name}"))] or chosen[:1]
-    failed = sum(_grade(course, name, jobs) for name in chosen)
+    failed = sum(_grade(course, name, jobs, force) for name in chosen)
     if failed:
         raise click.ClickException(f"{failed} submission{'s' * (failed > 1)} could not be graded, see the table above")
 
 
 @main.command()
 @assignment_option
+@jobs_option
 @click.pass_obj
-def feedback(course: Course, assignment: str | None) -> None:
+def feedback(course: Course, assignment: str | None, jobs: int | None) -> None:
     """Write the feedback pages of everything that is autograded."""
     chosen = course.chosen(assignment)
     if assignment is None:
         chosen = [name for name in chosen if any((course.root / "autograded").glob(f"*/{name}"))] or chosen[:1]
     for name in chosen:
-        _feedback(course, name)
+        _feedback(course, name, jobs)
 
 
 @main.command()
@@ -115,7 +122,7 @@ def grades(course: Course, assignment: str | None) -> None:
 @main.command()
 @assignment_option
 @click.option("--exercise", "-e", default=None, help="Only this exercise.")
-@click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
+@jobs_option
 @click.pass_obj
 def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: int | None) -> None:
     """Change every reference solution in many small ways; every change must be noticed by a hidden test."""
@@ -159,7 +166,7 @@ def doctor() -> None:
 
 
 @main.command()
-@click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
+@jobs_option
 @click.pass_obj
 def demo(course: Course, jobs: int | None) -> None:
     """Grade a sample class in build/demo/, with its own gradebook."""
@@ -176,10 +183,9 @@ def demo(course: Course, jobs: int | None) -> None:
         sample.hand_in(own, name, students)
     collected = {}
     for name in own.assignments:
-        outcomes = _run(own, name, jobs)
-        if any(outcome.state != "failed" for outcome in outcomes):
-            _feedback(own, name)
-        collected[name] = results.collect(own, name, outcomes)
+        if any(ended.has_grade for ended in _run(own, name, jobs)):
+            _feedback(own, name, jobs)
+        collected[name] = results.collect(own, name)
     _print_tables(own, collected)
     results.write_csv(own, own.assignments, own.root / "grades.csv")
     where = own.root.relative_to(course.root)
@@ -189,32 +195,51 @@ def demo(course: Course, jobs: int | None) -> None:
     click.echo(f"Grades                     {where}/grades.csv")
 
 
-def _run(course: Course, assignment: str, jobs: int | None) -> list:
-    from grading import grade as grading_
+def _run(course: Course, assignment: str, jobs: int | None, force: bool = False) -> list:
+    from grading.grade import grade
     from grading.progress import steps
+    from grading.submission import find
 
-    total = len(grading_.find(course, assignment))
-    with steps(f"Grading {assignment}", total) as advance:
-        return grading_.grade(course, assignment, jobs, done=lambda o: advance(f"{o.student} {o.state}"))
+    counts = Counter()
+    with steps(f"Grading {assignment}", len(find(course, assignment))) as advance:
+
+        def done(ended) -> None:
+            counts["unchanged" if ended.unchanged else "graded" if ended.has_grade else "not graded"] += 1
+            advance(f"{', '.join(f'{number} {words}' for words, number in counts.items())}; last: {ended.student}")
+
+        return grade(course, assignment, jobs, done=done, force=force)
 
 
-def _grade(course: Course, assignment: str, jobs: int | None) -> int:
-    """Grade and print the table; how many submissions failed."""
-    from grading import results
+def _grade(course: Course, assignment: str, jobs: int | None, force: bool) -> int:
+    """Grade, print the table and what has changed; how many submissions have no grade."""
+    from grading import gradebook, notebooks, results
 
-    outcomes = _run(course, assignment, jobs)
-    _print_tables(course, {assignment: results.collect(course, assignment, outcomes)})
+    before = gradebook.scores(course, assignment)
+    ended = _run(course, assignment, jobs, force)
+    _print_tables(course, {assignment: results.collect(course, assignment)})
+    tests = notebooks.tests_of(notebooks.read(course.source(assignment)))
+    changed = results.changes(before, gradebook.scores(course, assignment), tests)
+    unchanged = sum(one.unchanged for one in ended)
+    if unchanged:
+        click.echo(f"{unchanged} of {len(ended)} submissions are as when they were graded (FORCE=yes: grade again).")
+    if changed:
+        click.echo("Scores that are other than before:")
+        for line in changed:
+            click.echo(f"  {line}")
+    elif before and unchanged < len(ended):
+        click.echo("No score is other than before.")
     click.echo(f"Graded notebooks: {course.root / 'autograded'}/<student>/{assignment}/")
-    return sum(outcome.state == "failed" for outcome in outcomes)
+    click.echo(f"How each was graded: {course.root / 'records' / assignment}/<student>.json")
+    return sum(not one.has_grade for one in ended)
 
 
-def _feedback(course: Course, assignment: str) -> None:
+def _feedback(course: Course, assignment: str, jobs: int | None) -> None:
     from grading.feedback import feedback as write
     from grading.progress import steps
 
     total = len(list((course.root / "autograded").glob(f"*/{assignment}")))
     with steps(f"Feedback for {assignment}", total) as advance:
-        write(course, assignment, advance)
+        write(course, assignment, advance, jobs=jobs)
     click.echo(f"Feedback pages: {course.root / 'feedback'}/<student>/{assignment}/{assignment}.html")
 
 

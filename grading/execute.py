@@ -8,10 +8,12 @@ import json
 import linecache
 import shutil
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import nbformat
+import zmq
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -19,7 +21,7 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute as StockExecute
 from traitlets import Bool, Dict, Enum, Integer
 
-from grading import notebooks, picture
+from grading import notebooks, picture, record
 from grading.diagnosis import diagnostician
 from grading.kernel import KernelChannel, KernelStuck
 from grading.sandbox import SandboxedKernelManager
@@ -42,11 +44,18 @@ class Execute(StockExecute):
     warm = Bool(True, help="Fork kernels from an interpreter that has imported everything.").tag(config=True)
     question_timeout = Integer(20, help="Seconds that one question of a hidden test may take.").tag(config=True)
     max_restarts = Integer(20, help="Fresh kernels a submission may use up.").tag(config=True)
+    max_seconds = Integer(600, help="Seconds for all cells of a submission together.").tag(config=True)
+    max_text = Integer(100_000, help="Characters of printed text that are kept of a cell.").tag(config=True)
+    max_output = Integer(20_000_000, help="Bytes of all outputs that are kept of a notebook.").tag(config=True)
+    max_message = Integer(50_000_000, help="Bytes of one message from a kernel; more is not received.").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict, km=None) -> tuple[NotebookNode, dict]:
         self.sources: list[str] = []
         self.healthy: list[tuple[NotebookNode, int]] = []
-        self.restarts, self.spent = 0, False
+        self.restarts, self.spent = 0, ""
+        self.text_room, self.room = 0, self.max_output
+        self.troubles: list[tuple[str, str]] = []  # (state, reason) of each cell that hung or ended Python
+        self.cell_seconds: dict[str, float] = {}
         self.demonstrations = self._demonstrations(nb, resources.get("nbgrader", {}))
         self.channel: KernelChannel | None = None
         place = resources.setdefault("metadata", {})
@@ -68,9 +77,10 @@ class Execute(StockExecute):
         if cell.source in self.demonstrations:
             cell.outputs = [new_output("stream", name="stdout", text="A demonstration: not run while grading.\n")]
             return cell, resources
+        began, self.text_room = time.monotonic(), self.max_text
         try:
             if self.spent:
-                raise DeadKernelError(f"{self.max_restarts} fresh kernels have been used up by the cells above")
+                raise DeadKernelError(self.spent)
             if self.channel is None:
                 self._connect()
             if notebooks.kind(cell) == "test":
@@ -80,14 +90,12 @@ class Execute(StockExecute):
                 self.sources.append(cell.source)
                 self.healthy.append((cell, index))
         except (DeadKernelError, CellTimeoutError, KernelStuck) as error:
-            self._fail(cell, *_in_words(error, self.timeout))
-            if not self.spent:
-                self._restart()
+            self._give_up(cell, index, *_in_words(error, self.timeout))
         except Exception as error:  # whatever a kernel sends must not cost the other cells
             self.log.error("a broken message in cell %d", index, exc_info=True)
-            self._fail(cell, "BrokenMessage", f"This cell sent something that is no message ({type(error).__name__}).")
-            if not self.spent:
-                self._restart()
+            words = f"This cell sent something that is no message ({type(error).__name__})."
+            self._give_up(cell, index, "BrokenMessage", words)
+        self.cell_seconds[_label(cell, index)] = time.monotonic() - began
         _mend_outputs(cell)
         _no_verdict_by_accident(cell)
         return cell, resources
@@ -113,12 +121,34 @@ class Execute(StockExecute):
         else:
             self.kernel_manager_class = WarmKernelManager if self.warm else SandboxedKernelManager
         manager = super().create_kernel_manager()
+        manager.context.setsockopt(zmq.MAXMSGSIZE, self.max_message)
         if self.sandbox == "none":
             sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
             manager.transport, manager.ip = "ipc", f"{self._folders.enter_context(sockets)}/s"
         else:
             manager.files = self.resources["metadata"]["path"]
         return manager
+
+    def output(self, outs: list, msg: dict, display_id: str | None, cell_index: int) -> NotebookNode | None:
+        """Take in an output, up to the limits; where something is left out there is a note."""
+        content = msg["content"]
+        if msg["msg_type"] == "stream":
+            full, room = len(content["text"]), max(0, self.text_room)
+            self.text_room -= full
+            if full > room:
+                if room == 0:
+                    return None
+                note = f"... The output is cut here, after {self.max_text:,} characters."
+                content["text"] = f"{content['text'][:room]}\n{note}\n"
+        elif msg["msg_type"] == "error":
+            content["evalue"] = str(content["evalue"])[: self.max_text]
+            content["traceback"] = [str(line)[: self.max_text] for line in content["traceback"][-100:]]
+        else:
+            size = len(json.dumps(content))
+            self.room -= size
+            if self.room < 0:
+                return super().output(outs, _too_large(msg, size), display_id, cell_index)
+        return super().output(outs, msg, display_id, cell_index)
 
     def _connect(self) -> None:
         """Let questions go to the current kernel, and load the probes into it before any cell of the student's."""
@@ -181,11 +211,22 @@ class Execute(StockExecute):
         lines = message.splitlines() or [name]
         cell.outputs.append(new_output("error", ename=name, evalue=message, traceback=lines))
 
-    def _restart(self) -> None:
-        """A fresh kernel that has run the earlier healthy cells."""
-        self.spent = self.restarts >= self.max_restarts
+    def _give_up(self, cell: NotebookNode, index: int, name: str, message: str) -> None:
+        """Let a cell fail that took its kernel with it, and start a fresh kernel for the cells after it."""
+        self._fail(cell, name, message)
         if self.spent:
             return
+        state = record.TIMED_OUT if name == "CellTimeoutError" else record.DIED
+        self.troubles.append((state, f"{_label(cell, index)}: {message}"))
+        if self.restarts >= self.max_restarts:
+            self.spent = f"{self.max_restarts} fresh kernels have been used up by the cells above"
+        elif sum(self.cell_seconds.values()) > self.max_seconds:
+            self.spent = f"the cells above have used up {self.max_seconds} s"
+        else:
+            self._restart()
+
+    def _restart(self) -> None:
+        """A fresh kernel that has run the earlier healthy cells."""
         self.restarts += 1
         self._cleanup_kernel()
         self.km = self.create_kernel_manager()
@@ -203,6 +244,17 @@ class Execute(StockExecute):
                 break
             finally:
                 self.nb.cells[index] = cell  # nbclient puts the cell that it ran there
+
+
+def _too_large(msg: dict, size: int) -> dict:
+    """A message in the place of an output that is left out."""
+    note = f"... An output of {size / 1e6:.1f} MB is left out here: the notebook shows too much.\n"
+    return {**msg, "msg_type": "stream", "content": {"name": "stdout", "text": note}}
+
+
+def _label(cell: NotebookNode, index: int) -> str:
+    """What a cell is called in reports."""
+    return notebooks.grade_id(cell) or f"cell {index + 1}"
 
 
 def _is_free(cell: NotebookNode) -> bool:

@@ -1,6 +1,8 @@
 """Feedback pages: what a student gets back, without the hidden tests."""
 
+import os
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, as_completed
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -11,6 +13,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from grading import notebooks
 from grading.course import Course, CourseError
 from grading.release import quiet_logger
+from grading.workers import make_pool
 
 
 class HideTests(NbGraderPreprocessor):
@@ -69,36 +72,53 @@ def feedback(
     assignment: str,
     done: Callable[[str], None] = lambda student: None,
     students: list[str] | None = None,
+    jobs: int | None = None,
 ) -> list[Path]:
     """Write `feedback/<student>/<assignment>/<assignment>.html` for every autograded submission, or these students'.
 
+    Args:
+        done: called with the student as each page is finished.
+        jobs: how many pages are written at the same time; by default the number of cores.
+
     Returns:
-        The pages.
+        The pages, by student.
 
     Raises:
         CourseError: nothing is autograded, or nbgrader refused for some students; all of these are named.
     """
     course.source(assignment)
-    notebook = f"{assignment}.ipynb"
-    folders = sorted(path.parent for path in (course.root / "autograded").glob(f"*/{assignment}/{notebook}"))
-    if students is not None:
-        folders = [folder for folder in folders if folder.parent.name in students]
-    if not folders:
+    folders = sorted(path.parent for path in (course.root / "autograded").glob(f"*/{assignment}/{assignment}.ipynb"))
+    found = [folder.parent.name for folder in folders if students is None or folder.parent.name in students]
+    if not found:
         raise CourseError(f"Nothing is autograded for '{assignment}'. Run: make grade ASSIGNMENT={assignment}")
-    pages, errors = [], []
-    for folder in folders:
-        student, messages = folder.parent.name, []
-        coursedir = course.coursedir
-        coursedir.assignment_id, coursedir.student_id = assignment, student
-        converter = GenerateFeedback(coursedir=coursedir, config=course.config, force=True)
-        converter.log = quiet_logger("feedback", messages)
-        try:
-            with course.entered():
-                converter.start()
-            pages.append(course.root / "feedback" / student / assignment / f"{assignment}.html")
-        except NbGraderException as error:
-            errors.append(f"{folder}: {messages[0] if messages else error}")
-        done(student)
+    errors = []
+    with make_pool(min(jobs or os.cpu_count() or 1, len(found))) as pool:
+        waiting = {pool.submit(page, str(course.root), assignment, student): student for student in found}
+        for future in as_completed(waiting):
+            student = waiting[future]
+            try:
+                refusal = future.result()
+            except BrokenExecutor:
+                refusal = "the process that wrote it ended"
+            if refusal:
+                errors.append(f"{course.root / 'autograded' / student / assignment}: {refusal}")
+            done(student)
     if errors:
-        raise CourseError("\n".join(["No feedback page could be written for:", *errors]))
-    return pages
+        raise CourseError("\n".join(["No feedback page could be written for:", *sorted(errors)]))
+    return [course.root / "feedback" / student / assignment / f"{assignment}.html" for student in found]
+
+
+def page(root: str, assignment: str, student: str) -> str:
+    """Write one page, in a worker; what nbgrader refused, or nothing."""
+    course = Course(Path(root))
+    coursedir = course.coursedir
+    coursedir.assignment_id, coursedir.student_id = assignment, student
+    messages: list[str] = []
+    converter = GenerateFeedback(coursedir=coursedir, config=course.config, force=True)
+    converter.log = quiet_logger("feedback", messages)
+    try:
+        with course.entered():
+            converter.start()
+    except NbGraderException as error:
+        return messages[0] if messages else str(error)
+    return ""

@@ -1,56 +1,61 @@
 """Autograde a class: sanitize and save in one process, execute in parallel.
 
-The process that calls `grade` is the only one that touches the gradebook and `autograded/`. Workers get a sanitized
-notebook and give it back executed. Any `concurrent.futures.Executor` will do.
+The process that calls `grade` is the only one that touches the gradebook, `autograded/` and `records/`. Workers get a
+sanitized notebook and give it back executed. Any `concurrent.futures.Executor` will do.
+
+A submission is saved in this order: scores in one transaction, the graded notebook, the record. Whoever is killed in
+between and started again finds no record, or an older one, and grades that submission once more, with the same result.
 """
 
+import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import nbformat
 from nbconvert.writers import FilesWriter
+from nbformat import NotebookNode
+from nbgrader import utils
 from nbgrader.api import MissingEntry
 from nbgrader.converters import Autograde
 from nbgrader.preprocessors import Execute as StockExecute
 from traitlets.config import Config
 
-from grading import notebooks
+import grading
+from grading import notebooks, record
 from grading.course import Course, CourseError
 from grading.execute import Execute
+from grading.gradebook import ClassGradebook, keep_copy, scores
+from grading.record import Record
 from grading.release import quiet_logger
+from grading.results import first_line
 from grading.sandbox import why_not
+from grading.submission import Submission, SubmissionError, find
+from grading.workers import make_pool
+
+AHEAD = 16  # submissions that are sanitized and not yet saved; their notebooks are in memory
 
 
 @dataclass
-class Outcome:
-    """How the grading of one submission ended.
+class Executed:
+    """What a worker gives back.
 
     Attributes:
-        state: "graded", "repaired" (graded, after a repair that `reason` names), or "failed" (not graded).
-        reason: in plain words, empty if graded.
+        troubles: (state, reason) of every cell that hung or ended Python, in order.
+        seconds: how long it took.
+        cell_seconds: by grade_id, or cell id.
     """
 
-    student: str
-    assignment: str
-    state: str
-    reason: str = ""
-
-
-@dataclass
-class Submission:
-    """A student's folder, and the notebook in it."""
-
-    student: str
-    assignment: str
-    folder: Path
-    notebook: Path | None = None
-    repairs: list[str] = field(default_factory=list)
+    notebook: NotebookNode
+    troubles: list[tuple[str, str]]
+    seconds: float
+    cell_seconds: dict[str, float]
 
 
 def grade(
@@ -58,187 +63,285 @@ def grade(
     assignment: str,
     jobs: int | None = None,
     executor: Executor | None = None,
-    done: Callable[[Outcome], None] = lambda outcome: None,
+    done: Callable[[Record], None] = lambda record: None,
     students: list[str] | None = None,
-) -> list[Outcome]:
-    """Grade every submission of an assignment in `submitted/`.
+    force: bool = False,
+) -> list[Record]:
+    """Grade every submission of an assignment in `submitted/` that is new or has changed.
+
+    If that changes grades which are there already, a dated copy of the gradebook is kept first.
 
     Args:
         jobs: how many submissions run at the same time; by default the number of cores.
         executor: where they run; by default a pool of processes that is made and closed here.
         done: called as each submission is finished.
         students: only these.
+        force: grade again what has not changed.
 
     Returns:
-        An outcome for each student, in their order.
+        A record for each student, in their order.
 
     Raises:
         CourseError: unknown assignment, nothing released, or nothing submitted.
     """
     course.source(assignment)
     _require_release(course, assignment)
-    if course.config.Execute.get("sandbox") != "none" and why_not():
+    isolated = course.config.Execute.get("sandbox") != "none"
+    if isolated and why_not():
         raise CourseError(why_not())
     submissions = find(course, assignment, students)
-    outcomes: dict[str, Outcome] = {}
+    (course.root / "autograded").mkdir(exist_ok=True)
+    known, graded_before = record.read(course, assignment), scores(course, assignment)
+    finished: dict[str, Record] = {}
 
-    def finish(outcome: Outcome) -> None:
-        outcomes[outcome.student] = outcome
-        done(outcome)
+    def finish(ended: Record) -> None:
+        finished[ended.student] = ended
+        done(ended)
 
-    own = executor is None
-    pool = executor or make_pool(jobs)
-    try:
-        with course.entered():
-            waiting = {}
-            for submission in submissions:
-                try:
-                    converter = _Converter(course, submission)
-                    text = converter.sanitize()
-                    task = pool.submit(execute, text, converter.resources, course.config, str(course.root))
-                    waiting[task] = converter
-                except Exception as error:
-                    finish(_failed(submission, error))
-            for future in as_completed(waiting):
-                converter = waiting.pop(future)
-                submission = converter.submission
-                try:
-                    converter.save(future.result())
-                    state = "repaired" if submission.repairs else "graded"
-                    finish(Outcome(submission.student, assignment, state, "; ".join(submission.repairs)))
-                except Exception as error:
-                    shutil.rmtree(converter.folder, ignore_errors=True)
-                    finish(_failed(submission, error))
-    finally:
-        if own:
-            pool.shutdown()
-    return [outcomes[student] for student in sorted(outcomes)]
+    with course.entered(), ClassGradebook(course) as gradebook:
+        settings = _settings_digest(course, assignment, gradebook)
+        converters = []
+        for submission in submissions:
+            before = known.get(submission.student)
+            try:
+                converter = _Converter(course, submission, gradebook, settings, isolated)
+                if not force and before and converter.is_unchanged(before, graded_before):
+                    before.unchanged = True
+                    finish(before)
+                else:
+                    converters.append(converter)
+            except Exception as error:
+                finish(_without_grade(course, submission, error, isolated))
+        if any(converter.submission.student in graded_before for converter in converters):
+            keep_copy(course, datetime.now())
+        for converter, result in _run(converters, jobs, executor):
+            try:
+                finish(converter.save(result()))
+            except Exception as error:
+                finish(_without_grade(course, converter.submission, error, isolated))
+    return [finished[student] for student in sorted(finished)]
 
 
-def make_pool(jobs: int | None = None) -> ProcessPoolExecutor:
-    """Workers that each run one submission at a time; fresh processes, so that they share no threads or state."""
-    return ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=get_context("spawn"))
-
-
-def find(course: Course, assignment: str, students: list[str] | None = None) -> list[Submission]:
-    """The submissions in `submitted/<student>/<assignment>/`, by student.
-
-    Raises:
-        CourseError: there are none.
-    """
-    root = course.root / "submitted"
-    folders = sorted(path for path in root.glob(f"*/{assignment}") if path.is_dir()) if root.is_dir() else []
-    found = [Submission(folder.parent.name, assignment, folder) for folder in folders]
-    if students is not None:
-        found = [submission for submission in found if submission.student in students]
-    if not found:
-        raise CourseError(
-            f"Nothing is submitted for '{assignment}'. Put each student's notebook at\n"
-            f"  {root}/<student>/{assignment}/{assignment}.ipynb"
-        )
-    return found
-
-
-def execute(notebook: str, resources: dict, config: Config, root: str) -> str:
-    """Run a sanitized notebook in a worker: JSON text in, JSON text out; `resources` as nbgrader has them."""
+def execute(notebook: NotebookNode, resources: dict, config: Config, root: str) -> Executed:
+    """Run a sanitized notebook in a worker; `resources` as nbgrader has them."""
     os.chdir(root)
     os.environ["NBGRADER_EXECUTION"] = "autograde"  # as stock nbgrader does: long demonstrations may look at it
-    nb = nbformat.reads(notebook, as_version=4)
     preprocessor = Execute(config=config)
     preprocessor.log = logging.Logger("grading.execute", logging.CRITICAL)
-    nb, _ = preprocessor.preprocess(nb, resources)
-    return nbformat.writes(nb)
+    notebook, _ = preprocessor.preprocess(notebook, resources)
+    seconds = {name: round(value, 3) for name, value in preprocessor.cell_seconds.items()}
+    return Executed(notebook, preprocessor.troubles, round(sum(seconds.values()), 3), seconds)
+
+
+def _run(
+    converters: list["_Converter"], jobs: int | None, executor: Executor | None
+) -> Iterator[tuple["_Converter", Callable[[], Executed]]]:
+    """Sanitize and execute; each submission with a function that gives its result, or raises, as they come in.
+
+    A worker that ends takes with it all that was under way. These run once more, each in a worker of its own, so that
+    it is known which of them it was.
+    """
+    if not converters:
+        return
+    again = []
+    pool = executor or make_pool(jobs)
+    try:
+        for converter, future in _submit(converters, pool):
+            if isinstance(future.exception(), BrokenExecutor):
+                again.append(converter)
+            else:
+                yield converter, future.result
+    finally:
+        if executor is None:
+            pool.shutdown()
+    for converter in again:
+        with make_pool(1) as pool:
+            yield from ((one, future.result) for one, future in _submit([converter], pool))
+
+
+def _submit(converters: list["_Converter"], pool: Executor) -> Iterator[tuple["_Converter", Future]]:
+    """Hand submissions to a pool, a few ahead of what it can do, and yield them as they are finished."""
+    waiting: dict[Future, _Converter] = {}
+    queue = iter(converters)
+    while True:
+        for converter in islice(queue, AHEAD - len(waiting)):
+            try:
+                notebook, course = converter.sanitize(), converter.course
+                task = pool.submit(execute, notebook, converter.resources, _execution(course.config), str(course.root))
+            except Exception as error:
+                task = Future()
+                task.set_exception(error)
+            waiting[task] = converter
+        if not waiting:
+            return
+        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            yield waiting.pop(future), future
+
+
+def _execution(config: Config) -> Config:
+    """The settings that a worker needs; others may hold classes that are known only in the settings file."""
+    names = {cls.__name__ for cls in Execute.mro()} | {"CourseDirectory"}
+    return Config({name: section for name, section in config.items() if name in names})
 
 
 class _Converter(Autograde):
-    """nbgrader's Autograde, cut where the notebook is executed."""
+    """nbgrader's Autograde, cut where the notebook is executed, and with one gradebook for the class."""
 
-    def __init__(self, course: Course, submission: Submission):
+    def __init__(
+        self, course: Course, submission: Submission, gradebook: ClassGradebook, settings: str, isolated: bool
+    ):
         coursedir = course.coursedir
         coursedir.assignment_id, coursedir.student_id = submission.assignment, submission.student
         super().__init__(coursedir=coursedir, config=course.config, force=True)
         self.messages: list[str] = []
         self.log = quiet_logger("autograde", self.messages)
-        self.submission = submission
-        self.writer = FilesWriter(parent=self, config=self.config)
-        self.exporter = self.exporter_class(parent=self, config=self.config)
+        self.course, self.submission, self.gradebook, self.isolated = course, submission, gradebook, isolated
+        self.target = Path(self._format_dest(submission.assignment, submission.student))
+        self.draft = self.target.with_name(f".{submission.assignment}.new")
+        when = _extension(gradebook, submission)
+        self.fingerprint = hashlib.sha256(f"{settings} {when} {submission.digest()}".encode()).hexdigest()
 
-    @property
-    def folder(self) -> Path:
-        """Where the graded submission goes."""
-        return Path(self._format_dest(self.submission.assignment, self.submission.student))
+    def is_unchanged(self, before: Record, graded_before: dict) -> bool:
+        """Whether the submission was graded, as it is, with these tests and settings, and all that is still there."""
+        there = (self.target / f"{self.submission.assignment}.ipynb").is_file()
+        recorded = before.has_grade and before.fingerprint == self.fingerprint
+        return there and recorded and bool(graded_before.get(self.submission.student))
 
-    def sanitize(self) -> str:
-        """Restore what the student must not change; the notebook to execute, as JSON text."""
-        submission = self.submission
-        links = _links(submission)
-        path = _find_notebook(submission)
-        notebook = notebooks.read(path)
-        self.notebooks = [str(submission.folder / f"{submission.assignment}.ipynb")]
-        dest = self.folder
-        if dest.exists():
-            shutil.rmtree(dest)
-        self.init_assignment(submission.assignment, submission.student)
-        dest.mkdir(parents=True, exist_ok=True)
-        for link in links:  # nbgrader has copied what it points at
-            (dest / link.relative_to(submission.folder)).unlink(missing_ok=True)
-            submission.repairs.append(f"the symbolic link {link.name} was left out")
-        self.resources = self.init_single_notebook_resources(
-            self._format_source(submission.assignment, submission.student) + f"/{submission.assignment}.ipynb"
-        )
-        self.resources["metadata"] = {"path": str(dest), "name": submission.assignment}
+    def sanitize(self) -> NotebookNode:
+        """Restore what the student must not change; the notebook to execute."""
+        submission, name = self.submission, self.submission.assignment
+        self.submission.repairs.clear()
+        notebook = submission.notebook()
+        shutil.rmtree(self.draft, ignore_errors=True)
+        self.draft.mkdir(parents=True)
+        submission.copy_files(self.draft)
+        self._copy_given_files()
+        source = Path(self._format_source(name, submission.student)) / f"{name}.ipynb"
+        self.resources = self.init_single_notebook_resources(str(source))
+        self.resources["metadata"] = {"path": str(self.draft), "name": name}
         notebook = self._preprocess(notebook, self.sanitize_preprocessors)
         submission.repairs += self.resources["nbgrader"].pop("repairs", [])
-        return nbformat.writes(notebook)
+        return notebook
 
-    def save(self, executed: str) -> None:
-        """Write the executed notebook to `autograded/` and its scores to the gradebook."""
-        notebook = nbformat.reads(executed, as_version=4)
-        after = [p for p in self.autograde_preprocessors if not issubclass(p, StockExecute)]
-        notebook = self._preprocess(notebook, after)
-        self.write_single_notebook(nbformat.writes(notebook), {**self.resources, "output_extension": ".ipynb"})
-        self.set_permissions(self.submission.assignment, self.submission.student)
+    def save(self, executed: Executed) -> Record:
+        """Write the scores to the gradebook and the executed notebook to `autograded/`, then the record."""
+        submission, name = self.submission, self.submission.assignment
+        timestamp = self.coursedir.get_existing_timestamp(str(submission.folder))
+        with self.gradebook.transaction():
+            self.gradebook.open_submission(name, submission.student, timestamp)
+            after = [p for p in self.autograde_preprocessors if not issubclass(p, StockExecute)]
+            notebook = self._preprocess(executed.notebook, after)
+        writer = FilesWriter(parent=self, config=self.config, build_directory=str(self.draft))
+        output = {**self.resources, "output_extension": ".ipynb"}
+        writer.write(nbformat.writes(notebook), output, notebook_name=name)
+        if self.target.exists():
+            shutil.rmtree(self.target)
+        self.draft.rename(self.target)
+        self.set_permissions(name, submission.student)
+        ended = self._record(notebook, executed)
+        ended.save(self.course)
+        return ended
 
-    def _preprocess(self, notebook: nbformat.NotebookNode, preprocessors: list) -> nbformat.NotebookNode:
+    def _record(self, notebook: NotebookNode, executed: Executed) -> Record:
+        submission = self.submission
+        state, reason = record.GRADED, ""
+        if submission.repairs:
+            state, reason = record.REPAIRED, "; ".join(submission.repairs)
+        if executed.troubles:
+            state = executed.troubles[0][0]
+            reason = "; ".join([*(words for _, words in executed.troubles), *submission.repairs])
+        tests = _tests(notebook)
+        return Record(
+            submission.student,
+            submission.assignment,
+            state,
+            reason,
+            repairs=list(submission.repairs),
+            score=sum(test["points"] for test in tests.values()),
+            max_score=sum(test["max"] for test in tests.values()),
+            tests=tests,
+            seconds=executed.seconds,
+            cell_seconds=executed.cell_seconds,
+            isolated=self.isolated,
+            fingerprint=self.fingerprint,
+            graded_at=_now(),
+        )
+
+    def _copy_given_files(self) -> None:
+        """Put the assignment's own files over the student's, as nbgrader does."""
+        name = self.submission.assignment
+        given = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", name))
+        theirs = {str(given / path) for path in self.exclude_overwriting.get(name, [])}
+        for path in utils.find_all_files(str(given), [*self.coursedir.ignore, "*.ipynb"]):
+            if path not in theirs:
+                copy = self.draft / Path(path).relative_to(given)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+
+    def _preprocess(self, notebook: NotebookNode, preprocessors: list) -> NotebookNode:
+        self.resources["nbgrader"]["gradebook"] = self.gradebook
         for preprocessor in preprocessors:
             step = preprocessor(parent=self)
             step.log = self.log
             notebook, self.resources = step(notebook, self.resources)
+        del self.resources["nbgrader"]["gradebook"]
         return notebook
 
 
-def _find_notebook(submission: Submission) -> Path:
-    """The submitted notebook; a renamed one if it is the only one there."""
-    expected = submission.folder / f"{submission.assignment}.ipynb"
-    if expected.is_file():
-        return expected
-    others = sorted(submission.folder.glob("*.ipynb"))
-    if len(others) == 1:
-        submission.repairs.append(f"the notebook was renamed to {others[0].name}")
-        return others[0]
-    if others:
-        names = ", ".join(path.name for path in others)
-        raise CourseError(f"{expected}: is missing, and it is not clear which of {names} it is; rename the right one")
-    raise CourseError(f"{expected}: is missing; ask the student for it, or remove the folder")
+def _tests(notebook: NotebookNode) -> dict[str, dict]:
+    """Of every test cell: the exercise, the points, and what it found."""
+    cells, found = notebooks.by_id(notebook), {}
+    exercises = list(notebooks.tests_of(notebook))
+    for name, cell in cells.items():
+        if notebooks.kind(cell) == "test":
+            found[name] = {
+                "exercise": notebooks.exercise_of(name, exercises) or "",
+                "points": float(utils.determine_grade(cell, logging.getLogger("grading"))[0] or 0.0),
+                "max": notebooks.points(cell),
+                "error": first_line(cell),
+                "mistake": cell.metadata.get("grading", {}).get("mistake", ""),
+            }
+    return found
 
 
-def _links(submission: Submission) -> list[Path]:
-    """The symbolic links in a submission: one could point at the solutions, or at another student's work.
+def _settings_digest(course: Course, assignment: str, gradebook: ClassGradebook) -> str:
+    """A hash of all that decides grades beside the submission: the tests, the catalogue, the settings, the grader."""
+    settings = {name: value for name, value in course.config.Execute.items() if name != "warm"}  # it decides nothing
+    whole = hashlib.sha256(repr(sorted(settings.items())).encode())
+    whole.update(str(gradebook.find_assignment(assignment).duedate).encode())
+    paths = [course.root / "nbgrader_config.py", course.root / "mistakes" / f"{assignment}.toml"]
+    for folder in (course.root / "source" / assignment, course.root / "release" / assignment):
+        paths += sorted(path for path in folder.rglob("*") if path.is_file() and ".ipynb_checkpoints" not in path.parts)
+    paths += sorted(Path(grading.__file__).parent.rglob("*.py"))
+    for path in paths:
+        if path.is_file():
+            whole.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()
 
-    Raises:
-        CourseError: the folder or a notebook is one.
-    """
-    links = [path for path in sorted(submission.folder.rglob("*")) if path.is_symlink()]
-    for path in [submission.folder, *links]:
-        if path.is_symlink() and (path == submission.folder or path.suffix == ".ipynb"):
-            raise CourseError(f"{path}: is a symbolic link, which is never followed; ask for the file itself")
-    return links
+
+def _extension(gradebook: ClassGradebook, submission: Submission) -> str:
+    """The extension that a student was given: it decides a late penalty."""
+    try:
+        return str(gradebook.find_submission(submission.assignment, submission.student).extension)
+    except MissingEntry:
+        return "None"
 
 
-def _failed(submission: Submission, error: Exception) -> Outcome:
-    known = isinstance(error, (CourseError, notebooks.NotebookError))
-    reason = str(error) if known else f"{submission.folder}: {type(error).__name__}: {error}"
-    return Outcome(submission.student, submission.assignment, "failed", reason)
+def _without_grade(course: Course, submission: Submission, error: Exception, isolated: bool) -> Record:
+    """The record of a submission that could not be graded; an earlier grade stays as it is."""
+    state, reason = record.NOT_GRADABLE, f"{submission.folder}: {type(error).__name__}: {error}"
+    if isinstance(error, SubmissionError):
+        state, reason = error.state, str(error)
+    elif isinstance(error, BrokenExecutor):
+        reason = f"{submission.folder}: the process that graded it ended twice; look at it by hand"
+    shutil.rmtree(course.root / "autograded" / submission.student / f".{submission.assignment}.new", ignore_errors=True)
+    ended = Record(submission.student, submission.assignment, state, reason, isolated=isolated, graded_at=_now())
+    ended.save(course)
+    return ended
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _require_release(course: Course, assignment: str) -> None:

@@ -16,7 +16,7 @@ class NotebookError(ValueError):
 
 
 def read(path: Path) -> NotebookNode:
-    """Read a notebook as nbformat 4.
+    """Read a notebook as nbformat 4; a byte-order mark is skipped.
 
     Raises:
         NotebookError: the file is missing, is no JSON, or is no notebook.
@@ -27,9 +27,19 @@ def read(path: Path) -> NotebookNode:
         raise NotebookError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise NotebookError(f"{path}: cannot be read ({error}); ask for the file again") from None
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> NotebookNode:
+    """The notebook in a file's text, as nbformat 4; `path` is for the message.
+
+    Raises:
+        NotebookError: the text is no JSON, or no notebook.
+    """
     try:
         notebook = nbformat.reads(text, as_version=4)
-        notebook.cells  # noqa: B018 - a JSON file without cells is no notebook
+        if not all(isinstance(cell, dict) for cell in notebook.cells):
+            raise ValueError("a cell is no object")
         return notebook
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -5,16 +5,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 console = Console(highlight=False, soft_wrap=True)
+
+
+class _Rate(ProgressColumn):
+    """How many steps are done in a minute."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{60 * task.speed:.0f}/min" if task.speed else "")
 
 
 @contextmanager
 def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
     """Show that `total` steps are under way; call what is yielded with a few words after each."""
     if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
         with Progress(*columns, TextColumn("{task.fields[last]}", markup=False), console=console) as progress:
             task = progress.add_task(title, total=total, last="")
             yield lambda words: progress.update(task, advance=1, last=words)
@@ -24,8 +32,8 @@ def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
     def advance(words: str) -> None:
         nonlocal done
         done += 1
-        left = (time.monotonic() - started) / done * (total - done)
-        rest = f", about {left:.0f} s left" if done < total else ""
-        console.print(f"{title} {done}/{total}: {words}{rest}", markup=False)
+        each = (time.monotonic() - started) / done
+        rest = f", about {each * (total - done):.0f} s left" if done < total else ""
+        console.print(f"{title} {done}/{total} ({60 / max(each, 1e-9):.0f} a minute): {words}{rest}", markup=False)
 
     yield advance

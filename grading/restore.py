@@ -4,12 +4,16 @@ It is the first sanitizer in `nbgrader_config.py`. nbgrader itself restores the 
 changed piece of metadata; after this there is none.
 """
 
+import ast
+import warnings
 from pathlib import Path
 
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from grading import notebooks
+from grading.submission import without_conflicts
 
 
 class Restore(NbGraderPreprocessor):
@@ -51,6 +55,8 @@ def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tup
         own[name] = _like(wanted[name], cell)
         if cell.get("cell_type") != wanted[name].cell_type:
             repairs.append(f"the cell {name} had become a {cell.get('cell_type')} cell")
+        if _conflict(cell) is not None:
+            repairs.append(f"the cell {name} held a merge conflict, of which the first version was kept")
         if _settings(cell) != _settings(wanted[name]):
             repairs.append(f"points or settings of the cell {name} had been changed")
         after[name], last = [], name
@@ -78,13 +84,35 @@ def _settings(cell: NotebookNode) -> dict:
     return {key: data[key] for key in keys if key in data}
 
 
+def _text(cell: NotebookNode) -> str | None:
+    """The source of a cell with Unix line ends, and without a merge conflict; None if it is no text."""
+    source = cell.get("source")
+    if not isinstance(source, str):
+        return None
+    merged = _conflict(cell)
+    return (source if merged is None else merged).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _conflict(cell: NotebookNode) -> str | None:
+    """The first version of a code cell that holds a merge conflict and so cannot run; None for any other cell."""
+    if cell.get("cell_type") != "code" or not isinstance(cell.get("source"), str):
+        return None
+    return without_conflicts(cell.source.replace("\r\n", "\n"), _is_python)
+
+
+def _is_python(source: str) -> bool:
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            ast.parse(TransformerManager().transform_cell(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
 def _fresh(cell: NotebookNode, name: str) -> NotebookNode:
     """A cell of the student's own: its text, and nothing else."""
     kind = cell.get("cell_type") if cell.get("cell_type") in ("code", "markdown", "raw") else "raw"
-    source = cell.get("source")
-    fresh = NotebookNode(
-        id=name, cell_type=kind, source=source if isinstance(source, str) else "", metadata=NotebookNode()
-    )
+    fresh = NotebookNode(id=name, cell_type=kind, source=_text(cell) or "", metadata=NotebookNode())
     if kind == "code":
         fresh.outputs, fresh.execution_count = [], None
     return fresh
@@ -94,7 +122,8 @@ def _like(model: NotebookNode, cell: NotebookNode) -> NotebookNode:
     """The student's text in a cell that is otherwise the released one."""
     fresh = NotebookNode(model)
     fresh.metadata = NotebookNode(model.metadata)
-    fresh.source = cell.source if isinstance(cell.get("source"), str) else model.source
+    source = _text(cell)
+    fresh.source = model.source if source is None else source
     if fresh.cell_type == "code":
         fresh.outputs, fresh.execution_count = [], None
     return fresh

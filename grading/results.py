@@ -7,11 +7,25 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from grading import notebooks
+from grading import gradebook, notebooks, record
 from grading.course import Course
-from grading.grade import Outcome
+from grading.record import Record
 
 NOT_WRITTEN = "not written yet"
+NOT_ISOLATED = "Students' code was NOT isolated (SANDBOX=none): it ran with the rights of whoever graded."
+
+# How each state of a record reads in the table.
+STATES = {
+    record.GRADED: "",
+    record.REPAIRED: "graded after repair",
+    record.TIMED_OUT: "a cell timed out",
+    record.DIED: "a cell ended Python",
+    record.UNREADABLE: "not graded, unreadable",
+    record.MISSING: "not graded, no notebook",
+    record.UNCLEAR: "not graded, unclear which notebook",
+    record.LINK: "not graded, a link",
+    record.NOT_GRADABLE: "not graded",
+}
 
 
 @dataclass
@@ -21,14 +35,13 @@ class Result:
     Attributes:
         points: by exercise.
         wrong: by exercise, in a few words, what the first lost test found.
-        state: see `grade.Outcome`; "" if it is not known.
+        record: how the grading ended; None if that is not known.
     """
 
     student: str
     points: dict[str, float] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
-    state: str = ""
-    reason: str = ""
+    record: Record | None = None
 
     @property
     def total(self) -> float:
@@ -46,22 +59,18 @@ def exercises(course: Course, assignment: str) -> dict[str, float]:
     }
 
 
-def collect(course: Course, assignment: str, outcomes: list[Outcome] | None = None) -> list[Result]:
-    """The results of all students of an assignment, from the gradebook and the autograded notebooks."""
+def collect(course: Course, assignment: str) -> list[Result]:
+    """The results of all students of an assignment, from the gradebook, the autograded notebooks and the records."""
     tests = notebooks.tests_of(notebooks.read(course.source(assignment)))
     results = {}
-    with course.gradebook() as gradebook:
-        for submission in gradebook.assignment_submissions(assignment):
-            scores = {grade.name: grade.score or 0.0 for notebook in submission.notebooks for grade in notebook.grades}
-            result = results[submission.student.id] = Result(submission.student.id)
-            result.points = {name: sum(scores.get(test, 0.0) for test in own) for name, own in tests.items() if own}
-    for student, result in results.items():
+    for student, scores in gradebook.scores(course, assignment).items():
+        result = results[student] = Result(student)
+        result.points = {name: sum(scores.get(test, 0.0) for test in own) for name, own in tests.items() if own}
         path = course.root / "autograded" / student / assignment / f"{assignment}.ipynb"
         if path.is_file():
             result.wrong = _what_went_wrong(path, tests)
-    for outcome in outcomes or []:
-        result = results.setdefault(outcome.student, Result(outcome.student))
-        result.state, result.reason = outcome.state, outcome.reason
+    for student, known in record.read(course, assignment).items():
+        results.setdefault(student, Result(student)).record = known
     return [results[student] for student in sorted(results)]
 
 
@@ -76,19 +85,46 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
     table.add_column(f"total\n/{sum(known.values()):g}", justify="right", no_wrap=True)
     table.add_column("what went wrong", overflow="fold", ratio=1)
     for result in results:
+        notes = [remark(result.record)] if result.record and remark(result.record) else []
         if not result.points:
-            dashes = ["-"] * (len(known) + 1)
-            table.add_row(escape(result.student), *dashes, escape(f"not graded: {result.reason}"))
+            table.add_row(escape(result.student), *["-"] * (len(known) + 1), escape("; ".join(notes)))
             continue
         marks = [_mark(result.points.get(name, 0.0), points) for name, points in known.items()]
-        notes = [f"graded after repair: {result.reason}"] if result.state == "repaired" else []
-        notes += [f"not graded this time: {result.reason}"] if result.state == "failed" else []
         empty = [name for name, words in result.wrong.items() if words == NOT_WRITTEN]
         notes += [f"{name}: {words}" for name, words in result.wrong.items() if words != NOT_WRITTEN]
         if empty:
             notes.append(f"{NOT_WRITTEN}: {'all' if len(empty) == len(known) else ', '.join(empty)}")
         table.add_row(escape(result.student), *marks, f"{result.total:g}", escape("; ".join(notes)))
+    if any(result.record and not result.record.isolated for result in results):
+        table.caption = NOT_ISOLATED
     return table
+
+
+def remark(known: Record) -> str:
+    """How the grading ended, if not as usual."""
+    words = STATES[known.state]
+    return f"{words}: {known.reason}" if words else ""
+
+
+def changes(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]], tests: dict) -> list[str]:
+    """Whose score is another now, and where, a line for each student.
+
+    Args:
+        before, after: see `gradebook.scores`.
+        tests: the test cells of each exercise.
+    """
+    lines = []
+    for student in sorted(before.keys() & after.keys()):
+        old, new = before[student], after[student]
+        moved = []
+        for exercise, own in tests.items():
+            was, now = (sum(scores.get(test, 0.0) for test in own) for scores in (old, new))
+            if was != now:
+                moved.append(f"{exercise} {was:g} -> {now:g}")
+        if moved:
+            was, now = (sum(scores.values()) for scores in (old, new))
+            lines.append(f"{student}: {was:g} -> {now:g} ({now - was:+g}): {', '.join(moved)}")
+    return lines
 
 
 def write_csv(course: Course, assignments: list[str], path: Path) -> None:
@@ -97,7 +133,7 @@ def write_csv(course: Course, assignments: list[str], path: Path) -> None:
     for assignment in assignments:
         known = exercises(course, assignment)
         columns += [f"{assignment}/{name}" for name in known] + [f"{assignment} total", f"{assignment} max"]
-        for result in collect(course, assignment):
+        for result in (one for one in collect(course, assignment) if one.points):
             row = rows.setdefault(result.student, {"student": result.student})
             row |= {f"{assignment}/{name}": f"{points:g}" for name, points in result.points.items()}
             row |= {f"{assignment} total": f"{result.total:g}", f"{assignment} max": f"{sum(known.values()):g}"}
@@ -128,13 +164,22 @@ def _what_went_wrong(path: Path, tests: dict[str, list[str]]) -> dict[str, str]:
 
 def few_words(cell: notebooks.NotebookNode, exercise: str) -> str | None:
     """What the error of a test cell says, in a few words; None if it has none."""
+    line = first_line(cell)
+    if not line:
+        return None
+    mistake = cell.metadata.get("grading", {}).get("mistake")
+    if mistake:
+        return mistake.removeprefix(f"{exercise}_").replace("_", " ")
+    if line == "NotImplementedError" or "not written yet" in line:
+        return NOT_WRITTEN
+    return line if len(line) <= 90 else f"{line[:87]}..."
+
+
+def first_line(cell: notebooks.NotebookNode) -> str:
+    """The first line of a test cell's error; empty if it has none."""
     for output in cell.get("outputs", []):
         if output.output_type == "error":
-            mistake = cell.metadata.get("grading", {}).get("mistake")
-            if mistake:
-                return mistake.removeprefix(f"{exercise}_").replace("_", " ")
-            if "NotImplementedError" in (output.ename, output.evalue) or "not written yet" in output.evalue:
-                return NOT_WRITTEN
-            line = output.evalue.strip().splitlines()[0] if output.evalue.strip() else output.ename
-            return line if len(line) <= 90 else f"{line[:87]}..."
-    return None
+            if "NotImplementedError" in (output.ename, output.evalue):
+                return "NotImplementedError"
+            return output.evalue.strip().splitlines()[0] if output.evalue.strip() else output.ename
+    return ""

@@ -154,6 +154,9 @@ class SandboxedKernelManager(AsyncKernelManager):
         inside = super().format_kernel_cmd(extra_arguments)
         return command(inside, Path(self.files), self.sockets)
 
+    async def _async_pre_start_kernel(self, **kwargs):
+        return await super()._async_pre_start_kernel(stdout=subprocess.DEVNULL, **kwargs)  # it greets the terminal
+
     async def _async_cleanup_resources(self, restart: bool = False) -> None:
         await super()._async_cleanup_resources(restart)
         shutil.rmtree(self.sockets, ignore_errors=True)

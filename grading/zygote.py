@@ -4,6 +4,7 @@ This file is run as source text by `grading.warm`, so it imports only what the s
 namespaces of its own: it sees neither the zygote nor another kernel, and has a private scratch folder in memory.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -78,7 +79,7 @@ def main():
             data = os.read(0, 65536)
             if not data:
                 for pid in kernels.values():
-                    os.kill(pid, signal.SIGKILL)
+                    kill(pid)
                 return
             requests += data
             *lines, requests = requests.split(b"\n")
@@ -87,7 +88,7 @@ def main():
                 name = request["name"]
                 if "kill" in request:
                     if name in kernels:
-                        os.kill(kernels[name], signal.SIGKILL)
+                        kill(kernels[name])
                     continue
                 keeper, kernel = start(request, exchange, [wake, alarm])
                 keepers[keeper], kernels[name] = name, kernel
@@ -97,6 +98,12 @@ def main():
 def say(**words):
     """Answer with one line."""
     os.write(1, json.dumps(words).encode() + b"\n")
+
+
+def kill(pid):
+    """End a kernel, if it has not ended by itself in the meantime."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def start(request, exchange, zygote_files):

@@ -14,8 +14,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from grading import notebooks
 from grading.course import Course
-from grading.grade import Outcome, grade, make_pool
+from grading.grade import grade
+from grading.record import Record
 from grading.release import release
+from grading.workers import make_pool
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -183,7 +185,7 @@ class Graded:
     """A graded class, and what came out."""
 
     course: Course
-    outcomes: dict[str, Outcome]
+    outcomes: dict[str, Record]
     seconds: float
 
     def notebook(self, student: str) -> nbformat.NotebookNode:

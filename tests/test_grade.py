@@ -1,11 +1,13 @@
 """Grading a class: everybody gets an outcome, one bad submission stops nobody, and again gives the same."""
 
+import os
+import shutil
 from concurrent.futures import Executor
 
 import pytest
 
 from grading.course import Course, CourseError
-from grading.grade import find, grade
+from grading.grade import grade
 from tests.classroom import EDITS, SOLUTIONS
 from tests.conftest import DROPS_THE_SIGN, RIGHT, graded, scores_of, spoil, submit, tiny_source
 
@@ -21,7 +23,7 @@ def test_every_student_has_an_outcome_in_order(classroom):
     "student", [*SOLUTIONS, "spy", *sorted(set(EDITS) - {"has_the_solution_twice", "has_another_schema"})]
 )
 def test_what_can_be_graded_is_graded(classroom, student):
-    assert classroom.outcomes[student].state in ("graded", "repaired")
+    assert classroom.outcomes[student].has_grade
 
 
 @pytest.mark.parametrize(
@@ -38,25 +40,25 @@ def test_what_can_be_graded_is_graded(classroom, student):
     }.items(),
 )
 def test_what_the_student_changed_is_restored(classroom, student, scores):
-    assert classroom.outcomes[student].state in ("graded", "repaired"), classroom.outcomes[student].reason
+    assert classroom.outcomes[student].has_grade, classroom.outcomes[student].reason
     assert classroom.scores(student) == scores
     tests = [cell for cell in classroom.notebook(student).cells if "oracle" in cell.source]
     assert len(tests) == 2
 
 
 @pytest.mark.parametrize(
-    ("student", "words"),
-    {
-        "sends_no_json": "averages.ipynb: is not a notebook (Notebook does not appear to be JSON",
-        "sends_other_json": "averages.ipynb: is not a notebook",
-        "sends_nothing": "averages.ipynb: is missing; ask the student for it, or remove the folder",
-        "sends_two_notebooks": "is missing, and it is not clear which of a.ipynb, b.ipynb it is; rename the right one",
-    }.items(),
+    ("student", "state", "words"),
+    [
+        ("sends_no_json", "notebook_unreadable", "is not a notebook (Notebook does not appear to be JSON"),
+        ("sends_other_json", "notebook_unreadable", "averages.ipynb: is not a notebook"),
+        ("sends_nothing", "notebook_missing", "is missing; ask the student for it, or remove the folder"),
+        ("sends_two_notebooks", "notebook_unclear", "not clear which of a.ipynb, b.ipynb it is; rename the right one"),
+    ],
 )
-def test_what_cannot_be_graded_is_named_with_a_remedy(classroom, student, words):
+def test_what_cannot_be_graded_is_named_with_a_remedy(classroom, student, state, words):
     outcome = classroom.outcomes[student]
     folder = classroom.course.root / "submitted" / student
-    assert outcome.state == "failed" and outcome.reason.startswith(str(folder)) and words in outcome.reason
+    assert outcome.state == state and outcome.reason.startswith(str(folder)) and words in outcome.reason
     assert not (classroom.course.root / "autograded" / student).exists()
 
 
@@ -89,16 +91,13 @@ class Elsewhere(Executor):
 
 
 def outcomes_and_scores(run, students) -> dict:
-    return {
-        name: (run.outcomes[name], run.scores(name) if run.outcomes[name].state != "failed" else None)
-        for name in students
-    }
+    return {name: (run.outcomes[name], run.scores(name) if run.outcomes[name].has_grade else None) for name in students}
 
 
 def test_any_executor_will_do_and_stays_open_and_again_gives_the_same(classroom, pool):
     elsewhere = Elsewhere(pool)
     before = outcomes_and_scores(classroom, SOME)
-    again = graded(classroom.course, elsewhere, students=SOME)
+    again = graded(classroom.course, elsewhere, students=SOME, force=True)
     assert outcomes_and_scores(again, SOME) == before
     assert list(again.outcomes) == SOME
     assert elsewhere.submitted == 3 and not elsewhere.closed
@@ -118,6 +117,72 @@ def test_one_after_another_in_cold_kernels_gives_the_same_and_who_kills_the_work
             assert (cell.source, cell.get("outputs")) == (other.source, other.get("outputs"))
 
 
+def test_what_has_not_changed_is_not_graded_again(tiny, pool):
+    for student in ("ada", "bob"):
+        submit(tiny, student, DROPS_THE_SIGN)
+    first = graded(tiny, pool).outcomes
+    os.utime(tiny.root / "submitted" / "ada" / "averages" / "averages.ipynb")
+    again = graded(tiny, None).outcomes
+    assert [one.unchanged for one in again.values()] == [True, True] and again == first
+    assert not list(tiny.root.glob("gradebook.db.*")), "nothing was graded again, so nothing is copied"
+    submit(tiny, "bob", RIGHT)
+    last = graded(tiny, pool)
+    assert [one.unchanged for one in last.outcomes.values()] == [True, False] and last.scores("bob") == (2, 1)
+    assert len(list(tiny.root.glob("gradebook.db.*"))) == 1
+
+
+@pytest.mark.parametrize("lost", ["record", "notebook", "tests"])
+def test_what_is_gone_or_tested_otherwise_is_graded_again(tiny, pool, lost):
+    submit(tiny, "ada", RIGHT)
+    graded(tiny, pool)
+    if lost == "record":
+        (tiny.root / "records" / "averages" / "ada.json").unlink()
+    elif lost == "notebook":
+        shutil.rmtree(tiny.root / "autograded" / "ada")
+    else:
+        path = tiny.root / "mistakes" / "averages.toml"
+        path.write_text(path.read_text(encoding="utf-8") + "\n# another", encoding="utf-8")
+    again = graded(tiny, pool)
+    assert not again.outcomes["ada"].unchanged and again.scores("ada") == (2, 1)
+
+
+def test_the_record_says_what_happened(classroom):
+    died = classroom.outcomes["ends_python"]
+    assert died.state == "kernel_died" and died.reason.startswith("test_mean: This cell could not be run to its end")
+    assert (died.score, died.max_score) == (1, 3)
+    assert died.tests["test_mean"]["exercise"] == "mean" and died.tests["test_mean"]["points"] == 0
+    assert classroom.outcomes["has_a_cell_that_loops"].state == "cell_timed_out"
+    assert "cell 4: This cell did not finish within 4 s" in classroom.outcomes["has_a_cell_that_loops"].reason
+    wrong = classroom.outcomes["drops_the_sign"]
+    assert wrong.tests["test_mean_negative"]["mistake"] == "mean_drops_the_sign"
+    assert wrong.tests["test_mean"] == {"exercise": "mean", "points": 2.0, "max": 2.0, "error": "", "mistake": ""}
+    assert all(one.isolated and one.seconds > 0 for one in classroom.outcomes.values() if one.has_grade)
+
+
+def test_a_submission_that_cannot_be_saved_changes_nothing(tiny, pool):
+    settings = tiny.root / "nbgrader_config.py"
+    broken = """
+from nbgrader.preprocessors import NbGraderPreprocessor
+
+class RefusesBob(NbGraderPreprocessor):
+    def preprocess(self, nb, resources):
+        if resources["nbgrader"]["student"] == "bob":
+            raise RuntimeError("no")
+        return nb, resources
+
+c.Autograde.autograde_preprocessors.append(RefusesBob)
+"""
+    settings.write_text(settings.read_text(encoding="utf-8") + broken, encoding="utf-8")
+    submit(tiny, "ada", RIGHT)
+    submit(tiny, "bob", RIGHT)
+    outcomes = graded(tiny, pool).outcomes
+    assert outcomes["ada"].state == "graded"
+    assert outcomes["bob"].state == "not_gradable" and "RuntimeError: no" in outcomes["bob"].reason
+    with tiny.gradebook() as gradebook:
+        assert {submission.student.id for submission in gradebook.assignment_submissions("averages")} == {"ada"}
+    assert not list((tiny.root / "autograded" / "bob").iterdir())
+
+
 def test_a_better_submission_replaces_the_points_and_a_bad_one_keeps_them(tiny, pool):
     submit(tiny, "ada", DROPS_THE_SIGN)
     graded(tiny, pool)
@@ -125,13 +190,13 @@ def test_a_better_submission_replaces_the_points_and_a_bad_one_keeps_them(tiny, 
     assert graded(tiny, pool).scores("ada") == (2, 1)
     spoil(submit(tiny, "ada"), "{")
     worse = graded(tiny, pool)
-    assert worse.outcomes["ada"].state == "failed" and worse.scores("ada") == (2, 1)
+    assert not worse.outcomes["ada"].has_grade and worse.scores("ada") == (2, 1)
 
 
 def test_a_failed_submission_gets_no_zero_in_the_gradebook(classroom):
     with classroom.course.gradebook() as gradebook:
         known = {submission.student.id for submission in gradebook.assignment_submissions("averages")}
-    assert not {name for name, outcome in classroom.outcomes.items() if outcome.state == "failed"} & known
+    assert not {name for name, outcome in classroom.outcomes.items() if not outcome.has_grade} & known
 
 
 def test_an_unknown_assignment_is_told(tiny):
@@ -153,15 +218,6 @@ def test_nothing_submitted_is_told_with_the_place(tiny, students):
         grade(tiny, "averages", students=students)
     assert "Nothing is submitted for 'averages'" in str(caught.value)
     assert f"{tiny.root}/submitted/<student>/averages/averages.ipynb" in str(caught.value)
-
-
-def test_find_sees_folders_of_that_assignment_only(tiny):
-    submit(tiny, "bob", RIGHT)
-    submit(tiny, "ada", RIGHT)
-    (tiny.root / "submitted" / "cleo" / "medians").mkdir(parents=True)
-    (tiny.root / "submitted" / "README").write_text("", encoding="utf-8")
-    assert [submission.student for submission in find(tiny, "averages")] == ["ada", "bob"]
-    assert [submission.student for submission in find(tiny, "averages", ["bob"])] == ["bob"]
 
 
 def test_the_callers_folder_is_left_as_it_was(tiny, classroom, monkeypatch):

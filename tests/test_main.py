@@ -65,7 +65,7 @@ def test_grade_shows_who_could_not_be_graded_grades_the_others_and_fails(tiny):
     spoil(submit(tiny, "bob"), "{")
     result = run(tiny, "grade", "--jobs", "1")
     assert result.exit_code == 1
-    assert "not graded: " in row(result.output, "bob") and "is not a notebook" in result.output
+    assert "not graded, unreadable: " in row(result.output, "bob") and "is not a notebook" in result.output
     assert " 3 " in row(result.output, "ada")
     assert "Error: 1 submission could not be graded, see the table above" in result.output
     assert "Traceback" not in result.output

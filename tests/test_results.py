@@ -8,6 +8,7 @@ from nbformat.v4 import new_code_cell, new_output
 from rich.console import Console
 
 from grading import results
+from grading.record import Record
 from grading.results import Result
 
 
@@ -19,7 +20,7 @@ def shown(course, found: list[Result], width: int = 200) -> str:
 
 @pytest.fixture(scope="module")
 def found(classroom) -> dict[str, Result]:
-    collected = results.collect(classroom.course, "averages", list(classroom.outcomes.values()))
+    collected = results.collect(classroom.course, "averages")
     return {result.student: result for result in collected}
 
 
@@ -46,17 +47,15 @@ def test_points_and_words(found, student, points, words):
     result = found[student]
     assert (result.points, result.total) == ({"mean": points}, points)
     assert result.wrong == ({"mean": words} if words else {})
-    assert (result.state, result.reason) == ("graded", "")
 
 
-def test_states_and_reasons_are_those_of_the_outcomes(found):
-    assert found["renames_and_brings_numpy"].state == "repaired"
-    assert found["sends_no_json"].state == "failed" and "is not a notebook" in found["sends_no_json"].reason
+def test_how_the_grading_ended_comes_from_the_records(classroom, found):
+    assert {student: result.record for student, result in found.items()} == classroom.outcomes
+    assert found["sends_no_json"].record.state == "notebook_unreadable" and found["sends_no_json"].points == {}
 
 
-def test_without_outcomes_only_the_gradebooks_students_are_known(classroom):
-    known = {result.student for result in results.collect(classroom.course, "averages")}
-    assert "right" in known and "sends_no_json" not in known
+def ended(state: str, reason: str, isolated: bool = True) -> Record:
+    return Record("x", "averages", state, reason, isolated=isolated)
 
 
 def row(text: str, student: str) -> str:
@@ -69,24 +68,37 @@ def test_the_table(classroom, found):
     assert "mean: drops the sign" in row(text, "drops_the_sign")
     assert "not written yet: all" in row(text, "unwritten")
     assert "graded after repair: the notebook was renamed" in row(text, "renames_and_brings_numpy")
-    assert "not graded: " in row(text, "sends_no_json") and " - " in row(text, "sends_no_json")
+    assert "not graded, unreadable: " in row(text, "sends_no_json") and " - " in row(text, "sends_no_json")
     assert row(text, "right").replace("│", " ").split() == ["right", "3", "3"]
 
 
 def test_a_failure_after_an_earlier_success_keeps_the_points_and_says_so(classroom):
-    text = shown(classroom.course, [Result("x", {"mean": 2.0}, {}, "failed", "it is no notebook")])
-    assert "not graded this time: it is no notebook" in row(text, "x") and " 2 " in row(text, "x")
+    text = shown(classroom.course, [Result("x", {"mean": 2.0}, {}, ended("notebook_unreadable", "it is none"))])
+    assert "not graded, unreadable: it is none" in row(text, "x") and " 2 " in row(text, "x")
+
+
+def test_a_class_that_was_not_isolated_says_so(classroom):
+    careless = Result("x", {"mean": 2.0}, {}, ended("graded", "", isolated=False))
+    assert "NOT isolated (SANDBOX=none)" in " ".join(shown(classroom.course, [careless]).split())
+    assert "isolated" not in shown(classroom.course, [Result("x", {"mean": 2.0}, {}, ended("graded", ""))])
+
+
+def test_changes_name_the_exercise_and_both_scores():
+    before = {"ada": {"test_mean": 2.0, "test_mean_negative": 0.0}, "bob": {"test_mean": 1.0}, "eve": {}}
+    after = {"ada": {"test_mean": 2.0, "test_mean_negative": 1.0}, "bob": {"test_mean": 1.0}, "dan": {"test_mean": 2.0}}
+    tests = {"mean": ["test_mean", "test_mean_negative"]}
+    assert results.changes(before, after, tests) == ["ada: 2 -> 3 (+1): mean 2 -> 3"]
 
 
 @pytest.mark.parametrize("words", ["w[i] should be 4", "[/b] in a message", "[bold]no[/bold]", "[link=x]"])
 def test_brackets_in_a_message_are_shown_as_they_are(classroom, words):
-    assert words in shown(classroom.course, [Result("x", {"mean": 0.0}, {"mean": words}, "graded")])
-    assert words in shown(classroom.course, [Result("x", {}, {}, "failed", words)])
+    assert words in shown(classroom.course, [Result("x", {"mean": 0.0}, {"mean": words})])
+    assert words in shown(classroom.course, [Result("x", {}, {}, ended("not_gradable", words))])
 
 
 def test_a_narrow_table_loses_no_word(classroom):
     words = "mean([1, 2, 6]) should be 3, yours is 9"
-    text = shown(classroom.course, [Result("x", {"mean": 0.0}, {"mean": words}, "graded")], 60)
+    text = shown(classroom.course, [Result("x", {"mean": 0.0}, {"mean": words})], 60)
     assert all(word in text for word in words.split())
 
 

@@ -21,7 +21,8 @@ from nbgrader.api import MissingEntry
 from grading import notebooks
 from grading.course import Course, CourseError
 from grading.feedback import feedback
-from grading.grade import Outcome, grade
+from grading.grade import grade
+from grading.record import Record
 from grading.release import release
 from tests.attacks.arsenal import ATTACKS, BAD_MEAN, CANARIES, Attack
 
@@ -159,7 +160,7 @@ class Battle:
     """
 
     course: Course
-    outcomes: dict[str, Outcome]
+    outcomes: dict[str, Record]
     before: dict[str, str]
     after: dict[str, str]
     left: list[int]
@@ -175,7 +176,7 @@ def battle(tmp_path_factory: pytest.TempPathFactory) -> Battle:
     began = time.monotonic()
     seconds: dict[str, float] = {}
 
-    def done(outcome: Outcome) -> None:
+    def done(outcome: Record) -> None:
         seconds[outcome.student] = time.monotonic() - began
 
     with warnings.catch_warnings():  # as `make grade` runs: pytest's own settings would turn warnings into errors
@@ -232,7 +233,7 @@ KNOWN = [
 @pytest.mark.parametrize("name", KNOWN)
 def test_earns_only_what_it_deserves(battle: Battle, name: str):
     outcome = battle.outcomes[name]
-    assert outcome.state != "failed", f"{ATTACKS[name].why}: {outcome.reason}"
+    assert outcome.has_grade, f"{ATTACKS[name].why}: {outcome.reason}"
     assert scores(battle.course, name) == ATTACKS[name].deserves, f"{ATTACKS[name].why}: {outcome}"
 
 
@@ -254,7 +255,7 @@ def test_no_process_outlives_the_grading(battle: Battle):
 
 
 def test_every_graded_submission_has_a_feedback_page(battle: Battle):
-    graded = [name for name, outcome in battle.outcomes.items() if outcome.state != "failed"]
+    graded = [name for name, outcome in battle.outcomes.items() if outcome.has_grade]
     assert [name for name in graded if not pages(battle.course, name)] == []
 
 
@@ -275,6 +276,6 @@ def test_a_linked_notebook_is_refused(tmp_path: Path):
     folder = course.root / "submitted" / "linker" / "duel"
     folder.mkdir(parents=True)
     (folder / "duel.ipynb").symlink_to(course.source("duel"))
-    assert [outcome.state for outcome in grade(course, "duel", jobs=1)] == ["failed"]
+    assert [outcome.state for outcome in grade(course, "duel", jobs=1)] == ["symbolic_link"]
     assert scores(course, "linker") == {"mean": 0.0, "gradient_descent": 0.0}
     shutil.rmtree(folder)

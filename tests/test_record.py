@@ -1,0 +1,35 @@
+"""Records: written whole or not at all, read back as they were."""
+
+import pytest
+
+from grading import record
+from grading.record import Record
+
+
+def a_record(**more) -> Record:
+    return Record("ada", "averages", record.GRADED, tests={"test_mean": {"points": 2.0}}, seconds=1.5, **more)
+
+
+def test_what_is_saved_is_read_back(tiny):
+    saved = a_record(score=2.0, max_score=3.0, repairs=["é"], graded_at="2026-01-01T00:00:00+00:00")
+    saved.save(tiny)
+    (found,) = record.read(tiny, "averages").values()
+    assert found == saved and found.seconds == 1.5 and found.graded_at == saved.graded_at
+    assert [path.name for path in (tiny.root / "records" / "averages").iterdir()] == ["ada.json"]
+
+
+def test_whether_it_is_unchanged_is_not_kept(tiny):
+    a_record(unchanged=True).save(tiny)
+    assert record.read(tiny, "averages")["ada"].unchanged is False
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"other": 1}'])
+def test_half_a_record_is_none(tiny, text):
+    a_record().save(tiny)
+    record.file_of(tiny, "averages", "ada").write_text(text, encoding="utf-8")
+    assert record.read(tiny, "averages") == {}
+
+
+@pytest.mark.parametrize(("state", "there"), [("graded", True), ("kernel_died", True), ("notebook_missing", False)])
+def test_which_states_have_a_grade(state, there):
+    assert Record("ada", "averages", state).has_grade is there

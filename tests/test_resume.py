@@ -1,0 +1,61 @@
+"""A grader that is killed at any moment and started again finishes the class as if nothing had happened."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from grading import record
+from grading.gradebook import scores
+from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, graded, submit
+
+STUDENTS = {f"{name}{i}": source for i in range(4) for name, source in (("right", RIGHT), ("sum", FORGETS_TO_DIVIDE))}
+KILLS = int(os.environ.get("KILLS", 3))
+
+
+def processes_with(marker: str) -> list[str]:
+    """The command lines of the processes that have this word in their environment, as bubblewrap and workers do."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if marker.encode() in path.read_bytes():
+                found.append(path.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool):
+    for student, source in STUDENTS.items():
+        submit(tiny, student, source)
+    submit(tiny, "signs", DROPS_THE_SIGN)
+    marker = f"killed-{os.getpid()}"
+    draw = random.Random(7)
+    command = [sys.executable, "-m", "grading", "--root", str(tiny.root), "grade", "--jobs", "2"]
+    environment = {**os.environ, "WARM": "no", "MARKER": marker}  # slow kernels, so that there is time to be killed in
+    done: dict[str, str] = {}
+    for kill in range(KILLS + 1):
+        process = subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
+        if kill < KILLS:
+            # Wait until something more is graded, so that every start gets on, then strike at a random moment.
+            give_up = time.monotonic() + 60
+            while len(record.read(tiny, "averages")) <= len(done) and time.monotonic() < give_up:
+                time.sleep(0.02)
+            time.sleep(draw.uniform(0, 0.5))
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait(timeout=120)
+        give_up = time.monotonic() + 20
+        while processes_with(marker) and time.monotonic() < give_up:
+            time.sleep(0.05)
+        assert processes_with(marker) == [], "workers outlive a grader that was killed"
+        found = {student: one.graded_at for student, one in record.read(tiny, "averages").items()}
+        assert {student: found[student] for student in done} == done, "what was done has been done again"
+        done = found
+    killed = scores(tiny, "averages")
+    outcomes = record.read(tiny, "averages")
+    assert set(killed) == {*STUDENTS, "signs"} and {one.state for one in outcomes.values()} == {"graded"}
+    assert not list(tiny.root.glob("autograded/*/.*"))
+    again = graded(tiny, pool, force=True)
+    assert again.outcomes == outcomes and scores(tiny, "averages") == killed

@@ -1,0 +1,147 @@
+"""Reading what was handed in: mended where it is clear how, named where not, and never changed."""
+
+import json
+import os
+
+import pytest
+from nbformat.v4 import new_code_cell
+
+from grading import notebooks
+from grading.restore import restored
+from grading.submission import MAX_FILES, MAX_NOTEBOOK, Submission, SubmissionError, find, without_conflicts
+from tests.conftest import RIGHT, submit
+
+
+@pytest.fixture
+def handed_in(tiny):
+    """The submission of ada, who is right."""
+    submit(tiny, "ada", RIGHT)
+    return find(tiny, "averages")[0]
+
+
+def text_of(submission: Submission) -> str:
+    return (submission.folder / "averages.ipynb").read_text(encoding="utf-8")
+
+
+def mean_of(submission: Submission) -> str:
+    return notebooks.by_id(submission.notebook())["mean"].source
+
+
+def test_a_notebook_as_it_should_be_is_read_without_a_remark(handed_in):
+    assert mean_of(handed_in) == RIGHT
+    assert handed_in.repairs == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: json.dumps(json.loads(text), indent=1).replace("\n", "\r\n").encode(),
+        lambda text: json.dumps(json.loads(text), ensure_ascii=False, indent=4).encode(),
+    ],
+    ids=["byte-order mark", "Windows line ends", "other indentation"],
+)
+def test_how_the_file_is_written_does_not_matter(handed_in, change):
+    path = handed_in.folder / "averages.ipynb"
+    path.write_bytes(change(text_of(handed_in)))
+    before = path.read_bytes()
+    assert mean_of(handed_in) == RIGHT
+    assert path.read_bytes() == before
+
+
+def conflict(first: str, second: str) -> str:
+    return f"<<<<<<< HEAD\n{first}\n=======\n{second}\n>>>>>>> origin/main\n"
+
+
+def test_a_merge_conflict_in_the_file_is_resolved_to_the_first_version(handed_in):
+    text = json.dumps(json.loads(text_of(handed_in)), indent=1)
+    line = next(line for line in text.split("\n") if "sum(values)" in line)
+    (handed_in.folder / "averages.ipynb").write_text(
+        text.replace(line + "\n", conflict(line, line.replace("sum", "max"))), encoding="utf-8"
+    )
+    assert mean_of(handed_in) == RIGHT
+    assert handed_in.repairs == ["the file held a merge conflict, of which the first version was kept"]
+
+
+def test_a_conflict_that_no_version_solves_is_unreadable(handed_in):
+    (handed_in.folder / "averages.ipynb").write_text(conflict("{", "["), encoding="utf-8")
+    with pytest.raises(SubmissionError) as caught:
+        handed_in.notebook()
+    assert caught.value.state == "notebook_unreadable"
+
+
+def test_a_merge_conflict_in_a_cell_is_resolved_and_one_in_a_string_is_left(tiny):
+    released = notebooks.read(tiny.root / "release" / "averages" / "averages.ipynb").cells
+    submitted = [cell.copy() for cell in released]
+    mean = next(cell for cell in submitted if notebooks.grade_id(cell) == "mean")
+    mean["source"] = conflict(RIGHT, "def mean(values):\r\n    return 0").replace("\n", "\r\n")
+    kept = 'text = """\n' + conflict("a", "b") + '"""'
+    submitted.append(new_code_cell(kept))
+    cells, repairs = restored(submitted, released)
+    by_id = {notebooks.grade_id(cell): cell for cell in cells}
+    assert by_id["mean"].source.strip() == RIGHT
+    assert cells[-1].source == kept
+    assert repairs == ["the cell mean held a merge conflict, of which the first version was kept"]
+
+
+def test_the_second_version_is_taken_if_only_that_is_sound():
+    assert without_conflicts(conflict("(", "1"), lambda text: text.strip() == "1").strip() == "1"
+    assert without_conflicts("=======\n", lambda text: False) is None
+
+
+def test_files_beside_the_notebook_are_copied_and_links_are_not(handed_in, tmp_path):
+    folder = handed_in.folder
+    (folder / "own").mkdir()
+    (folder / "own" / "helper.py").write_text("x = 1", encoding="utf-8")
+    (folder / "other.ipynb").write_text("{}", encoding="utf-8")
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "helper.pyc").write_bytes(b"x")
+    (folder / "secret.txt").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "waits_for_ever")
+    handed_in.copy_files(tmp_path / "copy")
+    copied = sorted(str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*"))
+    assert copied == ["own", "own/helper.py"]
+    assert handed_in.repairs == ["the symbolic link secret.txt was left out"]
+
+
+def test_what_is_too_large_is_left_out_or_refused(handed_in, tmp_path):
+    with (handed_in.folder / "data.bin").open("wb") as file:
+        file.truncate(MAX_FILES + 1)
+    handed_in.copy_files(tmp_path)
+    assert handed_in.repairs == ["the file data.bin was left out: it has 100 MiB"]
+    with (handed_in.folder / "averages.ipynb").open("wb") as file:
+        file.truncate(MAX_NOTEBOOK + 1)
+    with pytest.raises(SubmissionError, match=r"30 MiB large.*without outputs") as caught:
+        handed_in.notebook()
+    assert caught.value.state == "notebook_unreadable"
+
+
+def test_a_linked_notebook_is_refused(handed_in, tiny):
+    path = handed_in.folder / "averages.ipynb"
+    path.unlink()
+    path.symlink_to(tiny.source("averages"))
+    with pytest.raises(SubmissionError, match="is a symbolic link, which is never followed") as caught:
+        handed_in.notebook()
+    assert caught.value.state == "symbolic_link"
+
+
+def test_the_digest_follows_contents_and_names_and_not_times(handed_in):
+    path = handed_in.folder / "averages.ipynb"
+    first = handed_in.digest()
+    os.utime(path, (1, 1))
+    assert handed_in.digest() == first
+    (handed_in.folder / "a.txt").write_text("1", encoding="utf-8")
+    second = handed_in.digest()
+    (handed_in.folder / "a.txt").rename(handed_in.folder / "b.txt")
+    third = handed_in.digest()
+    (handed_in.folder / "b.txt").write_text("2", encoding="utf-8")
+    assert len({first, second, third, handed_in.digest()}) == 4
+
+
+def test_find_sees_folders_of_that_assignment_only(tiny):
+    submit(tiny, "bob", RIGHT)
+    submit(tiny, "ada", RIGHT)
+    (tiny.root / "submitted" / "cleo" / "medians").mkdir(parents=True)
+    (tiny.root / "submitted" / "README").write_text("", encoding="utf-8")
+    assert [submission.student for submission in find(tiny, "averages")] == ["ada", "bob"]
+    assert [submission.student for submission in find(tiny, "averages", ["bob"])] == ["bob"]
