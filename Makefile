@@ -22,7 +22,7 @@ endif
 ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help demo test release check normalize format grade feedback grades mutants doctor lab clean
+.PHONY: help demo test release check normalize format grade feedback grades mutants bench doctor lab clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ grades: $(READY)  ## Print the table and write grades.csv.
 
 mutants: $(READY)  ## Mutate the reference solutions; every mutant must lose a hidden test.
 	@$(PY) -m grading mutants $(ONLY) $(AT_ONCE) $(if $(EXERCISE),--exercise $(EXERCISE))
+
+bench: $(READY)  ## Measure grading against stock nbgrader; writes docs/benchmark.md. SIZES=10,300 for other classes.
+	@$(PY) -m grading bench $(ONLY) $(AT_ONCE) $(if $(SIZES),--sizes $(SIZES))
 
 doctor: $(READY)  ## Say whether students' code can be isolated on this machine, and how to mend it.
 	@$(PY) -m grading doctor

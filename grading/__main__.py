@@ -147,6 +147,24 @@ def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: 
 
 
 @main.command()
+@assignment_option
+@click.option("--sizes", default="10,30,100,300", help="Numbers of submissions; the largest decides the ratio.")
+@click.option("--few", default=4, type=click.IntRange(1), help="How many submissions stock nbgrader grades.")
+@click.option("--out", default="docs/benchmark.md", type=click.Path(path_type=Path), help="The report.")
+@jobs_option
+@click.pass_obj
+def bench(course: Course, assignment: str | None, sizes: str, few: int, out: Path, jobs: int | None) -> None:
+    """Measure against stock nbgrader and write a report. Let nothing else run on the machine meanwhile."""
+    from grading import bench as measuring
+
+    numbers, jobs = [int(word) for word in sizes.split(",")], jobs or os.cpu_count() or 1
+    results = [measuring.run(course, name, numbers, few, jobs, click.echo) for name in course.chosen(assignment)]
+    measuring.write_report(results, jobs, course.root / out)
+    measuring.clean(course)
+    click.echo(f"The report: {out}")
+
+
+@main.command()
 def doctor() -> None:
     """Say what this machine can do, and how to mend what it can't."""
     import platform

@@ -3,6 +3,7 @@
 It serves the tests of the tests, the sample class, the diagnosis in the feedback and the instructor's report.
 """
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,3 +90,8 @@ def _entry(table: dict, right: bool, cells: dict[str, NotebookNode]) -> Entry:
                 raise CatalogueError(f"its `old` stands {source.count(old)} times in the cell, not once: {old!r}")
             source = source.replace(old, new)
     return Entry(table["name"], " ".join(table["why"].split()), table["cell"], source, loses, right)
+
+
+def stands_on_another(entry: Entry) -> bool:
+    """Whether an answer is a subclass of another exercise's answer, so that its verdict depends on that one's."""
+    return bool(re.search(r"^class \w+\((?!Optimizer\))", entry.source, re.MULTILINE))

@@ -23,6 +23,7 @@ from traitlets import Bool, Dict, Enum, Integer
 
 from grading import notebooks, picture, record
 from grading.diagnosis import diagnostician
+from grading.guard import Guard
 from grading.kernel import KernelChannel, KernelStuck
 from grading.sandbox import SandboxedKernelManager
 from grading.student_code import connected
@@ -42,9 +43,12 @@ class Execute(StockExecute):
     shutdown_kernel = Enum(["graceful", "immediate"], default_value="immediate").tag(config=True)
     sandbox = Enum(["bwrap", "none"], default_value="bwrap", help="Isolate students' code, or not.").tag(config=True)
     warm = Bool(True, help="Fork kernels from an interpreter that has imported everything.").tag(config=True)
+    demonstrations = Bool(False, help="Run the cells tagged as demonstrations, too.").tag(config=True)
     question_timeout = Integer(20, help="Seconds that one question of a hidden test may take.").tag(config=True)
     max_restarts = Integer(20, help="Fresh kernels a submission may use up.").tag(config=True)
     max_seconds = Integer(600, help="Seconds for all cells of a submission together.").tag(config=True)
+    max_memory = Integer(2 * 2**30, help="Bytes in memory for a kernel and all that it starts.").tag(config=True)
+    max_disk = Integer(64 * 2**20, help="Bytes on disk, beside the scratch folder in memory.").tag(config=True)
     max_text = Integer(100_000, help="Characters of printed text that are kept of a cell.").tag(config=True)
     max_output = Integer(20_000_000, help="Bytes of all outputs that are kept of a notebook.").tag(config=True)
     max_message = Integer(50_000_000, help="Bytes of one message from a kernel; more is not received.").tag(config=True)
@@ -53,11 +57,13 @@ class Execute(StockExecute):
         self.sources: list[str] = []
         self.healthy: list[tuple[NotebookNode, int]] = []
         self.restarts, self.spent = 0, ""
+        self.deadline = time.monotonic() + self.max_seconds
         self.text_room, self.room = 0, self.max_output
         self.troubles: list[tuple[str, str]] = []  # (state, reason) of each cell that hung or ended Python
         self.cell_seconds: dict[str, float] = {}
-        self.demonstrations = self._demonstrations(nb, resources.get("nbgrader", {}))
+        self.skipped = set() if self.demonstrations else self._demonstrations(nb, resources.get("nbgrader", {}))
         self.channel: KernelChannel | None = None
+        self.guard: Guard | None = None
         place = resources.setdefault("metadata", {})
         folder = place.get("path") or "."
         with ExitStack() as self._folders:
@@ -69,16 +75,20 @@ class Execute(StockExecute):
             try:
                 return super().preprocess(nb, resources, km)
             finally:
+                self._stop_watching()
                 place["path"] = folder
 
     def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
         if cell.cell_type != "code":
             return cell, resources
-        if cell.source in self.demonstrations:
+        if cell.source in self.skipped:
             cell.outputs = [new_output("stream", name="stdout", text="A demonstration: not run while grading.\n")]
             return cell, resources
         began, self.text_room = time.monotonic(), self.max_text
         try:
+            if not self.spent and began > self.deadline:
+                self.spent = f"the cells above have used up {self.max_seconds} s"
+                self.troubles.append((record.TIMED_OUT, f"{_label(cell, index)}: {self.spent}"))
             if self.spent:
                 raise DeadKernelError(self.spent)
             if self.channel is None:
@@ -151,9 +161,22 @@ class Execute(StockExecute):
         return super().output(outs, msg, display_id, cell_index)
 
     def _connect(self) -> None:
-        """Let questions go to the current kernel, and load the probes into it before any cell of the student's."""
+        """Watch over the kernel, let questions go to it, and load the probes before any cell of the student's."""
+        self._watch()
         self.channel = KernelChannel(self.kc, self.sources, self.question_timeout)
         self.channel.load_probes()
+
+    def _watch(self) -> None:
+        """Let a guard watch over the current kernel; where there is no sandbox there is none."""
+        self._stop_watching()
+        if self.sandbox != "none":
+            self.guard = Guard(*self.km.guarded, self.max_memory, self.max_disk)
+            self.guard.start()
+
+    def _stop_watching(self) -> None:
+        if self.guard is not None:
+            self.guard.stop()
+            self.guard = None
 
     def _run_test(self, cell: NotebookNode, index: int) -> None:
         """Run the visible part in the kernel and the hidden part here."""
@@ -213,6 +236,8 @@ class Execute(StockExecute):
 
     def _give_up(self, cell: NotebookNode, index: int, name: str, message: str) -> None:
         """Let a cell fail that took its kernel with it, and start a fresh kernel for the cells after it."""
+        if self.guard is not None and self.guard.tripped:
+            name, message = "DeadKernelError", f"This cell was ended: {self.guard.tripped}."
         self._fail(cell, name, message)
         if self.spent:
             return
@@ -220,14 +245,13 @@ class Execute(StockExecute):
         self.troubles.append((state, f"{_label(cell, index)}: {message}"))
         if self.restarts >= self.max_restarts:
             self.spent = f"{self.max_restarts} fresh kernels have been used up by the cells above"
-        elif sum(self.cell_seconds.values()) > self.max_seconds:
-            self.spent = f"the cells above have used up {self.max_seconds} s"
         else:
             self._restart()
 
     def _restart(self) -> None:
         """A fresh kernel that has run the earlier healthy cells."""
         self.restarts += 1
+        self._stop_watching()
         self._cleanup_kernel()
         self.km = self.create_kernel_manager()
         self.start_new_kernel(cwd=self.resources.get("metadata", {}).get("path"))

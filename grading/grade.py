@@ -126,9 +126,15 @@ def execute(notebook: NotebookNode, resources: dict, config: Config, root: str) 
     """Run a sanitized notebook in a worker; `resources` as nbgrader has them."""
     os.chdir(root)
     os.environ["NBGRADER_EXECUTION"] = "autograde"  # as stock nbgrader does: long demonstrations may look at it
-    preprocessor = Execute(config=config)
-    preprocessor.log = logging.Logger("grading.execute", logging.CRITICAL)
-    notebook, _ = preprocessor.preprocess(notebook, resources)
+    for last in (False, True):  # a kernel that could not be started is no student's fault
+        preprocessor = Execute(config=config)
+        preprocessor.log = logging.Logger("grading.execute", logging.CRITICAL)
+        try:
+            notebook, _ = preprocessor.preprocess(notebook, resources)
+            break
+        except Exception:
+            if last:
+                raise
     seconds = {name: round(value, 3) for name, value in preprocessor.cell_seconds.items()}
     return Executed(notebook, preprocessor.troubles, round(sum(seconds.values()), 3), seconds)
 

@@ -149,6 +149,11 @@ class SandboxedKernelManager(AsyncKernelManager):
         self.transport, self.ip = "ipc", f"{self.sockets}/s"
         self.connection_file = f"{self.sockets}/kernel.json"
 
+    @property
+    def guarded(self) -> tuple[int, int, Path]:
+        """What a `guard.Guard` has to know: the process, the generations to spare, the writable folder."""
+        return self.provisioner.process.pid, 2, self.sockets
+
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
         give_away(self.sockets)
         inside = super().format_kernel_cmd(extra_arguments)

@@ -159,6 +159,11 @@ class WarmKernelManager(AsyncKernelManager):
         self.connection_file = f"{self.folder}/kernel.json"
         self.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": "sandboxed-fork"}
 
+    @property
+    def guarded(self) -> tuple[int, int, Path]:
+        """What a `guard.Guard` has to know: the process, the generations to spare, the writable folder."""
+        return zygote().process.pid, 3, self.folder
+
     async def _async_pre_start_kernel(self, **kwargs):
         prepared = await super()._async_pre_start_kernel(**kwargs)
         shutil.copytree(self.files, self.folder / "files")

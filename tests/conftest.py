@@ -218,6 +218,7 @@ def graded(course: Course, pool: Executor | None = None, **options) -> Graded:
     course.config.Execute.timeout = 4
     course.config.Execute.question_timeout = 4
     course.config.Execute.max_restarts = 2
+    course.config.Execute.max_memory = 2**30
     course.config.Execute.warm = pool is not None  # for a handful of kernels a warm interpreter does not pay
     started = time.monotonic()
     outcomes = grade(course, "averages", executor=pool, **options)

@@ -1,0 +1,105 @@
+"""Watch what a kernel and everything that it started take together, and end them when it is too much.
+
+The system's limits hold for each process alone: many small ones can still fill a machine's memory, and many small files
+its disk. This reads Linux's /proc; elsewhere it sees no process.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import threading
+from pathlib import Path
+
+SECONDS = 0.5  # between two looks
+PAGE = resource.getpagesize()
+
+
+class Guard(threading.Thread):
+    """Ends all descendants of a process when they exceed a limit.
+
+    Args:
+        home: the id of the process that a kernel was started with.
+        spared: how many generations, that process first, are no kernel: bubblewrap and its init, and in a warm sandbox
+            the interpreter that forks kernels.
+        folder: the folder of the host's disk that the kernel can write to.
+        memory: bytes that the kernel may have in memory, together with all that it started.
+        disk: bytes that it may write to that folder.
+
+    Attributes:
+        tripped: what was exceeded, in plain words; empty as long as nothing is.
+    """
+
+    def __init__(self, home: int, spared: int, folder: Path, memory: int, disk: int):
+        super().__init__(name="guard", daemon=True)
+        self.home, self.spared, self.folder, self.memory, self.disk = home, spared, folder, memory, disk
+        self.tripped = ""
+        self._ended = threading.Event()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._ended.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._ended.wait(SECONDS):
+            pids, shared = self._kernel()
+            # Forked processes share most of their memory, and to count each page once takes time: only if need be.
+            if sum(map(resident, pids)) > self.memory and sum(proportional(pid, shared) for pid in pids) > self.memory:
+                self.tripped = f"more than {self.memory / 2**30:g} GiB of memory were taken"
+            elif _size(self.folder) > self.disk:
+                self.tripped = f"more than {self.disk / 2**20:g} MiB were written beside the scratch folder"
+            else:
+                continue
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _kernel(self) -> tuple[list[int], int]:
+        """The processes of the kernel, and how much memory each shares with the one that it was forked from."""
+        generation, shared, found = [self.home], 0, []
+        for _ in range(self.spared):
+            shared = max(map(resident, generation), default=0)
+            generation = [child for pid in generation for child in children(pid)]
+        while generation:
+            found += generation
+            generation = [child for pid in generation for child in children(pid)]
+        return found, shared
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that have not ended."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, path.read_text(encoding="ascii").split())
+    return found
+
+
+def resident(pid: int) -> int:
+    """The bytes of a process that are in memory; 0 if it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def proportional(pid: int, shared: int = 0) -> int:
+    """The bytes of a process, with each page that several share divided among them; an estimate if that is secret."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return max(0, resident(pid) - shared)
+
+
+def _size(folder: Path) -> int:
+    """The bytes of all files below a folder; one that vanishes meanwhile counts nothing."""
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(path, name).lstat().st_size
+    return total

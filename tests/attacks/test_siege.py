@@ -1,0 +1,342 @@
+"""Submissions that eat, flood, break and escape, graded in one batch between good ones.
+
+Each good student keeps full points, each bad one ends in a named state, nothing outside a submission's scratch folder
+is read or changed, and no process is left.
+"""
+
+import json
+import os
+import resource
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell
+
+from grading import notebooks
+from grading.course import Course
+from grading.submission import MAX_NOTEBOOK
+from grading.workers import make_pool
+from tests.conftest import RIGHT, Graded, graded, submit
+from tests.test_resume import processes_with
+
+# What runs before a right answer, the state in which it must end, and the points that may still be earned.
+PROGRAMS = {
+    "loops_and_swallows_interrupts": (
+        """
+while True:
+    try:
+        while True:
+            pass
+    except BaseException:
+        pass""",
+        "cell_timed_out",
+    ),
+    "raises_system_exit": ("import sys\nsys.exit(3)", "graded"),
+    "recurses": ("import sys\nsys.setrecursionlimit(10**9)\ndef f(): return f() + 1\nf()", None),
+    "forks_without_end": (
+        """
+import os
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass""",
+        None,
+    ),
+    "takes_twenty_gib": ("held = bytearray(20 * 2**30)", "graded"),
+    "takes_memory_in_small_processes": (
+        """
+import os, time
+for _ in range(20):
+    if os.fork() == 0:
+        held = bytearray(300 * 2**20)
+        held[::4096] = b"x" * len(held[::4096])
+        time.sleep(60)
+time.sleep(60)""",
+        "kernel_died",
+    ),
+    "prints_half_a_gb_in_one_line": ("print('x' * 500_000_000)", None),
+    "prints_a_million_lines": ("for i in range(1_000_000): print(i)", None),
+    "shows_a_huge_picture": ("from IPython.display import HTML\nHTML('x' * 30_000_000)", None),
+    "fills_every_disk": (
+        """
+for folder in (".", "/tmp", "/dev/shm"):
+    try:
+        for i in range(400):
+            with open(f"{folder}/full{i}", "wb") as file:
+                file.write(bytes(10**7))
+    except OSError:
+        pass""",
+        "graded",
+    ),
+    "fills_the_sockets_folder": (
+        """
+import glob, time
+for folder in [*glob.glob("/tmp/kernel*"), *glob.glob("/tmp/kernel*/*/")]:
+    try:
+        for i in range(100):
+            with open(f"{folder}/full{i}", "wb") as file:
+                file.write(bytes(10**6))
+    except OSError:
+        pass
+time.sleep(3)""",
+        "kernel_died",
+    ),
+    "opens_thousands_of_files": (
+        """
+held = []
+try:
+    while True:
+        held.append(open("/dev/null"))
+except OSError:
+    pass
+for file in held:
+    file.close()""",
+        "graded",
+    ),
+    "starts_thousands_of_threads": (
+        """
+import threading, time
+try:
+    for _ in range(5000):
+        threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
+except RuntimeError:
+    pass""",
+        None,
+    ),
+    "leaves_children_behind": (
+        """
+import subprocess
+for _ in range(20):
+    subprocess.Popen(["sleep", "600"], start_new_session=True)""",
+        "graded",
+    ),
+    "signals_everybody": (
+        """
+import os, signal
+for pid in (os.getppid(), -1, *range(2, 400)):
+    try:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+    except OSError:
+        pass""",
+        None,
+    ),
+    "traces_its_parent": (
+        """
+import ctypes, os
+attach = ctypes.CDLL(None).ptrace
+traced = [pid for pid in range(1, 300) if pid != os.getpid() and attach(16, pid, 0, 0) == 0]
+assert not traced, traced""",
+        "graded",
+    ),
+    "connects": (
+        """
+import socket
+reached = []
+for address in (("127.0.0.1", PORT), ("1.1.1.1", 53), ("10.0.0.1", 80)):
+    try:
+        reached.append(socket.create_connection(address, timeout=1))
+    except OSError:
+        pass
+assert not reached, reached""",
+        "graded",
+    ),
+    "reads_the_course": (
+        """
+import os, sys
+needed = (sys.base_prefix + sys.prefix).split("/")
+seen = [path for path in ("ROOT", "/etc/shadow", "/var/log") if os.path.exists(path)]
+for home in ("/root", "/home"):
+    seen += [name for name in (os.listdir(home) if os.path.isdir(home) else []) if name not in needed]
+assert not seen, seen""",
+        "graded",
+    ),
+    "writes_outside": (
+        """
+written = []
+for path in ("ROOT/x", "../x", "../../x", "/x", "/usr/x", "/etc/x", "/bin/x"):
+    try:
+        open(path, "w").close()
+        written.append(path)
+    except OSError:
+        pass
+assert not written, written""",
+        "graded",
+    ),
+    "mounts_and_makes_devices": (
+        """
+import ctypes, os
+os.makedirs("m", exist_ok=True)
+assert ctypes.CDLL(None).mount(b"proc", b"m", b"proc", 0, None) != 0
+try:
+    os.mknod("sda", 0o60600, os.makedev(8, 0))
+except PermissionError:
+    made = False
+else:
+    made = True
+assert not made""",
+        "graded",
+    ),
+    "has_many_cells_that_loop": (["while True: pass"] * 4, None),
+}
+
+
+def deep(path: Path) -> None:
+    path.write_text("[" * 100_000 + "]" * 100_000, encoding="utf-8")
+
+
+def nested_cell(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace('"metadata": {}', '"metadata": ' + '{"a": ' * 5000 + "1" + "}" * 5000), encoding="utf-8"
+    )
+
+
+def huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(MAX_NOTEBOOK + 1)
+
+
+def huge_cell(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook["cells"].append(new_code_cell("x = '" + "y" * 20_000_000 + "'"))
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def pipe_instead(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def linked(path: Path) -> None:
+    shutil.rmtree(path.parent)
+    path.parent.symlink_to("/etc")
+
+
+def endless_link(path: Path) -> None:
+    (path.parent / "loop").symlink_to(path.parent)
+    (path.parent / "data.bin").write_bytes(bytes(range(256)) * 4000)
+
+
+FILES = {
+    "empty": (lambda path: path.write_bytes(b""), "notebook_unreadable"),
+    "binary": (lambda path: path.write_bytes(bytes(range(256)) * 1000), "notebook_unreadable"),
+    "deep_json": (deep, "notebook_unreadable"),
+    "deep_metadata": (nested_cell, None),
+    "huge": (huge, "notebook_unreadable"),
+    "huge_cell": (huge_cell, None),
+    "cut_off": (lambda path: path.write_text(path.read_text(encoding="utf-8")[:-200]), "notebook_unreadable"),
+    "cells_null": (lambda path: path.write_text('{"cells": null, "nbformat": 4, "nbformat_minor": 5}'), None),
+    "cells_of_numbers": (lambda path: path.write_text('{"cells": [1, 2], "metadata": {}, "nbformat": 4}'), None),
+    "from_the_future": (
+        lambda path: path.write_text(path.read_text(encoding="utf-8").replace('"nbformat": 4', '"nbformat": 9')),
+        None,
+    ),
+    "old_format": (
+        lambda path: path.write_text('{"worksheets": [{"cells": []}], "metadata": {}, "nbformat": 3}'),
+        "repaired",
+    ),
+    "folder": (folder_instead, "notebook_missing"),
+    "pipe": (pipe_instead, "notebook_missing"),
+    "linked_folder": (linked, "symbolic_link"),
+    "link_to_itself": (endless_link, "repaired"),
+}
+GOOD = [f"good_{number}" for number in range(6)]
+
+
+@pytest.fixture(scope="module")
+def port():
+    """A port on which somebody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def siege(tmp_path_factory, released, port) -> Graded:
+    """All of them in one class, in the order of their names, so that the good ones stand in between."""
+    course = Course(Path(shutil.copytree(released, tmp_path_factory.mktemp("siege") / "course")))
+    for name, (code, _) in PROGRAMS.items():
+        codes = code if isinstance(code, list) else [code.replace("ROOT", str(course.root)).replace("PORT", str(port))]
+        cells = [new_code_cell(text) for text in codes]
+        submit(course, name, RIGHT, lambda notebook, cells=cells: notebook.cells.__setitem__(slice(0, 0), cells))
+    for name, (spoil, _) in FILES.items():
+        spoil(submit(course, name, RIGHT))
+    for number, name in enumerate(GOOD):
+        submit(course, f"{'acfpsz'[number]}_{name}", RIGHT)
+    os.environ["MARKER"] = "siege"
+    before = {path: path.read_bytes() for path in course.root.rglob("*") if is_theirs(course.root, path)}
+    try:
+        with make_pool(2) as pool:
+            class_ = graded(course, pool)
+    finally:
+        del os.environ["MARKER"]
+    class_.changed = [path for path, text in before.items() if not path.is_file() or path.read_bytes() != text]
+    return class_
+
+
+def is_theirs(root: Path, path: Path) -> bool:
+    """Whether grading must leave a file alone."""
+    top = path.relative_to(root).parts[0]
+    return top in ("source", "release", "submitted", "mistakes", "nbgrader_config.py") and path.is_file()
+
+
+def test_every_good_student_gets_full_points(siege):
+    good = [student for student in siege.outcomes if "_good_" in student]
+    assert {student: siege.scores(student) for student in good} == {student: (2, 1) for student in good}
+    assert {siege.outcomes[student].state for student in good} == {"graded"} and len(good) == len(GOOD)
+
+
+@pytest.mark.parametrize("student", [*PROGRAMS, *FILES])
+def test_every_other_ends_in_a_named_state(siege, student):
+    wanted = {**PROGRAMS, **FILES}[student][1]
+    ended = siege.outcomes[student]
+    assert wanted in (None, ended.state), f"{ended.state}: {ended.reason}"
+    assert ended.state == "graded" or ended.reason, ended
+    assert "Traceback" not in ended.reason and ended.state != "not_gradable", ended.reason
+
+
+@pytest.mark.parametrize("student", [name for name, (_, state) in PROGRAMS.items() if state])
+def test_one_bad_cell_costs_no_point_of_the_others(siege, student):
+    assert siege.scores(student) == (2, 1), siege.outcomes[student]
+
+
+@pytest.mark.parametrize(
+    "student", ["traces_its_parent", "connects", "reads_the_course", "writes_outside", "mounts_and_makes_devices"]
+)
+def test_what_is_forbidden_did_not_work(siege, student):
+    errors = [output for output in siege.notebook(student).cells[0].outputs if output.output_type == "error"]
+    assert not errors, errors
+
+
+def test_memory_taken_by_many_is_told(siege):
+    assert "This cell was ended: more than 1 GiB of memory" in siege.outcomes["takes_memory_in_small_processes"].reason
+
+
+def test_no_notebook_is_flooded(siege):
+    sizes = {path: path.stat().st_size for path in (siege.course.root / "autograded").rglob("*.ipynb")}
+    assert {path.parts[-3] for path, size in sizes.items() if size > 10**6} <= {"huge_cell"}
+
+
+def test_nothing_of_the_course_has_changed_and_no_process_is_left(siege):
+    assert siege.changed == []
+    assert [line for line in processes_with("MARKER=siege") if "resource_tracker" not in line] == []
+
+
+def test_the_grader_itself_needs_little_memory(siege):
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2_000_000  # KiB
+
+
+def test_it_is_in_the_notebook_where_output_is_cut(siege):
+    texts = [str(output.get("text")) for output in siege.notebook("prints_a_million_lines").cells[0].outputs]
+    assert any("The output is cut here, after 100,000 characters." in text for text in texts) or any(
+        "Output truncated" in text for text in texts
+    )
+    assert notebooks.kind(siege.notebook("prints_a_million_lines").cells[-1]) == "test"

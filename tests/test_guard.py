@@ -1,0 +1,78 @@
+"""The guard ends what takes too much together, and leaves alone what does not."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from grading.guard import Guard
+
+MIB = 2**20
+FAMILY = """
+import os, sys, time
+for _ in range(3):
+    if os.fork() == 0:
+        held = bytearray(int(sys.argv[1]) * 2**20)
+        held[::4096] = b"x" * len(held[::4096])
+        time.sleep(60)
+        os._exit(0)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def family():
+    """`family(30)`: a process with three children that hold 30 MiB each."""
+    started = []
+
+    def start(mib: int) -> subprocess.Popen:
+        started.append(subprocess.Popen([sys.executable, "-c", FAMILY, str(mib)], start_new_session=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def watch(process: subprocess.Popen, folder, spared: int = 0, seconds: float = 8, **limits) -> str:
+    guard = Guard(process.pid, spared, folder, **{"memory": 150 * MIB, "disk": MIB, **limits})
+    guard.start()
+    give_up = time.monotonic() + seconds
+    while not guard.tripped and time.monotonic() < give_up:
+        time.sleep(0.05)
+    guard.stop()
+    return guard.tripped
+
+
+def test_many_processes_that_are_small_alone_are_ended_together(family, tmp_path):
+    process = family(60)
+    assert watch(process, tmp_path) == "more than 0.146484 GiB of memory were taken"
+    assert process.wait(timeout=10) == -9
+
+
+def test_generations_above_the_kernel_are_spared(family, tmp_path):
+    process = family(60)
+    assert watch(process, tmp_path, spared=1, memory=100 * MIB)
+    assert process.poll() is None
+
+
+def test_what_stays_within_the_limits_is_left_alone(family, tmp_path):
+    process = family(1)
+    assert watch(process, tmp_path, seconds=1.5) == ""
+    assert process.poll() is None
+
+
+def test_many_small_files_are_noticed(family, tmp_path):
+    process = family(1)
+    for number in range(20):
+        (tmp_path / f"{number}").write_bytes(bytes(MIB // 10))
+    assert watch(process, tmp_path) == "more than 1 MiB were written beside the scratch folder"
+    assert process.wait(timeout=10) == -9
+
+
+def test_a_process_that_has_ended_is_nothing(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert watch(process, tmp_path, seconds=1) == ""
