@@ -21,7 +21,7 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute as StockExecute
 from traitlets import Bool, Dict, Enum, Integer
 
-from grading import notebooks, picture, record
+from grading import bare, notebooks, picture, record
 from grading.diagnosis import diagnostician
 from grading.kernel import KernelChannel, KernelStuck
 from grading.sandbox import SandboxedKernelManager
@@ -56,8 +56,9 @@ class Execute(StockExecute):
         self.text_room, self.room = 0, self.max_output
         self.troubles: list[tuple[str, str]] = []  # (state, reason) of each cell that hung or ended Python
         self.cell_seconds: dict[str, float] = {}
+        self.bare: bare.BareKernel | None = None
         self.demonstrations = self._demonstrations(nb, resources.get("nbgrader", {}))
-        self.channel: KernelChannel | None = None
+        self.channel: bare.GuardedChannel | None = None
         place = resources.setdefault("metadata", {})
         folder = place.get("path") or "."
         with ExitStack() as self._folders:
@@ -152,8 +153,25 @@ class Execute(StockExecute):
 
     def _connect(self) -> None:
         """Let questions go to the current kernel, and load the probes into it before any cell of the student's."""
-        self.channel = KernelChannel(self.kc, self.sources, self.question_timeout)
-        self.channel.load_probes()
+        kernel = KernelChannel(self.kc, self.sources, self.question_timeout)
+        kernel.load_probes()
+        self.channel = self._guarded(kernel)
+
+    def _guarded(self, kernel: KernelChannel) -> bare.GuardedChannel:
+        """The channel through which hidden tests ask; without a sandbox there is no second, bare kernel."""
+        names, files = self.resources.get("nbgrader", {}), Path(self.resources["metadata"]["path"])
+        root = Path(self.config.CourseDirectory.get("root", "."))
+        release = root / "release" / names.get("assignment", "") / f"{names.get('notebook', '')}.ipynb"
+        if self.bare is None and self.sandbox != "none":
+            self.bare = bare.BareKernel(self._bare_manager, self.sources, self.question_timeout, self.timeout or 600)
+            self._folders.callback(self.bare.close)
+        return bare.GuardedChannel(kernel, self.bare, bare.trusted(release), bare.brought(files, release.parent))
+
+    def _bare_manager(self) -> WarmKernelManager | SandboxedKernelManager:
+        files, kind = self.resources["metadata"]["path"], WarmKernelManager if self.warm else SandboxedKernelManager
+        manager = kind(kernel_name="python3", files=files, masks=bare.masks())
+        manager.context.setsockopt(zmq.MAXMSGSIZE, self.max_message)
+        return manager
 
     def _run_test(self, cell: NotebookNode, index: int) -> None:
         """Run the visible part in the kernel and the hidden part here."""
@@ -182,7 +200,8 @@ class Execute(StockExecute):
                 likely = self._name_mistake(cell, transcript)
                 if failed is None:
                     cell.outputs.extend(picture.outputs(error))
-                    self._fail(cell, type(error).__name__, "\n".join([str(error), *likely]))
+                    remarks = self.channel.remarks(transcript)
+                    self._fail(cell, type(error).__name__, "\n".join([str(error), *likely, *remarks]))
                 else:
                     failed.evalue = "\n".join([failed.evalue, *likely])
                     failed.traceback = [*failed.traceback, *likely]
