@@ -131,7 +131,8 @@ class _Reader(ast.NodeVisitor):
         self._read(whole, size > 0 and isinstance(node.ctx, ast.Load) and all(map(_harmless_attribute, path[size:])))
 
     def visit_Name(self, node: ast.Name) -> None:
-        self._read(node.id, node.id not in self.modules and node.id not in _outlawed())
+        known = node.id in self.modules or node.id in _outlawed()
+        self._read(node.id, not known and not node.id.startswith("__"))
 
     def visit_Call(self, node: ast.Call) -> None:
         if isinstance(node.func, ast.Name) and node.func.id == "type" and len(node.args) == 1 and not node.keywords:
