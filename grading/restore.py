@@ -25,7 +25,7 @@ class Restore(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         names = resources["nbgrader"]
         root = Path(self.config.CourseDirectory.get("root", "."))
-        links = _without_links(root, names["student"], names["assignment"])
+        links = _without_links(root, names["student"], names["assignment"], f"{names['notebook']}.ipynb")
         path = root / "release" / names["assignment"] / f"{names['notebook']}.ipynb"
         if path.is_file():
             released = notebooks.read(path)
@@ -36,20 +36,20 @@ class Restore(NbGraderPreprocessor):
         return nb, resources
 
 
-def _without_links(root: Path, student: str, assignment: str) -> list[str]:
+def _without_links(root: Path, student: str, assignment: str, notebook: str) -> list[str]:
     """Delete what nbgrader has copied from symbolic links in a submission; what was deleted, in plain words.
 
     A link could point at the solutions, or at another student's work.
 
     Raises:
-        NotebookError: the folder or a notebook is one.
+        NotebookError: the folder or the notebook is one.
     """
     folder = root / "submitted" / student / assignment
     repairs = []
     for path in [folder, *sorted(folder.rglob("*"))]:
         if not path.is_symlink():
             continue
-        if path == folder or path.suffix == ".ipynb":
+        if path in (folder, folder / notebook):
             raise notebooks.NotebookError(
                 f"{path}: is a symbolic link, which is never followed; ask for the file itself"
             )

@@ -56,7 +56,12 @@ class Unasked:
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory):
-    kernel = bare.BareKernel(SandboxedKernelManager, tmp_path_factory.mktemp("files"), [DESCENT], 20, 20)
+    files = str(tmp_path_factory.mktemp("files"))
+
+    def make_manager():
+        return SandboxedKernelManager(kernel_name="python3", files=files, masks=bare.masks())
+
+    kernel = bare.BareKernel(make_manager, [DESCENT], 20, 20)
     yield kernel
     kernel.close()
 
