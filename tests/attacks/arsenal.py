@@ -852,7 +852,8 @@ UNSEEN = {
         dampening=0.0, nesterov=False, maximize=False, is_first_step=False)
     return tensor.item()""",
     "by_a_process_that_unmounts": f"""
-    line = ["unshare", "-Urm", "sh", "-c", 'umount "$1"; shift; exec "$@"', "sh", str({FOLDER}), sys.executable, "-c"]
+    unmount = "unshare -Urm sh -c 'umount \\"$0\\"; exec \\"$@\\"' \\"$@\\" || {{ shift; exec \\"$@\\"; }}"
+    line = ["sh", "-c", unmount, "sh", str({FOLDER}), sys.executable, "-c"]
     line += [TORCH + f"print(torch_step({{value}}, {{grad}}, {{eta}}))"]
     return float(subprocess.run(line, capture_output=True, text=True).stdout)""",
     "in_a_trace_function": """
