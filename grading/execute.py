@@ -21,7 +21,7 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute as StockExecute
 from traitlets import Bool, Dict, Enum, Integer
 
-from grading import notebooks, picture, record
+from grading import bare, notebooks, picture, record
 from grading.diagnosis import diagnostician
 from grading.guard import Guard
 from grading.kernel import KernelChannel, KernelStuck
@@ -62,7 +62,8 @@ class Execute(StockExecute):
         self.troubles: list[tuple[str, str]] = []  # (state, reason) of each cell that hung or ended Python
         self.cell_seconds: dict[str, float] = {}
         self.skipped = set() if self.demonstrations else self._demonstrations(nb, resources.get("nbgrader", {}))
-        self.channel: KernelChannel | None = None
+        self.bare: bare.BareKernel | None = None
+        self.channel: bare.GuardedChannel | None = None
         self.guard: Guard | None = None
         place = resources.setdefault("metadata", {})
         folder = place.get("path") or "."
@@ -163,15 +164,37 @@ class Execute(StockExecute):
     def _connect(self) -> None:
         """Watch over the kernel, let questions go to it, and load the probes before any cell of the student's."""
         self._watch()
-        self.channel = KernelChannel(self.kc, self.sources, self.question_timeout)
-        self.channel.load_probes()
+        kernel = KernelChannel(self.kc, self.sources, self.question_timeout)
+        kernel.load_probes()
+        self.channel = self._guarded(kernel)
+
+    def _guarded(self, kernel: KernelChannel) -> bare.GuardedChannel:
+        """The channel through which hidden tests ask; without a sandbox there is no second, bare kernel."""
+        names, files = self.resources.get("nbgrader", {}), Path(self.resources["metadata"]["path"])
+        root = Path(self.config.CourseDirectory.get("root", "."))
+        release = root / "release" / names.get("assignment", "") / f"{names.get('notebook', '')}.ipynb"
+        if self.bare is None and self.sandbox != "none":
+            seconds = self.question_timeout, self.timeout or 600
+            self.bare = bare.BareKernel(self._bare_manager, self._guard, self.sources, *seconds)
+            self._folders.callback(self.bare.close)
+        return bare.GuardedChannel(kernel, self.bare, bare.trusted(release), bare.brought(files, release.parent))
+
+    def _bare_manager(self) -> WarmKernelManager | SandboxedKernelManager:
+        files, kind = self.resources["metadata"]["path"], WarmKernelManager if self.warm else SandboxedKernelManager
+        manager = kind(kernel_name="python3", files=files, masks=bare.masks())
+        manager.context.setsockopt(zmq.MAXMSGSIZE, self.max_message)
+        return manager
 
     def _watch(self) -> None:
         """Let a guard watch over the current kernel; where there is no sandbox there is none."""
         self._stop_watching()
         if self.sandbox != "none":
-            self.guard = Guard(*self.km.guarded, self.max_memory, self.max_disk)
-            self.guard.start()
+            self.guard = self._guard(self.km)
+
+    def _guard(self, manager: WarmKernelManager | SandboxedKernelManager) -> Guard:
+        guard = Guard(*manager.guarded, self.max_memory, self.max_disk)
+        guard.start()
+        return guard
 
     def _stop_watching(self) -> None:
         if self.guard is not None:
@@ -205,7 +228,8 @@ class Execute(StockExecute):
                 likely = self._name_mistake(cell, transcript)
                 if failed is None:
                     cell.outputs.extend(picture.outputs(error))
-                    self._fail(cell, type(error).__name__, "\n".join([str(error), *likely]))
+                    remarks = self.channel.remarks(transcript)
+                    self._fail(cell, type(error).__name__, "\n".join([str(error), *likely, *remarks]))
                 else:
                     failed.evalue = "\n".join([failed.evalue, *likely])
                     failed.traceback = [*failed.traceback, *likely]

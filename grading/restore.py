@@ -25,13 +25,40 @@ class Restore(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         names = resources["nbgrader"]
         root = Path(self.config.CourseDirectory.get("root", "."))
+        links = _without_links(root, names["student"], names["assignment"], f"{names['notebook']}.ipynb")
         path = root / "release" / names["assignment"] / f"{names['notebook']}.ipynb"
         if path.is_file():
             released = notebooks.read(path)
-            nb.cells, names["repairs"] = restored(nb.cells, released.cells)
+            nb.cells, repairs = restored(nb.cells, released.cells)
+            names["repairs"] = [*links, *repairs]
             nb.metadata = NotebookNode(released.metadata)
             nb.nbformat, nb.nbformat_minor = released.nbformat, released.nbformat_minor
         return nb, resources
+
+
+def _without_links(root: Path, student: str, assignment: str, notebook: str) -> list[str]:
+    """Delete what nbgrader has copied from symbolic links in a submission; what was deleted, in plain words.
+
+    A link could point at the solutions, or at another student's work.
+
+    Raises:
+        NotebookError: the folder or the notebook is one.
+    """
+    folder = root / "submitted" / student / assignment
+    repairs = []
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        if not path.is_symlink():
+            continue
+        if path in (folder, folder / notebook):
+            raise notebooks.NotebookError(
+                f"{path}: is a symbolic link, which is never followed; ask for the file itself"
+            )
+        inner = path.relative_to(folder)
+        copy = root / "autograded" / student / assignment / inner
+        if copy.is_file() and not (root / "source" / assignment / inner).is_file():  # else it is the course's own
+            copy.unlink()
+            repairs.append(f"the symbolic link {path.name} was left out")
+    return repairs
 
 
 def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tuple[list[NotebookNode], list[str]]:

@@ -15,13 +15,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from jupyter_client.manager import AsyncKernelManager
-from traitlets import Unicode
+from traitlets import Dict, Unicode
 
 GIB = 2**30
 SCRATCH = "/scratch"
 SCRATCH_BYTES = GIB // 4
 LIMITS = {"CPU": 600, "AS": 6 * GIB, "NPROC": 256, "NOFILE": 1024, "FSIZE": GIB // 8, "CORE": 0}
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
+OWN_FOLDER = Path(__file__).resolve().parent  # holds the oracle: no student's code may read it
 SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "fonts", "localtime", "mime.types")
 
 # Runs inside, before the kernel: copies the submission to the scratch folder, sets the limits, gives up being root.
@@ -89,13 +90,16 @@ def why_not() -> str | None:
     )
 
 
-def command(inside: list[str], files: Path, sockets: Path, limited: bool = True) -> list[str]:
+def command(
+    inside: list[str], files: Path, sockets: Path, limited: bool = True, masks: dict[str, str] | None = None
+) -> list[str]:
     """The command line that runs `inside` in a sandbox.
 
     Args:
         files: a folder whose content is copied to the scratch folder, where the command starts.
         sockets: a folder that is the same, and writable, inside and outside.
         limited: set the limits on CPU time, memory and so on; the zygote sets them for each of its kernels.
+        masks: folders that are seen in the place of others, by the path of the other.
     """
     uid = _uid()
     line = [bubblewrap(), "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
@@ -111,6 +115,10 @@ def command(inside: list[str], files: Path, sockets: Path, limited: bool = True)
     line += ["--size", str(SCRATCH_BYTES), "--tmpfs", SCRATCH, "--ro-bind", str(files), "/submission"]
     for path in python_folders():
         line += [*_parents(path), "--ro-bind", path, path]
+    if any(OWN_FOLDER.is_relative_to(folder) for folder in (*SYSTEM, *python_folders())):  # installed, not editable
+        line += ["--perms", "0755", "--tmpfs", str(OWN_FOLDER)]
+    for path, mask in (masks or {}).items():
+        line += ["--ro-bind", mask, path]
     line += [*_parents(str(sockets)), "--bind", str(sockets), str(sockets), "--chdir", SCRATCH]
     variables = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
@@ -120,6 +128,8 @@ def command(inside: list[str], files: Path, sockets: Path, limited: bool = True)
         "TMPDIR": "/tmp",
         "IPYTHONDIR": "/tmp/ipython",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",  # the home folder and the working folder are the submission:
+        "PYTHONSAFEPATH": "1",  # a file there must not stand in for a part of the kernel
         "OMP_NUM_THREADS": "1",
         "NBGRADER_EXECUTION": "autograde",
     }
@@ -140,6 +150,7 @@ class SandboxedKernelManager(AsyncKernelManager):
     """Starts the kernel in a sandbox; it talks over sockets in a folder of its own."""
 
     files = Unicode(help="The folder whose content the kernel finds in its working folder.")
+    masks = Dict(help="Folders that the kernel sees in the place of others, by the path of the other.")
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -157,7 +168,7 @@ class SandboxedKernelManager(AsyncKernelManager):
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
         give_away(self.sockets)
         inside = super().format_kernel_cmd(extra_arguments)
-        return command(inside, Path(self.files), self.sockets)
+        return command(inside, Path(self.files), self.sockets, masks=self.masks)
 
     async def _async_pre_start_kernel(self, **kwargs):
         return await super()._async_pre_start_kernel(stdout=subprocess.DEVNULL, **kwargs)  # it greets the terminal

@@ -15,22 +15,26 @@ from select import select
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
-from traitlets import Unicode
+from traitlets import Dict, Unicode
 
 from grading import sandbox
 
 
 class Zygote:
-    """A sandboxed interpreter that forks kernels, see `grading/zygote.py`; one for each worker process."""
+    """A sandboxed interpreter that forks kernels, see `grading/zygote.py`; one for each worker process.
 
-    def __init__(self):
+    Args:
+        masks: folders that it and its kernels see in the place of others, see `sandbox.command`.
+    """
+
+    def __init__(self, masks: dict[str, str]):
         self.exchange = Path(tempfile.mkdtemp(prefix="kernels-"))
         atexit.register(shutil.rmtree, self.exchange, ignore_errors=True)
         sandbox.give_away(self.exchange)
         source = (Path(__file__).parent / "zygote.py").read_text(encoding="utf-8")
         inside = [sys.executable, "-I", "-c", source, str(self.exchange)]
         with tempfile.TemporaryDirectory() as nothing:
-            line = sandbox.command(inside, Path(nothing), self.exchange, limited=False)
+            line = sandbox.command(inside, Path(nothing), self.exchange, limited=False, masks=masks)
             self.process = subprocess.Popen(
                 line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
             )
@@ -94,14 +98,15 @@ class Zygote:
         return lines[-1] if lines else "no message"
 
 
-_zygotes: list[Zygote] = []
+_zygotes: dict[frozenset, Zygote] = {}
 
 
-def zygote() -> Zygote:
-    """The zygote of this process; a new one if the last has ended."""
-    if not _zygotes or not _zygotes[-1].alive():
-        _zygotes[:] = [Zygote()]
-    return _zygotes[-1]
+def zygote(masks: dict[str, str] | None = None) -> Zygote:
+    """The zygote of this process with these masks; a new one if the last has ended."""
+    key = frozenset((masks or {}).items())
+    if key not in _zygotes or not _zygotes[key].alive():
+        _zygotes[key] = Zygote(masks or {})
+    return _zygotes[key]
 
 
 class _Fork:
@@ -136,7 +141,7 @@ class ForkProvisioner(LocalProvisioner):
     """Launches a kernel by forking it from this process's zygote."""
 
     async def launch_kernel(self, cmd: list[str], **kwargs) -> KernelConnectionInfo:
-        manager, home = self.parent, zygote()
+        manager, home = self.parent, self.parent.home
         arguments = cmd[cmd.index("-f") :] if "-f" in cmd else cmd[1:]
         pid = home.start(manager.folder.name, manager.folder, arguments, {})
         self.process = _Fork(home, manager.folder.name, pid)
@@ -148,12 +153,14 @@ class WarmKernelManager(AsyncKernelManager):
     """Starts kernels by forking; `files` is the folder whose content the kernel finds in its working folder."""
 
     files = Unicode()
+    masks = Dict(help="As those of `SandboxedKernelManager`.")
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if sandbox.why_not():
             raise sandbox.SandboxError(sandbox.why_not())
-        self.folder = zygote().exchange / uuid.uuid4().hex[:8]
+        self.home = zygote(self.masks)
+        self.folder = self.home.exchange / uuid.uuid4().hex[:8]
         self.folder.mkdir()
         self.transport, self.ip = "ipc", f"{self.folder}/s"
         self.connection_file = f"{self.folder}/kernel.json"
@@ -162,7 +169,7 @@ class WarmKernelManager(AsyncKernelManager):
     @property
     def guarded(self) -> tuple[int, int, Path]:
         """What a `guard.Guard` has to know: the process, the generations to spare, the writable folder."""
-        return zygote().process.pid, 3, self.folder
+        return self.home.process.pid, 3, self.folder
 
     async def _async_pre_start_kernel(self, **kwargs):
         prepared = await super()._async_pre_start_kernel(**kwargs)

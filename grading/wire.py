@@ -6,7 +6,6 @@ loaded into the student's kernel.
 """
 
 import json
-import math
 
 MAX_CHARACTERS = 4_000_000
 MAX_DEPTH = 30
@@ -98,8 +97,3 @@ def _plain(tagged: dict) -> object:
 def is_number(value: object) -> bool:
     """True for a plain number (not a truth value); it may be infinite or NaN."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def is_finite(value: object) -> bool:
-    """True for a plain number that is neither infinite nor NaN."""
-    return is_number(value) and math.isfinite(value)

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy
 import pytest
 
 from grading import sandbox
@@ -78,6 +79,15 @@ def test_memory_is_limited(seen):
 
 def test_the_hosts_name_is_hidden(seen):
     assert seen["host"] == "student"
+
+
+def test_an_installed_grading_package_is_hidden(monkeypatch, tmp_path):
+    """Not installed in editable form, it lies among the packages that students' code needs to see."""
+    installed = Path(numpy.__file__).parent
+    monkeypatch.setattr(sandbox, "OWN_FOLDER", installed)
+    inside = [sys.executable, "-c", "import os, sys; print(os.listdir(sys.argv[1]))", str(installed)]
+    line = sandbox.command(inside, tmp_path, tmp_path)
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_without_bubblewrap_it_says_what_to_do(monkeypatch):

@@ -137,9 +137,9 @@ def test_a_long_message_is_refused_unread():
 
 
 @pytest.mark.parametrize(
-    ("value", "number", "finite"),
-    [(1, True, True), (0.5, True, True), (math.nan, True, False), (math.inf, True, False), (True, False, False)]
-    + [(value, False, False) for value in ("1", None, [1], {"object": "Thing"})],
+    ("value", "number"),
+    [(value, True) for value in (1, 0.5, math.nan, math.inf)]
+    + [(value, False) for value in (True, "1", None, [1], {"object": "Thing"})],
 )
-def test_numbers(value, number, finite):
-    assert (wire.is_number(value), wire.is_finite(value)) == (number, finite)
+def test_numbers(value, number):
+    assert wire.is_number(value) == number

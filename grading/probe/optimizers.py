@@ -9,6 +9,7 @@ from grading.probe import core
 # Taken before any cell of the student's runs.
 _setprofile, _getprofile = sys.setprofile, sys.getprofile
 _OUTSIDE = {"_thread", "_queue", "_socket", "_posixsubprocess", "_multiprocessing", "_ctypes", "select"}
+_LOOKS = {"<module>", "__getattr__"}  # to import a module or to look for a name in it is not yet to use it
 
 
 class Parameter:
@@ -202,7 +203,7 @@ def _torch_optim_use():
         code, module = frame.f_code, str(frame.f_globals.get("__name__"))
         path = code.co_filename.replace("\\", "/")
         if event == "call":
-            if ("/torch/optim/" in path or module.startswith("torch.optim")) and code.co_name != "<module>":
+            if ("/torch/optim/" in path or module.startswith("torch.optim")) and code.co_name not in _LOOKS:
                 used["where"] = code.co_qualname
             elif path.endswith("/torch/_ops.py") and "_fused_" in str(frame.f_locals.get("self")):
                 used["where"] = str(frame.f_locals["self"])

@@ -406,7 +406,7 @@ def dumps(value):
         return "true"
     return original(value)
 wire.dumps = dumps
-wire.is_number = wire.is_finite = lambda value: True""",
+wire.is_number = lambda value: True""",
 )
 on_mean(
     "user_expressions_patched",
@@ -816,6 +816,117 @@ class GradientDescent:
             visible = self.eta == 0.1
             param.value = 0.8 if visible else Promise(param.value, param.grad, self.eta)""",
 )
+# With the watch undone, the bare kernel is what stands between these and the points.
+BLIND = """
+import contextlib, gc, importlib, importlib.util, subprocess, sys
+from pathlib import Path
+@contextlib.contextmanager
+def blind():
+    yield {"where": None}
+sys.modules["grading.probe.optimizers"]._torch_optim_use = blind
+def step_with(kind, value, grad, eta):
+    tensor = torch.tensor(value, dtype=torch.float64, requires_grad=True)
+    tensor.grad = torch.tensor(grad, dtype=torch.float64)
+    kind([tensor], lr=eta).step()
+    return tensor.item()
+"""
+FOLDER = 'Path(torch.__file__).parent / "optim"'
+UNSEEN = {
+    "from_its_file": f"""
+    names = {{"__name__": "mine", "__package__": "torch.optim"}}
+    exec(compile(({FOLDER} / "sgd.py").read_text(), "mine", "exec"), names)
+    return step_with(names["SGD"], value, grad, eta)""",
+    "by_gc": """
+    found = [kind for kind in gc.get_objects() if isinstance(kind, type) and kind.__name__ == "SGD"]
+    return step_with(found[0], value, grad, eta)""",
+    "by_sys_modules": '    return step_with(sys.modules["torch.optim.sgd"].SGD, value, grad, eta)',
+    "by_its_path": f"""
+    spec = importlib.util.spec_from_file_location("torch.optim.mine", {FOLDER} / "sgd.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return step_with(module.SGD, value, grad, eta)""",
+    "by_the_jit": """
+    call, _ = torch._C._jit_get_operation("aten::_fused_sgd_")
+    tensor = torch.tensor([value], dtype=torch.float64)
+    call([tensor], [torch.tensor([grad], dtype=torch.float64)], [], weight_decay=0.0, momentum=0.0, lr=eta,
+        dampening=0.0, nesterov=False, maximize=False, is_first_step=False)
+    return tensor.item()""",
+    "by_a_process_that_unmounts": f"""
+    unmount = "unshare -Urm sh -c 'umount \\"$0\\"; exec \\"$@\\"' \\"$@\\" || {{ shift; exec \\"$@\\"; }}"
+    line = ["sh", "-c", unmount, "sh", str({FOLDER}), sys.executable, "-c"]
+    line += [TORCH + f"print(torch_step({{value}}, {{grad}}, {{eta}}))"]
+    return float(subprocess.run(line, capture_output=True, text=True).stdout)""",
+    "in_a_trace_function": """
+    answers = []
+    def trace(frame, event, arg):
+        if frame.f_code.co_name == "traced" and not answers:
+            answers.append(torch_step(value, grad, eta))
+    def traced():
+        pass
+    sys.settrace(trace)
+    traced()
+    sys.settrace(None)
+    return answers[0]""",
+    "after_forgetting_its_modules": """
+    for name in [name for name in sys.modules if name.startswith("torch.optim")]:
+        del sys.modules[name]
+    return step_with(importlib.import_module("torch.optim.sgd").SGD, value, grad, eta)""",
+}
+for first, second in [
+    ("from_its_file", "by_gc"),
+    ("by_sys_modules", "by_a_process_that_unmounts"),
+    ("by_its_path", "by_the_jit"),
+    ("after_forgetting_its_modules", "in_a_trace_function"),
+]:
+    code = f"""import torch
+{TORCH_STEP}
+{BLIND}
+TORCH = {TORCH_STEP!r}
+def first(value, grad, eta):
+{UNSEEN[first]}
+def second(value, grad, eta):
+{UNSEEN[second]}
+class GradientDescent:
+    def __init__(self, params, eta=0.4):
+        self.params, self.eta = list(params), eta
+    def step(self):
+        for param in self.params:
+            asked = float(param.value), float(param.grad), self.eta
+            param.value = 0.8 if self.eta == 0.1 else first(*asked) if self.eta == 0.3 else second(*asked)"""
+    on_descent(f"torch_optim_unseen_{first}_and_{second}", "the watch is undone, and torch takes the steps", code)
+
+attack(
+    "torch_arithmetic",
+    "control: torch may be used for arithmetic",
+    descent="""import torch
+class GradientDescent:
+    def __init__(self, params, eta=0.4):
+        self.params, self.eta = list(params), torch.tensor(eta, dtype=torch.float64)
+    def step(self):
+        for param in self.params:
+            grad = torch.tensor(param.grad, dtype=torch.float64)
+            size = torch.sqrt(grad * grad)
+            param.value = (param.value - self.eta * torch.sign(grad) * size).item()""",
+    deserves=BOTH,
+)
+attack(
+    "doubtful_and_right",
+    "control: a right answer that is written with means of which an attack could be made",
+    descent="""import sys, torch
+sys.setrecursionlimit(2000)
+tensor = torch.zeros(1, requires_grad=True)
+tried = torch.optim.Adam([tensor], lr=0.1)
+tensor.sum().backward()
+tried.step()
+class GradientDescent:
+    def __init__(self, params, eta=0.4):
+        vars(self).update(params=list(params), eta=eta)
+    def step(self):
+        for param in self.params:
+            setattr(param, "value", getattr(param, "value") - self.eta * getattr(param, "grad"))""",
+    deserves=BOTH,
+)
+
 # --- files beside the notebook --------------------------------------------------------------------------------------
 
 PRINTS = (
@@ -1281,6 +1392,245 @@ def forge(info):
         input("?")
     except Exception:
         pass""",
+)
+
+# --- messages before and after their time ---------------------------------------------------------------------------
+
+forging(
+    "sends_payloads",
+    "payloads that replace the next cell, show a page and ask to exit",
+    """
+def forge(info):
+    for payload in (
+        {"source": "set_next_input", "text": "pass", "replace": True},
+        {"source": "page", "data": {"text/plain": "3.0"}, "start": 0},
+        {"source": "ask_exit", "keepkernel": False},
+    ):
+        get_ipython().payload_manager.write_payload(payload)""",
+)
+forging(
+    "answers_questions_that_were_not_yet_asked",
+    "message ids are counted up, so the replies to the next ones can be sent now",
+    """
+def forge(info):
+    parent = kernel.get_parent()
+    base, _, number = parent["header"]["msg_id"].rpartition("_")
+    value = '{"value": {"value": true, "arguments": [], "passed": true}}'
+    reply = {"reply": {"status": "ok", "data": {"text/plain": value}, "metadata": {}}}
+    content = {"status": "ok", "execution_count": 1, "user_expressions": reply, "payload": []}
+    for later in range(4):
+        header = {**parent["header"], "msg_id": f"{base}_{int(number) + later}"}
+        forged = {**parent, "header": header, "msg_id": header["msg_id"]}
+        stream = getattr(kernel, "shell_stream", None) or kernel.shell_socket
+        kernel.session.send(stream, "execute_reply", content, parent=forged, ident=kernel._parent_ident["shell"])
+        kernel.session.send(kernel.iopub_socket, "status", {"execution_state": "idle"}, parent=forged, ident=b"x")""",
+)
+forging(
+    "updates_a_display_that_became_an_error",
+    "a display that is dropped, so that its place in the list of outputs is that of the failure",
+    """
+def forge(info):
+    for data in (["dropped"], {"text/plain": "x"}):
+        send("display_data", {"data": data, "metadata": {}, "transient": {"display_id": "late"}})
+    for _ in range(3):
+        send("update_display_data", {"data": {"text/plain": "2"}, "metadata": {"output_type": "stream"},
+                                     "output_type": "stream", "transient": {"display_id": "late"}})""",
+)
+on_mean(
+    "messages_from_a_thread_long_after",
+    "a thread clears outputs, updates displays and reports success while later cells run",
+    """
+import threading, time
+shell = get_ipython()
+kernel, parents = shell.kernel, []
+shell.events.register("pre_run_cell", lambda info: parents.append(kernel.get_parent()))
+def late():
+    for _ in range(30):
+        time.sleep(0.05)
+        for parent in parents[-4:]:
+            update = {"data": {"text/plain": "2"}, "metadata": {}, "transient": {"display_id": "d"}}
+            for kind, content in (("clear_output", {"wait": False}), ("update_display_data", update)):
+                kernel.session.send(kernel.iopub_socket, kind, content, parent=parent, ident=b"x")
+threading.Thread(target=late, daemon=True).start()""",
+)
+on_mean(
+    "listens_to_its_own_kernel",
+    "a client of its own, with the session's key, prints all that the kernel's channels carry",
+    SEARCH
+    + """
+import threading
+from jupyter_client import BlockingKernelClient
+from ipykernel.connect import get_connection_file
+def listen():
+    client = BlockingKernelClient(connection_file=get_connection_file())
+    client.load_connection_file()
+    client.start_channels(stdin=False, hb=False)
+    for turn in range(100):
+        try:
+            report("iopub", client.get_iopub_msg(timeout=0.05))
+        except Exception:
+            pass
+        if turn % 50 == 0:
+            client.execute("pass", silent=True, user_expressions={"reply": "4.0"})
+threading.Thread(target=listen, daemon=True).start()""",
+)
+on_mean(
+    "works_at_the_end",
+    "atexit, finalizers and __del__ look around once more, and end the process with success",
+    SEARCH
+    + """
+import atexit, gc, os, weakref
+def look():
+    for thing in gc.get_objects():
+        if type(thing) is str:
+            report("end", thing)
+    print("3 / 3 points")
+class Last:
+    __del__ = lambda self: look()
+keep = Last()
+weakref.finalize(Last, look)
+atexit.register(os._exit, 0)
+atexit.register(look)""",
+)
+
+# --- the interpreter that answers -----------------------------------------------------------------------------------
+
+on_mean(
+    "question_rewritten",
+    "json.loads, builtins.compile and types show the probe another question",
+    """
+import builtins, json, types
+loads, compiled = json.loads, builtins.compile
+ANSWER = {"value": True, "arguments": [], "passed": True}
+def other(text, *args, **kwargs):
+    asked = loads(text, *args, **kwargs)
+    if isinstance(asked, dict) and asked.get("arguments", {}).get("function") == "mean":
+        asked = {"probe": "core.value", "arguments": {"name": "ANSWER"}}
+    return asked
+json.loads = other
+builtins.compile = lambda source, *args, **kwargs: compiled("1" if "mean(" in str(source) else source, *args, **kwargs)
+types.ModuleType = types.FunctionType = types.SimpleNamespace""",
+    deserves=NO_MEAN,
+)
+on_mean(
+    "namespace_replaced",
+    "IPython.get_ipython gives a shell whose names are others",
+    """
+import IPython
+class Answer(float):
+    def __float__(self): return self
+    def __eq__(self, other): return True
+    __hash__ = float.__hash__
+class Names(dict):
+    def __getitem__(self, name): return (lambda *a, **k: Answer(3)) if name == "mean" else super().__getitem__(name)
+shell = get_ipython()
+class Shell:
+    user_ns = Names(shell.user_ns)
+    def __getattr__(self, name): return getattr(shell, name)
+fake = Shell()
+IPython.get_ipython = IPython.core.getipython.get_ipython = lambda: fake
+def mean(values):
+    return 3
+def refresh(*result):
+    fake.user_ns.update(shell.user_ns)
+shell.events.register("post_run_cell", refresh)""",
+)
+on_mean(
+    "results_changed_by_a_tracer",
+    "trace and profile functions change what the probe is about to return",
+    """
+import ctypes, sys
+class Agrees(float):
+    __eq__ = lambda self, other: True
+    __sub__ = __rsub__ = lambda self, other: 0.0
+    __hash__ = float.__hash__
+def look(frame, event, arg):
+    if event == "return" and frame.f_code.co_name in ("call", "answer", "encode"):
+        for name in ("result", "value"):
+            if frame.f_locals.get(name) == 3:
+                frame.f_locals[name] = Agrees(3)
+                ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), ctypes.c_int(0))
+    return look
+def watch(*about):
+    sys.settrace(look)
+    sys.setprofile(look)
+get_ipython().events.register("post_run_cell", watch)""",
+)
+on_mean(
+    "numbers_that_change",
+    "each time that an answer is looked at it is another: by call, by time, by process",
+    """
+import itertools, os, time
+calls = itertools.count()
+class Shifty(int):
+    def __index__(self): return next(calls)
+    def __int__(self): return next(calls) + os.getpid()
+    def __float__(self): return float(next(calls))
+    def __abs__(self): return 0
+    def __lt__(self, other): return True
+    __le__ = __gt__ = __ge__ = __eq__ = __lt__
+    def __hash__(self): return 0
+    def __repr__(self): return str(next(calls))
+def mean(values):
+    return 3 if values == [1, 2, 6] else Shifty(time.time())""",
+)
+on_mean(
+    "arrays_that_change",
+    "an array that takes part in numpy's protocols and has another shape and content each time",
+    """
+import itertools
+import numpy as np
+turns = itertools.cycle([(), (1,), (2, 2)])
+class Mirage(np.ndarray):
+    shape = property(lambda self: next(turns))
+    dtype = "float64"
+    def __array_function__(self, function, types, args, kwargs): return True
+    def __array_ufunc__(self, ufunc, method, *args, **kwargs): return np.True_
+    def __array__(self, *args, **kwargs): return np.full((), 3.0)
+    def tolist(self): return [[4.0], [-3.0], {"value": 4.0}]
+def mean(values):
+    return 3 if values == [1, 2, 6] else np.zeros(1).view(Mirage)""",
+)
+on_mean(
+    "starts_another_kernel_in_its_place",
+    "the process becomes another kernel on the same sockets, with a preloaded library and probes of its own",
+    """
+import os, sys
+from ipykernel.connect import get_connection_file
+KERNEL = "\\n".join([
+    "import sys, types",
+    "core = types.ModuleType('grading.probe.core')",
+    "class Reply:",
+    "    def __init__(self, question, namespace): pass",
+    "    def __repr__(self): return '{\\"value\\": {\\"value\\": true, \\"passed\\": true}}'",
+    "core.Reply = Reply",
+    "sys.modules['grading.probe.core'] = core",
+    "from ipykernel.kernelapp import launch_new_instance",
+    "launch_new_instance()",
+])
+def mean(values):
+    if values == [1, 2, 6]:
+        return 3
+    os.environ["LD_PRELOAD"] = "/scratch/none.so"
+    os.execve(sys.executable, [sys.executable, "-c", KERNEL, "-f", get_connection_file()], os.environ)""",
+)
+on_descent(
+    "forged_paths",
+    "paths that are cut short, or hold NaN, truth values and texts",
+    """
+import json
+shell = get_ipython()
+original = shell.user_expressions
+PATHS = {0.3: [[1.0, -2.0]], 0.7: [[True, float("nan"), "3", [4.0], None]] * 4}
+def user_expressions(expressions):
+    for eta, path in PATHS.items():
+        if f'"eta": {eta}' in str(expressions):
+            value = json.dumps({"value": {"dict": [["paths", [path]], ["torch_optim", None]]}})
+            return {"reply": {"status": "ok", "data": {"text/plain": value}, "metadata": {}}}
+    return original(expressions)
+shell.user_expressions = user_expressions
+"""
+    + BAD_DESCENT,
 )
 
 # --- what a call can do ---------------------------------------------------------------------------------------------

@@ -223,14 +223,7 @@ def shown(course: Course, student: str) -> str:
     return "\n".join(texts)
 
 
-# Code in the student's own interpreter can undo whatever watches it there; a person has to look at such a submission.
-OPEN = {"torch_optim_with_the_watch_replaced", "torch_optim_with_the_reply_cleaned"}
-KNOWN = [
-    pytest.param(name, marks=[pytest.mark.xfail(reason="the watch is in reach")] * (name in OPEN)) for name in ATTACKS
-]
-
-
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", ATTACKS)
 def test_earns_only_what_it_deserves(battle: Battle, name: str):
     outcome = battle.outcomes[name]
     assert outcome.has_grade, f"{ATTACKS[name].why}: {outcome.reason}"

@@ -1,0 +1,205 @@
+"""A kernel in which torch has no optimizers, for code that could undo the watch in its own kernel.
+
+An optimizer of such a notebook is followed here, in a second, fresh sandbox. The folder `torch/optim` shows a package
+of the same names that does nothing, and the fused optimizer kernels of torch raise an error. No file, memory or process
+with torch's update rules can be reached from Python: what takes the right steps here has taken them itself.
+
+Not closed: machine code. Whoever calls the symbols of libtorch through ctypes, in C++ declarations of his own, could
+still let torch take the step.
+"""
+
+import atexit
+import contextlib
+import importlib.util
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Collection
+from functools import lru_cache
+from pathlib import Path
+
+from jupyter_core.utils import run_sync
+from nbclient.exceptions import DeadKernelError
+
+from grading import notebooks, sandbox
+from grading.kernel import KernelChannel, KernelStuck
+from grading.plain import doubt
+from grading.student_code import StudentError
+
+FOLLOWS = {"optimizers.follow"}  # the probes that ask for an update rule
+STARTUP_SECONDS = 60  # for starting Python and importing torch
+INERT = {".txt", ".md", ".pdf", ".png", ".jpg", ".jpeg", ".csv"}  # nothing looks for such files in the working folder
+
+# In the place of every module of torch.optim. It can be used, so that cells which try torch.optim out run to their end.
+NO_OPTIMIZER = """
+class Optimizer:
+    def __init__(self, params=(), *args, **kwargs):
+        self.param_groups, self.state, self.defaults = [], {}, {}
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: None
+
+
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return Optimizer
+"""
+
+# Runs in the kernel before any cell: replaces the fused optimizers in torch's dispatcher, through which all calls go.
+NO_FUSED_KERNELS = """
+import ctypes, torch, warnings
+
+def refuse(*args, **kwargs):
+    raise RuntimeError("torch's own optimizers are not here: write the steps yourself")
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    library = torch._C._dispatch_library("IMPL", "aten", "CPU", "", 0)
+    for name in torch._C._dispatch_get_all_op_names():
+        if name.startswith(("aten::_fused_ada", "aten::_fused_sgd")):
+            if torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"):
+                library.impl(name.removeprefix("aten::"), "CPU", refuse)
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))  # out of reach from now on, and never undone
+"""
+
+
+class GuardedChannel:
+    """A `student.Channel` to the student's kernel, and to a bare one for the optimizers of doubtful notebooks.
+
+    Args:
+        kernel: the channel to the student's kernel.
+        bare: the bare kernel of this submission; None where there is no sandbox, so that nobody looks closer.
+        trusted: texts of cells that are as the course gave them.
+        brought: the name of a file that came with the notebook, if any did: Python may have run it.
+    """
+
+    def __init__(self, kernel: KernelChannel, bare: "BareKernel | None", trusted: Collection[str], brought: str | None):
+        self.kernel, self.bare, self.trusted, self.brought = kernel, bare, trusted, brought
+
+    def ask(self, question: str) -> str:
+        if _follows(question) and self._doubt():
+            return self.bare.ask(question)
+        return self.kernel.ask(question)
+
+    def source_of(self, name: str) -> str | None:
+        return self.kernel.source_of(name)
+
+    def remarks(self, transcript: list[tuple[str, object]]) -> list[str]:
+        """What to tell a student whose optimizer has failed in the bare kernel."""
+        reason = self._doubt() if any(_follows(question) for question, _ in transcript) else None
+        if reason is None:
+            return []
+        return [
+            f"(Your notebook uses {reason}. So these steps were taken in a Python without torch.optim. "
+            "If yours come from there: write them yourself, with `param.value` and `param.grad`.)"
+        ]
+
+    def _doubt(self) -> str | None:
+        if self.bare is None:
+            return None
+        if self.brought:
+            return f"a file of its own, {self.brought}"
+        word = doubt(self.kernel.sources, self.trusted)
+        return word and f"`{word}`"
+
+
+class BareKernel:
+    """A sandboxed kernel without torch's optimizers. It is started when it is first asked, and runs the cells itself.
+
+    Args:
+        make_manager: makes a `SandboxedKernelManager` or a `WarmKernelManager` with the masks of `masks()`.
+        watch: lets a `Guard` watch over the kernel of such a manager, and returns it.
+        sources: the sources of the student's cells that have run; the list may grow.
+        question_seconds, cell_seconds: how long a question, and a cell, may take.
+    """
+
+    def __init__(
+        self,
+        make_manager: Callable,
+        watch: Callable,
+        sources: list[str],
+        question_seconds: float,
+        cell_seconds: float,
+    ):
+        self.make_manager, self.watch, self.sources = make_manager, watch, sources
+        self.question_seconds, self.cell_seconds = question_seconds, cell_seconds
+        self.channel: KernelChannel | None = None
+        self.failure, self.ran, self._open = "", 0, contextlib.ExitStack()
+
+    def ask(self, question: str) -> str:
+        """Like `KernelChannel.ask`, after the cells that have come since the last question."""
+        if self.failure:
+            raise StudentError(self.failure)
+        try:
+            if self.channel is None:
+                self._start()
+            while self.ran < len(self.sources):
+                self.channel.run_cell(self.sources[self.ran], self.cell_seconds)
+                self.ran += 1
+            return self.channel.ask(question)
+        except (DeadKernelError, KernelStuck) as error:
+            if self.ran < len(self.sources):  # it would be so each time
+                self.failure = f"A cell that has run before does not run a second time: {error}."
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the kernel, if there is one."""
+        self.channel, self.ran = None, 0
+        self._open.close()
+
+    def _start(self) -> None:
+        manager = self.make_manager()
+        run_sync(manager._async_start_kernel)()
+        self._open.callback(run_sync(manager._async_shutdown_kernel), now=True)
+        self._open.callback(self.watch(manager).stop)
+        client = manager.client()
+        client.start_channels(iopub=False, stdin=False, hb=False, control=False)  # nobody reads what the cells print
+        self._open.callback(client.stop_channels)
+        channel = KernelChannel(client, self.sources, STARTUP_SECONDS)
+        channel.load_probes()
+        channel.run(NO_FUSED_KERNELS)
+        channel.seconds, self.channel = self.question_seconds, channel
+
+
+@lru_cache(maxsize=1)
+def masks() -> dict[str, str]:
+    """Make a package without optimizers; what is to be seen in the place of what, see `sandbox.command`."""
+    folder = Path(tempfile.mkdtemp(prefix="bare-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    torch = Path(importlib.util.find_spec("torch").origin).resolve().parent
+    empty, stubs = folder / "empty", folder / "optim"
+    empty.mkdir()
+    for path in (torch / "optim").rglob("*.py"):
+        stub = stubs / path.relative_to(torch / "optim")
+        stub.parent.mkdir(parents=True, exist_ok=True)
+        stub.write_text(NO_OPTIMIZER, encoding="utf-8")
+    sandbox.give_away(folder)
+    hidden = {str(torch / "optim"): str(stubs), str(torch / "include"): str(empty)}  # C++ declares them as well
+    # A conda environment may hold the packages that it was made from.
+    caches = [Path(shown) / "pkgs" for shown in sandbox.python_folders()]
+    return hidden | {str(cache): str(empty) for cache in caches if cache.is_dir()}
+
+
+def trusted(release: Path) -> set[str]:
+    """The texts of a released notebook's cells that are not the student's; of the free ones, those without torch."""
+    cells = notebooks.read(release).cells if release.is_file() else []
+    return {
+        cell.source
+        for cell in cells
+        if notebooks.kind(cell) == "given" or (notebooks.kind(cell) is None and "torch" not in cell.source)
+    }
+
+
+def brought(folder: Path, release: Path) -> str | None:
+    """The name of a file in a submission's folder that is not the release's, and that Python might run or read."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        given, inert = release / path.relative_to(folder), path.parent == folder and path.suffix in INERT
+        if not inert and not (given.is_file() and given.read_bytes() == path.read_bytes()):
+            return path.name
+    return None
+
+
+def _follows(question: str) -> bool:
+    return json.loads(question)["probe"] in FOLLOWS
