@@ -112,6 +112,6 @@ def test_formulas_are_drawn(page):
 
 @pytest.mark.parametrize("secret", ["oracle", "HIDDEN", "student.call", "values[: n", "same_path"])
 def test_no_hidden_line_is_in_the_page(page, secret):
-    html = page.content()
-    assert "Hidden test: the mean of the first values." in html
-    assert secret not in html
+    text = page.content() + page.locator("html").text_content()  # colours split the lines of code in the former
+    assert "Hidden test: the mean of the first values." in text
+    assert secret not in text

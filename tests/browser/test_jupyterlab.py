@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Response, expect
 
 from grading import notebooks
 from grading.course import Course
@@ -71,6 +71,14 @@ class OpenNotebook:
         dialog.get_by_role("button", name="Ok").click()
         return said
 
+    def save(self) -> None:
+        def is_saving(response: Response) -> bool:
+            return response.request.method == "PUT" and "/api/contents/" in response.url
+
+        with self.page.expect_response(is_saving) as saved:
+            self.page.keyboard.press("Control+s")
+        assert saved.value.ok
+
 
 @pytest.fixture(scope="module")
 def saved(lab: Lab) -> Path:
@@ -99,10 +107,10 @@ def test_a_first_exercise_from_the_empty_gap_to_the_points(page, lab, saved, poo
     notebook.run(PICTURE)
     expect(notebook.output(PICTURE).locator("img, svg").first).to_be_visible()
 
-    page.keyboard.press("Control+s")
     said = notebook.validate()
     assert "not written yet" in said and "✗ add:" in said
     assert "with check(" in said and EXERCISE not in said, "only what fails is told"
+    notebook.save()
 
     course = prepare(Course(ROOT), tmp_path / "course")
     release(course, ASSIGNMENT)
