@@ -18,7 +18,7 @@ from grading.course import Course
 from tests.conftest import ROOT
 
 CHROMIUM = shutil.which("chromium")
-SECONDS = 60  # that anything may take on a busy machine
+SECONDS = 120  # that anything may take on a busy machine
 
 
 @pytest.fixture(scope="package")  # not the session: while Playwright runs, no other test can start an event loop

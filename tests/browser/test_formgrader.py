@@ -51,8 +51,8 @@ def test_a_comment_and_a_score_by_hand_survive_grading_again_and_reach_the_feedb
     fill(page, formgrader.locator("#mean-comment"), "Divide by how *many* values there are.")
     fill(page, formgrader.locator("#test_mean"), "1.5")
 
-    again = graded(lab.course, pool, students=["bob"])
-    assert again.outcomes["bob"].state == "graded"
+    again = graded(lab.course, pool, students=["bob"], force=True)
+    assert again.outcomes["bob"].state == "graded" and not again.outcomes["bob"].unchanged
     assert again.scores("bob") == (1.5, 0.0)
 
     (path,) = feedback(lab.course, "averages", students=["bob"])
