@@ -20,7 +20,7 @@ def classroom_of_two(lab: Lab, pool) -> Graded:
 
 def open_formgrader(page: Page, url: str) -> FrameLocator:
     """Formgrader in a tab of JupyterLab, opened from its menu."""
-    page.goto(f"{url}lab", wait_until="domcontentloaded")
+    page.goto(f"{url}lab?reset", wait_until="domcontentloaded")
     page.get_by_role("menuitem", name="Nbgrader").click()
     page.get_by_role("menuitem", name="Formgrader").first.click()
     return page.frame_locator("iframe")

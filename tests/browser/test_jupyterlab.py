@@ -88,7 +88,7 @@ def saved(lab: Lab) -> Path:
 
 
 def test_a_first_exercise_from_the_empty_gap_to_the_points(page, lab, saved, pool, tmp_path):
-    notebook = OpenNotebook(page, f"{lab.url}lab/tree/{saved.relative_to(lab.course.root)}")
+    notebook = OpenNotebook(page, f"{lab.url}lab/tree/{saved.relative_to(lab.course.root)}?reset")
     gap, test = PLACES[EXERCISE], PLACES[TEST]
 
     notebook.run_all_above(test)
