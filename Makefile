@@ -66,7 +66,7 @@ doctor: $(READY)  ## Say whether students' code can be isolated on this machine,
 	@$(PY) -m grading doctor
 
 lab: $(READY)  ## Open the course in JupyterLab, with formgrader.
-	@$(PY) -m jupyter lab
+	@$(PY) -m jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
 
 clean:  ## Delete what can be made again: build/, caches. Never student work or grades.
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis

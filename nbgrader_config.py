@@ -64,3 +64,7 @@ c.Execute.warm = os.environ.get("WARM") != "no"
 c.GenerateFeedback.preprocessors = [GetGrades, HideTests, Summary, CSSHTMLHeaderPreprocessor]
 c.GenerateFeedback.HTMLExporter.template_name = "course_feedback"
 c.GenerateFeedback.HTMLExporter.extra_template_basedirs = [str(Path(grading.__file__).parent / "templates")]
+c.GenerateFeedback.HTMLExporter.filters = {"prose": "grading.prose.html", "sentence": "grading.prose.sentence"}
+
+# Formgrader's panel with the configuration cannot show classes, and would be empty.
+c.FormgradeExtension.debug = False

@@ -205,10 +205,10 @@ class Graded:
         return scores["test_mean"], scores["test_mean_negative"]
 
 
-def scores_of(course: Course, student: str) -> dict[str, float]:
+def scores_of(course: Course, student: str, assignment: str = "averages") -> dict[str, float]:
     """A student's points by test cell, as the gradebook has them."""
     with course.gradebook() as gradebook:
-        submission = gradebook.find_submission("averages", student)
+        submission = gradebook.find_submission(assignment, student)
         return {grade.name: grade.score for notebook in submission.notebooks for grade in notebook.grades}
 
 
