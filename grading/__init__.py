@@ -7,7 +7,11 @@ Students never need this package. A hidden test uses two names from it:
 `student` is the only way to a student's code, and `oracle` knows the right answers.
 """
 
+import sys
 from importlib import import_module
+
+# jsonschema would take two seconds, in every process, to build a grammar of IRIs; no schema of a notebook has one.
+sys.modules.setdefault("rfc3987_syntax", None)
 
 
 def __getattr__(name: str):

@@ -213,7 +213,7 @@ class Execute(StockExecute):
             self._run_hidden(cell, hidden)
 
     def _run_hidden(self, cell: NotebookNode, hidden: str) -> None:
-        """Run a hidden part here. After a visible failure it decides nothing, it only helps to name the mistake."""
+        """Run a hidden part here. After a visible failure it decides nothing, it only shows and names the mistake."""
         failed = next((output for output in cell.outputs if output.output_type == "error"), None)
         if failed is not None and "NotImplementedError" in failed.ename + failed.evalue:
             return
@@ -226,8 +226,8 @@ class Execute(StockExecute):
                 raise
             except AssertionError as error:
                 likely = self._name_mistake(cell, transcript)
+                cell.outputs.extend(picture.outputs(error))
                 if failed is None:
-                    cell.outputs.extend(picture.outputs(error))
                     remarks = self.channel.remarks(transcript)
                     self._fail(cell, type(error).__name__, "\n".join([str(error), *likely, *remarks]))
                 else:
