@@ -44,6 +44,20 @@ def used(reply: dict, stand_ins: bool) -> dict:
     return reply
 
 
+# Questions
+
+
+def judge_answer(yours: object, expected: float, hint: str) -> None:
+    """The answer to a question, a number; the message is `hint` alone, so that it does not tell the answer."""
+    that(close(yours, expected, rtol=1e-6), hint)
+
+
+def judge_choice(yours: object, right: str, name: str, hints: dict[str, str]) -> None:
+    """The answer to a question with several choices; `hints` says of each wrong one what to think about."""
+    hint = hints.get(yours) if isinstance(yours, str) else None
+    that(yours == right, f"{name}: {hint or 'the answer is one of the letters above.'}")
+
+
 # Stationary points
 
 
