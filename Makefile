@@ -5,6 +5,8 @@
 # SANDBOX=none       run students' code with your own rights, where it cannot be isolated
 # WARM=no            start every kernel afresh instead of forking it from a warm one
 # FORCE=yes          grade again what has not changed since it was graded
+# REPOSITORY=url     for handout: the course on GitHub, so that the page links to Binder and Colab
+# HUB=url            for handout: the course's JupyterHub, so that the page links to it
 # JOBS=n             grade that many submissions at once (default: one for each core)
 
 .DEFAULT_GOAL := help
@@ -22,11 +24,11 @@ endif
 ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help demo test release check normalize format grade feedback grades mutants bench doctor lab clean
+.PHONY: help demo test release handout check normalize format grade feedback grades mutants bench doctor lab clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  ASSIGNMENT=<name> limits release, check, grade, feedback and grades to one assignment."
+	@echo "  ASSIGNMENT=<name> limits release, handout, check, grade, feedback and grades to one assignment."
 
 demo: $(READY)  ## Grade a sample class in build/demo/ and show what comes out.
 	@$(PY) -m grading demo $(AT_ONCE)
@@ -36,6 +38,9 @@ test: $(READY)  ## Run the whole test suite.
 
 release: $(READY)  ## Generate release/, the students' notebooks, from source/.
 	@$(PY) -m grading release $(ONLY)
+
+handout: $(READY)  ## Zip what a student gets into build/handout/: release, environment, START-HERE page.
+	@$(PY) -m grading handout $(ONLY) $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(HUB),--hub $(HUB))
 
 check: $(READY)  ## List everything that is wrong with the course; writes nothing.
 	@$(PY) -m grading check $(ONLY)

@@ -50,6 +50,19 @@ def release(course: Course, assignment: str | None) -> None:
 
 @main.command()
 @assignment_option
+@click.option("--repository", default=None, help="https://github.com/<owner>/<name>, for links to Binder and Colab.")
+@click.option("--hub", default=None, help="The address of the course's JupyterHub, for a link.")
+@click.pass_obj
+def handout(course: Course, assignment: str | None, repository: str | None, hub: str | None) -> None:
+    """Zip what a student gets: the release, an environment, and a page that says how to begin."""
+    from grading.handout import handout as make
+
+    for name in course.chosen(assignment):
+        click.echo(f"{make(course, name, repository, hub)}: written")
+
+
+@main.command()
+@assignment_option
 @click.pass_obj
 def check(course: Course, assignment: str | None) -> None:
     """List everything that is wrong with the course; write nothing."""

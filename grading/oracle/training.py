@@ -44,6 +44,20 @@ def used(reply: dict, stand_ins: bool) -> dict:
     return reply
 
 
+# Questions
+
+
+def judge_answer(yours: object, expected: float, hint: str) -> None:
+    """The answer to a question, a number; the message is `hint` alone, so that it does not tell the answer."""
+    that(close(yours, expected, rtol=1e-6), hint)
+
+
+def judge_choice(yours: object, right: str, name: str, hints: dict[str, str]) -> None:
+    """The answer to a question with several choices; `hints` says of each wrong one what to think about."""
+    hint = hints.get(yours) if isinstance(yours, str) else None
+    that(yours == right, f"{name}: {hint or 'the answer is one of the letters above.'}")
+
+
 # Stationary points
 
 
@@ -133,6 +147,7 @@ def orders(reply: dict, n: int) -> list[list[list[int]]]:
     for run in reply["runs"]:
         result.append([])
         for epoch in run:
+            that(len(epoch) > 0, "get_batches gave no batch at all.")
             order = []
             for number, (X_batch, _) in enumerate(epoch, start=1):
                 that(
@@ -223,6 +238,7 @@ def judge_generator(first: dict, second: dict, n: int) -> None:
 def judge_untouched_arrays(reply: dict, n: int) -> None:
     """X and y are what they were."""
     X, y = examples(n)
+    that(all(chain(*reply["runs"])), "get_batches gave no batch at all.")
     for name, before in (("X", X.tolist()), ("y", y.tolist())):
         that(
             reply[name] == before,
@@ -362,9 +378,10 @@ def judge_new_orders(reply: dict, runs: list[dict]) -> None:
     )
 
 
-def judge_unchanged(reply: dict) -> None:
-    """No run changed its arrays."""
-    for result in reply["results"]:
+def judge_unchanged(reply: dict, runs: list[dict]) -> None:
+    """No run changed its arrays, and each returned weights."""
+    for result, run in zip(reply["results"], runs):
+        same_shape(result["w"], np.array(run["w"]), "w")
         that(
             not result["changed"],
             f"after the call the caller's {' and '.join(result['changed'])} is changed. Work on new arrays.",
@@ -424,7 +441,9 @@ def judge_states(reply: dict, states: list, names: str, what: str) -> None:
 
 
 def judge_arguments(reply: dict, names: list[str]) -> None:
-    """No argument was changed in place."""
+    """No argument was changed in place, and arrays of the same shape were returned."""
+    for name, item in zip(names, [reply["path"][-1], *reply["states"][-1]]):
+        same_shape(item, np.array(reply["path"][0]), f"the returned {name}")
     if reply["changed"]:
         step, place = reply["changed"]
         raise Mismatch(
@@ -593,7 +612,8 @@ def judge_modes(reply: dict, mode: str, fixture: dict) -> None:
 
 
 def judge_restored(reply: dict, fixture: dict) -> None:
-    """The mode is that of before."""
+    """The mode is that of before, and the model ran at all."""
+    that(bool(reply["forwards"]), "your function never ran the model.")
     before = fixture.get("training", True)
     that(
         reply["training"] == before,
@@ -617,10 +637,13 @@ def judge_untracked(reply: dict) -> None:
 
 def judge_plain(reply: dict) -> None:
     """A plain number, and no graph of an earlier batch kept alive."""
+    that(bool(reply["forwards"]), "your function never ran the model.")
     that(
         not any(reply["tensors"]),
         "train_epoch should return a plain number, yours is a torch tensor. `.item()` takes a tensor's number.",
     )
+    for value in reply["returned"]:
+        that(wire.is_number(value), f"train_epoch should return a plain number, yours is {show(value)}.")
     that(
         reply["kept"] <= 2,
         f"while a batch ran, the graphs of {reply['kept']} earlier losses were still in memory: you add up or collect "
