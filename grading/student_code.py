@@ -9,6 +9,7 @@ import ast
 import contextlib
 import contextvars
 import json
+import math
 from typing import Protocol
 
 from grading import wire
@@ -127,6 +128,17 @@ class Student:
     def value(self, name: str) -> object:
         """The value of a name in the notebook."""
         return self.ask("core.value", about=name, name=name)
+
+    def number(self, name: str) -> float:
+        """The value of a name that should be a number, of whatever type.
+
+        Raises:
+            StudentError: it is no finite number, or is missing.
+        """
+        value = self.ask("core.number", about=name, name=name)
+        if not isinstance(value, float) or not math.isfinite(value):
+            raise StudentError(f"`{name}` should be a finite number, yours is {value!r}.")
+        return value
 
     def call(self, function: str, *args, take: int | None = None, **kwargs) -> object:
         """What a function of the notebook returns; `take` iterates the result, up to that many items."""

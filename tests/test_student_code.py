@@ -127,6 +127,18 @@ def test_a_forged_reply_is_a_message_and_no_crash(text):
         message(student.call, "f")
 
 
+@pytest.mark.parametrize("text", ["0.5", "np.float32(0.5)", "Fraction(1, 2)", "np.array(0.5)"])
+def test_a_number_of_any_type(code, text):
+    code(f"import numpy as np\nfrom fractions import Fraction\nx = {text}")
+    assert student.number("x") == 0.5
+
+
+@pytest.mark.parametrize("text", ["'0.5'", "True", "None", "[0.5]", "float('nan')", "1e999", "object()"])
+def test_what_is_no_number_is_a_message(code, text):
+    code(f"x = {text}")
+    assert "`x` should be a finite number" in message(student.number, "x")
+
+
 def test_a_student_error_is_an_assertion_error_shown_without_a_stack():
     assert issubclass(StudentError, AssertionError)
     assert StudentError("one\ntwo")._render_traceback_() == ["one", "two"]

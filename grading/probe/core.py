@@ -109,6 +109,17 @@ def value(namespace: dict, name: str) -> object:
     return lookup(namespace, name)
 
 
+def number(namespace: dict, name: str) -> object:
+    """The value of a name as a float where it is any kind of number: a Fraction, a numpy scalar."""
+    found = lookup(namespace, name)
+    if isinstance(found, (str, bool)):
+        return found
+    try:
+        return float(found)
+    except Exception:  # no number: it is sent as it is, and the grader says so
+        return found
+
+
 def call(namespace: dict, function: str, args: list, kwargs: dict, take: int | None = None) -> dict:
     """Call a function of the notebook.
 

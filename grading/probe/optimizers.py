@@ -151,12 +151,6 @@ def torch_train(namespace: dict, optimizer: str, x1_init: float, x2_init: float,
     return {"path": _pairs(path), "made": len(made)}
 
 
-def number(namespace: dict, name: str) -> object:
-    """The value of a name as a float where it is any kind of number: a Fraction, a numpy scalar."""
-    value = core.lookup(namespace, name)
-    return value if isinstance(value, (str, bool)) else _number(value)
-
-
 def _pairs(path: object) -> object:
     """A path as lists of numbers, also where its rows are arrays, or tensors that require a gradient."""
     try:

@@ -1,11 +1,13 @@
 """The notebooks as a student and an instructor run them: in a real kernel, from top to bottom."""
 
+import re
+
 import pytest
 from nbclient import NotebookClient
 
 from grading import notebooks
 from grading.course import Course
-from grading.rehearsal import rehearse
+from grading.rehearsal import definitions, rehearse
 from tests.conftest import ROOT
 
 ASSIGNMENTS = Course(ROOT).assignments
@@ -88,3 +90,17 @@ def test_student_visible_code_needs_only_the_four_packages(assignment):
                 for name in names:
                     top = name.partition(".")[0]
                     assert top in allowed or top in sys.stdlib_module_names, f"{name} is imported"
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_the_scoreboard_knows_every_check_and_its_points(assignment):
+    source = notebooks.read(Course(ROOT).source(assignment))
+    names, _ = definitions(source)
+    table, cells = names["check"].exercises, notebooks.by_id(source)
+    for exercise, tests in notebooks.tests_of(source).items():
+        written, points = table[exercise]
+        assert written in names
+        checks = {re.search(r'with check\("(.+?)"', cells[test].source).group(1): test for test in tests}
+        assert points == {check: notebooks.points(cells[test]) for check, test in checks.items()}
+    assert list(table) == list(notebooks.tests_of(source))
+    assert any(cell.source.rstrip().endswith("scoreboard()") for cell in source.cells)
