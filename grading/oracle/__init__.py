@@ -4,6 +4,6 @@
 references: torch's own optimizers, autograd, schedulers and loops.
 """
 
-from grading.oracle.compare import Mismatch, same_list, same_number, same_path, same_value, that
+from grading.oracle.compare import Mismatch, same_answer, same_list, same_number, same_path, same_value, that
 
-__all__ = ["Mismatch", "same_list", "same_number", "same_path", "same_value", "that"]
+__all__ = ["Mismatch", "same_answer", "same_list", "same_number", "same_path", "same_value", "that"]

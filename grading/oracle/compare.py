@@ -66,6 +66,18 @@ def same_value(yours: object, expected: object, what: str) -> None:
         raise Mismatch(f"{what} should be {show(expected)}, yours is {show(yours)}.", [(what, yours, expected)])
 
 
+def same_answer(yours: object, expected: float | str, name: str, why: str) -> None:
+    """The answer to a small question: a text, or a number to 0.1 %, so that one read off a run is right as well.
+
+    Args:
+        name: what the student calls the answer.
+        why: the way to the right answer, in a sentence; the answer itself is not told.
+    """
+    right = yours == expected if isinstance(expected, str) else close(yours, expected, rtol=1e-3)
+    if not right:
+        raise Mismatch(f"`{name}` should not be {show(yours)}. {why}")
+
+
 def same_path(
     yours: object,
     *references: list,

@@ -167,6 +167,19 @@ def course_paths(name: str, rows: list[Row], start: Row | None = None, **hyperpa
     return paths(rows, start, **(defaults | hyperparameters))
 
 
+def first_fall(gradients: list[float], beta2: float) -> int:
+    """The first step, counted from 1, at which Adam's average of squared gradients is below its largest so far.
+
+    From there on AMSGrad divides by another number than Adam. 0 if the average never falls.
+    """
+    v = 0.0
+    for step, gradient in enumerate(gradients, start=1):
+        previous, v = v, beta2 * v + (1 - beta2) * gradient**2
+        if v < previous:
+            return step
+    return 0
+
+
 def agrees(student, name: str, rows: list[Row], *positional, **hyperparameters) -> None:
     """Follow the student's optimizer through these gradients and compare it with torch, step by step.
 

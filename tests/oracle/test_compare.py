@@ -171,3 +171,16 @@ def test_two_different_values_never_look_the_same():
     text = says(compare.same_number, 0.1234567891, 0.1234567892, "x")
     yours, expected = text.split("yours is ")[1].rstrip("."), text.split("should be ")[1].split(",")[0]
     assert yours != expected
+
+
+@pytest.mark.parametrize(("yours", "expected"), [(6, 6.0), (6.004, 6.0), (0.0999999, 0.1), ("x2", "x2")])
+def test_an_answer_may_be_read_off_a_run(yours, expected):
+    compare.same_answer(yours, expected, "answer", "")
+
+
+@pytest.mark.parametrize(
+    ("yours", "expected"), [(6.01, 6.0), (0.0, 6.0), (None, 6.0), ([6.0], 6.0), ("6", 6.0), ("x1", "x2"), (2.0, "x2")]
+)
+def test_a_wrong_answer_is_told_with_the_way_and_not_the_answer(yours, expected):
+    with pytest.raises(Mismatch, match=r"`answer` should not be .*\. Look at the sum\.$"):
+        compare.same_answer(yours, expected, "answer", "Look at the sum.")
