@@ -267,5 +267,23 @@ def _print_tables(course: Course, collected: dict[str, list]) -> None:
             console.print(results.table(course, name, found))
 
 
+# An instructor's week: what the class did, and the way to and from the LMS.
+
+
+@main.command()
+@assignment_option
+@click.option("--anonymous", is_flag=True, help="Pseudonyms instead of ids, and no links.")
+@click.pass_obj
+def report(course: Course, assignment: str | None, anonymous: bool) -> None:
+    """Write the class at a glance: build/report/<assignment>.html."""
+    from grading.report import report as write
+
+    chosen = course.chosen(assignment)
+    if assignment is None:
+        chosen = [name for name in chosen if any((course.root / "autograded").glob(f"*/{name}"))] or chosen[:1]
+    for name in chosen:
+        click.echo(f"Report: {write(course, name, anonymous)}")
+
+
 if __name__ == "__main__":
     main(prog_name="python -m grading")
