@@ -22,7 +22,7 @@ endif
 ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help demo test release check normalize format grade feedback grades report mutants doctor lab clean
+.PHONY: help demo test release check normalize format grade feedback grades report export late mutants doctor lab clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ grades: $(READY)  ## Print the table and write grades.csv.
 
 report: $(READY)  ## Write build/report/<assignment>.html, the class at a glance; ANONYMOUS=yes hides names.
 	@$(PY) -m grading report $(ONLY) $(if $(filter yes,$(ANONYMOUS)),--anonymous)
+
+export: $(READY)  ## Write the grades as Moodle and Canvas import them, and every test cell as a table.
+	@$(PY) -m grading export $(ONLY)
+
+late: $(READY)  ## Apply due dates, extensions and the late rule to what is graded already.
+	@$(PY) -m grading late
 
 mutants: $(READY)  ## Mutate the reference solutions; every mutant must lose a hidden test.
 	@$(PY) -m grading mutants $(ONLY) $(AT_ONCE) $(if $(EXERCISE),--exercise $(EXERCISE))

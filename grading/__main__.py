@@ -285,5 +285,30 @@ def report(course: Course, assignment: str | None, anonymous: bool) -> None:
         click.echo(f"Report: {write(course, name, anonymous)}")
 
 
+@main.command()
+@assignment_option
+@click.pass_obj
+def export(course: Course, assignment: str | None) -> None:
+    """Write the grades as Moodle and Canvas import them, and every test cell as a table."""
+    from grading import late as late_
+    from grading.export import export as write
+
+    late_.apply(course)
+    for path in write(course, course.chosen(assignment)):
+        click.echo(f"Exported: {path}")
+
+
+@main.command()
+@click.pass_obj
+def late(course: Course) -> None:
+    """Apply due dates, extensions and the late rule to what is graded already."""
+    from grading import late as late_
+
+    changed = late_.apply(course)
+    for (assignment, student), (before, after) in sorted(changed.items()):
+        click.echo(f"{assignment}, {student}: {after:g} points off for being late, before {before:g}")
+    click.echo(f"{len(changed)} penalties changed.")
+
+
 if __name__ == "__main__":
     main(prog_name="python -m grading")

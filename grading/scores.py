@@ -1,7 +1,6 @@
 """The scores in nbgrader's gradebook, one row for each student and test cell: what reports and exports are made of."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from nbgrader.api import Gradebook, MissingEntry
 
@@ -34,7 +33,6 @@ class Submission:
         cells: by name, in the order of the gradebook.
         comments: what a person wrote, by cell.
         penalty: points taken off for being late.
-        seconds_late: after the due date and the student's extension.
     """
 
     student: str
@@ -42,8 +40,6 @@ class Submission:
     cells: dict[str, Cell]
     comments: dict[str, str]
     penalty: float
-    timestamp: datetime | None
-    seconds_late: float
 
     @property
     def raw(self) -> float:
@@ -96,6 +92,4 @@ def _submission(submitted) -> Submission:
         cells,
         comments,
         float(submitted.late_submission_penalty or 0.0),
-        submitted.timestamp,
-        float(submitted.total_seconds_late),
     )
