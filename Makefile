@@ -22,7 +22,7 @@ endif
 ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help demo test release check normalize format grade feedback grades report export late mutants doctor lab clean
+.PHONY: help demo test release check normalize format collect grade feedback grades report export late mutants doctor lab clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ feedback: $(READY)  ## Write a feedback page for every graded submission.
 
 grades: $(READY)  ## Print the table and write grades.csv.
 	@$(PY) -m grading grades $(ONLY)
+
+collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/; needs ASSIGNMENT.
+	@$(PY) -m grading collect $(ONLY) --from "$(FROM)" $(if $(LMS),--lms $(LMS))
 
 report: $(READY)  ## Write build/report/<assignment>.html, the class at a glance; ANONYMOUS=yes hides names.
 	@$(PY) -m grading report $(ONLY) $(if $(filter yes,$(ANONYMOUS)),--anonymous)

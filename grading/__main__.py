@@ -310,5 +310,35 @@ def late(course: Course) -> None:
     click.echo(f"{len(changed)} penalties changed.")
 
 
+@main.command()
+@click.option("--assignment", "-a", required=True, help="Which assignment this is.")
+@click.option(
+    "--from", "source", required=True, type=click.Path(path_type=Path), help="The LMS's archive, or a folder."
+)
+@click.option("--lms", default=None, type=click.Choice(["moodle", "canvas", "folder"]), help="By default seen from it.")
+@click.pass_obj
+def collect(course: Course, assignment: str, source: Path, lms: str | None) -> None:
+    """Put what an LMS hands out into submitted/, and list every file that was not collected."""
+    from grading.collect import collect as take
+
+    done = take(course, assignment, source, lms)
+    for words, students in (
+        ("new", done.new),
+        ("replaced, the old one is kept in downloaded/", done.replaced),
+        ("as before", done.unchanged),
+        ("got the submission of their group", [f"{student} ({of}'s)" for student, of in done.shared.items()]),
+        ("in students.csv and nothing handed in", done.missing),
+    ):
+        if students:
+            click.echo(f"{len(students)} {words}: {', '.join(students)}")
+    for student, remarks in sorted(done.remarks.items()):
+        for remark in remarks:
+            click.echo(f"  {student}: {remark}")
+    if done.left:
+        click.echo(f"{len(done.left)} file{'s' * (len(done.left) > 1)} not collected:")
+        for name, reason in sorted(done.left.items()):
+            click.echo(f"  {name}: {reason}")
+
+
 if __name__ == "__main__":
     main(prog_name="python -m grading")
