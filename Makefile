@@ -22,7 +22,7 @@ endif
 ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help demo test release check normalize format collect grade feedback grades report export late mutants doctor lab clean
+.PHONY: help demo test release check normalize format collect grade feedback grades report export late regrade diff-grades mutants doctor lab clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ export: $(READY)  ## Write the grades as Moodle and Canvas import them, and ever
 
 late: $(READY)  ## Apply due dates, extensions and the late rule to what is graded already.
 	@$(PY) -m grading late
+
+regrade: $(READY)  ## Show what grading again would change, and ask before it is written; YES=yes does not ask.
+	@$(PY) -m grading regrade $(ONLY) $(AT_ONCE) $(if $(filter yes,$(YES)),--yes)
+
+diff-grades: $(READY)  ## Compare two gradebooks, A=<file> and B=<file>.
+	@$(PY) -m grading diff-grades "$(A)" "$(B)"
 
 mutants: $(READY)  ## Mutate the reference solutions; every mutant must lose a hidden test.
 	@$(PY) -m grading mutants $(ONLY) $(AT_ONCE) $(if $(EXERCISE),--exercise $(EXERCISE))

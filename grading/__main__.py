@@ -42,9 +42,14 @@ def main(ctx: click.Context, root: Path) -> None:
 @click.pass_obj
 def release(course: Course, assignment: str | None) -> None:
     """Generate release/ from source/."""
+    from grading import backup, cells
     from grading.release import release as make
 
     for name in course.chosen(assignment):
+        if cells.removed(course, name):
+            click.echo(f"The gradebook as it was: {backup.keep(course)}")
+        for words in cells.fit(course, name):
+            click.echo(f"{name}: {words}")
         click.echo(f"release/{make(course, name).name}: written")
 
 
@@ -338,6 +343,62 @@ def collect(course: Course, assignment: str, source: Path, lms: str | None) -> N
         click.echo(f"{len(done.left)} file{'s' * (len(done.left) > 1)} not collected:")
         for name, reason in sorted(done.left.items()):
             click.echo(f"  {name}: {reason}")
+
+
+@main.command()
+@assignment_option
+@click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
+@click.option("--yes", is_flag=True, help="Write without asking.")
+@click.pass_obj
+def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool) -> None:
+    """Show what grading everything again would change, and write it only if you agree."""
+    from grading import regrade as again
+    from grading.difference import table
+    from grading.progress import steps
+
+    chosen = [name for name in course.chosen(assignment) if any((course.root / "submitted").glob(f"*/{name}"))]
+    if not chosen:
+        raise CourseError("Nothing is submitted that could be graded again.")
+    total = sum(len(list((course.root / "submitted").glob(f"*/{name}"))) for name in chosen)
+    with steps("Grading in build/regrade", total) as advance:
+        made = again.preview(course, chosen, jobs, lambda ended: advance(f"{ended.student} {ended.state}"))
+    for words in made.tests:
+        click.echo(words)
+    for student, reason in sorted(made.failed.items()):
+        click.echo(f"{student} cannot be graded: {reason}")
+    if not made.changes:
+        click.echo("No points would change.")
+    else:
+        _wide_console().print(table(made.changes))
+        students = len({change.student for change in made.changes})
+        click.echo(f"{len(made.changes)} changes, {students} student{'s' * (students > 1)}.")
+    if not yes and not sys.stdin.isatty():
+        click.echo("Nothing is written. To write it: make regrade YES=yes")
+        return
+    if not yes and not click.confirm("Write this to the gradebook?"):
+        click.echo("Nothing is written.")
+        return
+    click.echo(f"Written. The old gradebook: {again.accept(course, made)}")
+    click.echo("Feedback pages are as they were. Run: make feedback")
+
+
+@main.command("diff-grades")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+def diff_grades(a: Path, b: Path) -> None:
+    """Compare two gradebook files: student, exercise, points in A and in B, why."""
+    from grading.difference import compare_files, table
+
+    changes = compare_files(a, b)
+    if changes:
+        _wide_console().print(table(changes))
+    click.echo(f"{len(changes)} differences.")
+
+
+def _wide_console():
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 160)), highlight=False)
 
 
 if __name__ == "__main__":
