@@ -22,10 +22,10 @@ endif
 ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help demo test release check normalize format collect grade feedback grades report export late regrade diff-grades mutants doctor lab clean
+.PHONY: help demo test release new-exercise check normalize format collect grade feedback grades report export return-feedback late regrade diff-grades mutants doctor lab clean
 
 help:  ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  ASSIGNMENT=<name> limits release, check, grade, feedback and grades to one assignment."
 
 demo: $(READY)  ## Grade a sample class in build/demo/ and show what comes out.
@@ -36,6 +36,9 @@ test: $(READY)  ## Run the whole test suite.
 
 release: $(READY)  ## Generate release/, the students' notebooks, from source/.
 	@$(PY) -m grading release $(ONLY)
+
+new-exercise: $(READY)  ## Add a working skeleton, NAME=<function>, to ASSIGNMENT's notebook and catalogue.
+	@$(PY) -m grading new-exercise $(ONLY) "$(NAME)"
 
 check: $(READY)  ## List everything that is wrong with the course; writes nothing.
 	@$(PY) -m grading check $(ONLY)
@@ -64,6 +67,10 @@ report: $(READY)  ## Write build/report/<assignment>.html, the class at a glance
 
 export: $(READY)  ## Write the grades as Moodle and Canvas import them, and every test cell as a table.
 	@$(PY) -m grading export $(ONLY)
+
+return-feedback: $(READY)  ## Write the feedback pages, and pack them for Moodle's or Canvas's upload.
+	@$(PY) -m grading feedback $(ONLY)
+	@$(PY) -m grading return-feedback $(ONLY)
 
 late: $(READY)  ## Apply due dates, extensions and the late rule to what is graded already.
 	@$(PY) -m grading late

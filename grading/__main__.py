@@ -345,6 +345,23 @@ def collect(course: Course, assignment: str, source: Path, lms: str | None) -> N
             click.echo(f"  {name}: {reason}")
 
 
+@main.command("return-feedback")
+@assignment_option
+@click.pass_obj
+def return_feedback(course: Course, assignment: str | None) -> None:
+    """Pack the feedback pages into an archive that Moodle or Canvas takes back."""
+    from grading.handback import hand_back
+
+    chosen = course.chosen(assignment)
+    if assignment is None:
+        chosen = [name for name in chosen if any((course.root / "feedback").glob(f"*/{name}"))] or chosen[:1]
+    for name in chosen:
+        done = hand_back(course, name)
+        click.echo(f"{len(done.students)} feedback pages: {done.path}")
+        for student, why in done.left.items():
+            click.echo(f"  {student}: {why}")
+
+
 @main.command()
 @assignment_option
 @click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
@@ -393,6 +410,18 @@ def diff_grades(a: Path, b: Path) -> None:
     if changes:
         _wide_console().print(table(changes))
     click.echo(f"{len(changes)} differences.")
+
+
+@main.command("new-exercise")
+@click.option("--assignment", "-a", required=True, help="Which notebook gets it.")
+@click.argument("name")
+@click.pass_obj
+def new_exercise(course: Course, assignment: str, name: str) -> None:
+    """Add an exercise that works at once, for its author to change."""
+    from grading.skeleton import new_exercise as add
+
+    for words in add(course, assignment, name):
+        click.echo(words)
 
 
 def _wide_console():

@@ -26,7 +26,9 @@ from grading.classlist import Student, plain
 from grading.course import Course, CourseError
 from grading.release import quiet_logger
 
-MOODLE = re.compile(r"(?P<name>[^_/]+)_(?P<number>\d+)_assignsubmission_(?P<kind>[a-z]+?)(?:_[/_]?|/)(?P<file>[^/].*)")
+MOODLE = re.compile(
+    r"(?:.*/)?(?P<name>[^_/]+)_(?P<number>\d+)_assignsubmission_(?P<kind>[a-z]+?)(?:_[/_]?|/)(?P<file>[^/].*)"
+)
 CANVAS = re.compile(r"(?:.*/)?(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<number>\d+)_(?P<file>.+)")
 COPY = re.compile(r"(?:-(?P<again>\d+)| ?\((?P<copy>\d+)\))$")  # Canvas's "-1" of a resubmission; a browser's " (1)"
 
@@ -117,7 +119,7 @@ class _Collector(FileNameCollectorPlugin):
 
 
 class MoodleCollector(_Collector):
-    """`Ada Lovelace_12345_assignsubmission_file_/optimizers.ipynb`, or the same without folders.
+    """`Ada Lovelace_12345_assignsubmission_file/optimizers.ipynb` since Moodle 4.1, before with `file_`, or no folders.
 
     Moodle's number changes with each assignment, so students are found by their full name. The time in the archive
     is that of the server's clock, without a zone: it is taken as this machine's.
@@ -336,12 +338,20 @@ def collect(course: Course, assignment: str, source: Path, lms: str | None = Non
     collector.log = app.log
     made = collector.plan()
     done = Collected(left={**unsafe, **made.left})
+    names = download_names(course, assignment) | {student: file.name for student, file in made.chosen.items()}
+    (downloaded / "names.json").write_text(json.dumps(names, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     _set_aside(course, assignment, made, downloaded / "replaced", done)
     app._transfer_files(app._collect_files([str(file.path) for _, file in sorted(made.chosen.items())]))
     _share(course, assignment, done)
     here = {path.parent.name for path in (course.root / "submitted").glob(f"*/{assignment}")}
     done.missing = sorted(set(classlist.read(course)) - here)
     return done
+
+
+def download_names(course: Course, assignment: str) -> dict[str, str]:
+    """What the LMS called each student's notebook; empty if nothing has been collected."""
+    path = course.root / "downloaded" / assignment / "names.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _app(course: Course, assignment: str) -> ZipCollectApp:

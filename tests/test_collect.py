@@ -77,10 +77,11 @@ def test_moodle_with_folders(course):
 def test_moodle_without_folders_and_anonymous(course):
     files = {
         f"Ada Lovelace_9001{MOODLE}averages.ipynb": "ada",
+        "Łukasz Ng_9003_assignsubmission_file/averages.ipynb": "ng",  # as Moodle 4.1 and later name the folder
         f"Participant_9002{MOODLE}averages.ipynb": "who",
     }
     done = collect(course, "averages", pack(course, files))
-    assert answers(course) == {"al": "ada"}
+    assert answers(course) == {"al": "ada", "bn": "ng"}
     assert "the download is anonymous" in done.left[f"Participant_9002{MOODLE}averages.ipynb"]
 
 
