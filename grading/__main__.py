@@ -312,7 +312,7 @@ def late(course: Course) -> None:
     changed = late_.apply(course)
     for (assignment, student), (before, after) in sorted(changed.items()):
         click.echo(f"{assignment}, {student}: {after:g} points off for being late, before {before:g}")
-    click.echo(f"{len(changed)} penalties changed.")
+    click.echo(f"{len(changed)} penalt{'y' if len(changed) == 1 else 'ies'} changed.")
 
 
 @main.command()
@@ -388,7 +388,8 @@ def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool)
     else:
         _wide_console().print(table(made.changes))
         students = len({change.student for change in made.changes})
-        click.echo(f"{len(made.changes)} changes, {students} student{'s' * (students > 1)}.")
+        changes = len(made.changes)
+        click.echo(f"{changes} change{'s' * (changes > 1)}, {students} student{'s' * (students > 1)}.")
     if not yes and not sys.stdin.isatty():
         click.echo("Nothing is written. To write it: make regrade YES=yes")
         return
@@ -409,7 +410,7 @@ def diff_grades(a: Path, b: Path) -> None:
     changes = compare_files(a, b)
     if changes:
         _wide_console().print(table(changes))
-    click.echo(f"{len(changes)} differences.")
+    click.echo(f"{len(changes)} difference{'s' * (len(changes) != 1)}.")
 
 
 @main.command("new-exercise")

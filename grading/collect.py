@@ -182,7 +182,8 @@ class FolderCollector(_Collector):
             raise NotMatched("it does not say whose it is: put it into a folder with the student's id")
         else:
             student = min(words, key=len)
-        return File(path, name, student, file, ())
+        # A file that is named after its student has a right name.
+        return File(path, name, student, f"{assignment}.ipynb" if student in words else file)
 
 
 COLLECTORS = {"moodle": MoodleCollector, "canvas": CanvasCollector, "folder": FolderCollector}
@@ -239,7 +240,7 @@ def plan(folder: Path, course: Course, assignment: str, recognise: Callable[...,
         except NotMatched as reason:
             made.left[name] = str(reason)
             continue
-        if Path(file.file).suffix.lower() != ".ipynb":
+        if path.suffix != ".ipynb":
             made.left[name] = f"is no notebook (handed in by {file.student})"
             continue
         found[file.student].append(file)
