@@ -3,6 +3,7 @@
 import os
 import sys
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -42,12 +43,13 @@ def main(ctx: click.Context, root: Path) -> None:
 @click.pass_obj
 def release(course: Course, assignment: str | None) -> None:
     """Generate release/ from source/."""
-    from grading import backup, cells
+    from grading import cells
+    from grading.gradebook import keep_copy
     from grading.release import release as make
 
     for name in course.chosen(assignment):
         if cells.removed(course, name):
-            click.echo(f"The gradebook as it was: {backup.keep(course)}")
+            click.echo(f"The gradebook as it was: {keep_copy(course, datetime.now())}")
         for words in cells.fit(course, name):
             click.echo(f"{name}: {words}")
         click.echo(f"release/{make(course, name).name}: written")
@@ -177,6 +179,7 @@ def demo(course: Course, jobs: int | None) -> None:
     """Grade a sample class in build/demo/, with its own gradebook."""
     from grading import results, sample
     from grading.release import release as make
+    from grading.report import report as write_report
     from grading.sample import prepare
 
     course.chosen(None)
@@ -191,6 +194,7 @@ def demo(course: Course, jobs: int | None) -> None:
         if any(ended.has_grade for ended in _run(own, name, jobs)):
             _feedback(own, name, jobs)
         collected[name] = results.collect(own, name)
+        write_report(own, name)
     _print_tables(own, collected)
     results.write_csv(own, own.assignments, own.root / "grades.csv")
     where = own.root.relative_to(course.root)
@@ -198,6 +202,7 @@ def demo(course: Course, jobs: int | None) -> None:
     click.echo(f"Graded notebooks           {where}/autograded/<student>/<assignment>/")
     click.echo(f"Feedback pages             {where}/feedback/<student>/<assignment>/<assignment>.html")
     click.echo(f"Grades                     {where}/grades.csv")
+    click.echo(f"The class at a glance      {where}/build/report/<assignment>.html")
 
 
 def _run(course: Course, assignment: str, jobs: int | None, force: bool = False) -> list:
@@ -217,10 +222,12 @@ def _run(course: Course, assignment: str, jobs: int | None, force: bool = False)
 
 def _grade(course: Course, assignment: str, jobs: int | None, force: bool) -> int:
     """Grade, print the table and what has changed; how many submissions have no grade."""
-    from grading import gradebook, notebooks, results
+    from grading import gradebook, late, notebooks, results
 
+    late.apply(course)  # also, a fault in students.csv is better told now than after grading
     before = gradebook.scores(course, assignment)
     ended = _run(course, assignment, jobs, force)
+    late.apply(course)  # only now the gradebook knows who is new and may have an extension
     _print_tables(course, {assignment: results.collect(course, assignment)})
     tests = notebooks.tests_of(notebooks.read(course.source(assignment)))
     changed = results.changes(before, gradebook.scores(course, assignment), tests)
@@ -378,7 +385,7 @@ def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool)
         raise CourseError("Nothing is submitted that could be graded again.")
     total = sum(len(list((course.root / "submitted").glob(f"*/{name}"))) for name in chosen)
     with steps("Grading in build/regrade", total) as advance:
-        made = again.preview(course, chosen, jobs, lambda ended: advance(f"{ended.student} {ended.state}"))
+        made = again.preview(course, chosen, jobs, done=lambda ended: advance(f"{ended.student} {ended.state}"))
     for words in made.tests:
         click.echo(words)
     for student, reason in sorted(made.failed.items()):

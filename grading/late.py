@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from nbgrader import api
 from nbgrader.plugins import LateSubmissionPlugin
 from nbgrader.utils import parse_utc
 from traitlets import Dict, TraitError, Unicode, validate
@@ -112,14 +113,12 @@ def apply(course: Course) -> dict[tuple[str, str], tuple[float, float]]:
         raise CourseError(f"nbgrader_config.py: c.LatePolicy.due: there is no assignment {', '.join(sorted(unknown))}")
     changed = {}
     with course.gradebook() as gradebook:
+        rows = {row.id: row for row in gradebook.students}
         for student in students.values():
-            gradebook.update_or_create_student(
-                student.id,
-                first_name=student.first_name or None,
-                last_name=student.last_name or None,
-                email=student.email or None,
-                lms_user_id=student.lms_id or None,
-            )
+            row = rows.get(student.id) or api.Student(id=student.id)
+            row.first_name, row.last_name = student.first_name or None, student.last_name or None
+            row.email, row.lms_user_id = student.email or None, student.lms_id or None
+            gradebook.db.add(row)
         for name, date in due.items():
             gradebook.update_or_create_assignment(name, duedate=date)
         for assignment in gradebook.assignments:

@@ -2,16 +2,20 @@
 
 import hashlib
 import shutil
+import sqlite3
 from collections.abc import Callable
+from concurrent.futures import Executor
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from grading import cells, difference, notebooks, record, scores
-from grading.backup import copy_database, gradebook_file, keep
 from grading.course import Course, CourseError
 from grading.difference import Change
 from grading.grade import grade
+from grading.gradebook import keep_copy
+from grading.record import Record
 from grading.release import release
 
 
@@ -36,9 +40,13 @@ class Preview:
 
 
 def preview(
-    course: Course, assignments: list[str], jobs: int | None = None, done: Callable = lambda ended: None, executor=None
+    course: Course,
+    assignments: list[str],
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    done: Callable[[Record], None] = lambda ended: None,
 ) -> Preview:
-    """Grade in `build/regrade/` and compare; nothing else is touched.
+    """Grade in `build/regrade/` and compare; nothing else is touched. For the arguments see `grade.grade`.
 
     Raises:
         CourseError: the gradebook is no file in the course folder, or nothing is submitted.
@@ -49,7 +57,7 @@ def preview(
         made.tests += [f"{assignment}: {words}" for words in cells.fit(made.own, assignment)]
         release(made.own, assignment)
         for ended in grade(made.own, assignment, jobs, executor, done):
-            if ended.state not in record.WITH_A_GRADE:
+            if not ended.has_grade:
                 made.failed[ended.student] = ended.reason
         with course.gradebook() as old, made.own.gradebook() as new:
             before, after = scores.read(old, assignment), scores.read(new, assignment)
@@ -70,7 +78,7 @@ def accept(course: Course, made: Preview) -> Path:
     book = gradebook_file(course)
     if _digest(book) != made.digest:
         raise CourseError(f"{book}: has been changed since the preview, perhaps in formgrader. Run make regrade again.")
-    kept = keep(course)
+    kept = keep_copy(course, datetime.now())
     copy_database(gradebook_file(made.own), book)
     for assignment in made.assignments:
         for folder in sorted((made.own.root / "autograded").glob(f"*/{assignment}")):
@@ -79,6 +87,21 @@ def accept(course: Course, made: Preview) -> Path:
             if (made.own.root / part).exists():
                 _replace(made.own.root / part, course.root / part)
     return kept
+
+
+def gradebook_file(course: Course) -> Path:
+    """The file of the gradebook.
+
+    Raises:
+        CourseError: it is elsewhere (a database server), or there is none yet.
+    """
+    book = course.root / "gradebook.db"
+    url = course.coursedir.db_url
+    if url != f"sqlite:///{book}":
+        raise CourseError(f"The gradebook is not {book} but {url}, of which no copy can be made here.")
+    if not book.is_file():
+        raise CourseError("There is no gradebook yet. Run: make release grade")
+    return book
 
 
 def _copy(course: Course, book: Path, assignments: list[str]) -> Course:
@@ -110,6 +133,16 @@ def _replace(new: Path, old: Path) -> None:
     if old.exists():
         shutil.rmtree(old)
     shutil.copytree(new, old, symlinks=True)
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database as SQLite does it: whoever has it open, formgrader perhaps, sees the old or the new one."""
+    read, write = sqlite3.connect(source), sqlite3.connect(target)
+    try:
+        read.backup(write)
+    finally:
+        read.close()
+        write.close()
 
 
 def _digest(book: Path) -> str:

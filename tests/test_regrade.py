@@ -86,3 +86,13 @@ def test_a_gradebook_that_somebody_has_changed_since_is_not_overwritten(week):
     with pytest.raises(CourseError, match=r"has been changed since the preview"):
         regrade.accept(course, stale)
     assert (course.root / "gradebook.db").read_bytes() == week["before"]
+
+
+@pytest.mark.parametrize(("spoil", "words"), [("url", "of which no copy can be made here"), ("none", "There is no")])
+def test_a_gradebook_of_which_there_is_no_copy_is_a_message(tiny, spoil, words):
+    if spoil == "url":
+        tiny.config.CourseDirectory.db_url = "sqlite:///elsewhere.db"
+    else:
+        (tiny.root / "gradebook.db").unlink()
+    with pytest.raises(CourseError, match=words):
+        regrade.preview(tiny, ["averages"])
