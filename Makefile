@@ -22,11 +22,12 @@ endif
 ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help demo test release new-exercise check normalize format collect grade feedback grades report export return-feedback late regrade diff-grades mutants doctor lab clean
+.PHONY: help demo test release new-exercise check normalize format mutants doctor lab clean
+.PHONY: collect grade feedback grades report export return-feedback late regrade diff-grades
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  ASSIGNMENT=<name> limits release, check, grade, feedback and grades to one assignment."
+	@echo "  ASSIGNMENT=<name> limits a target to one assignment. See docs/running-a-class.md."
 
 demo: $(READY)  ## Grade a sample class in build/demo/ and show what comes out.
 	@$(PY) -m grading demo $(AT_ONCE)
@@ -38,7 +39,7 @@ release: $(READY)  ## Generate release/, the students' notebooks, from source/.
 	@$(PY) -m grading release $(ONLY)
 
 new-exercise: $(READY)  ## Add a working skeleton, NAME=<function>, to ASSIGNMENT's notebook and catalogue.
-	@$(PY) -m grading new-exercise $(ONLY) "$(NAME)"
+	@$(PY) -m grading new-exercise $(ONLY) $(if $(NAME),"$(NAME)")
 
 check: $(READY)  ## List everything that is wrong with the course; writes nothing.
 	@$(PY) -m grading check $(ONLY)
@@ -50,6 +51,9 @@ format: $(READY)  ## Let ruff mend and format code and notebooks.
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
+collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/; needs ASSIGNMENT.
+	@$(PY) -m grading collect $(ONLY) $(if $(FROM),--from "$(FROM)") $(if $(LMS),--lms $(LMS))
+
 grade: $(READY)  ## Autograde submitted/<student>/<assignment>/ and print the table.
 	@$(PY) -m grading grade $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force)
 
@@ -58,9 +62,6 @@ feedback: $(READY)  ## Write a feedback page for every graded submission.
 
 grades: $(READY)  ## Print the table and write grades.csv.
 	@$(PY) -m grading grades $(ONLY)
-
-collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/; needs ASSIGNMENT.
-	@$(PY) -m grading collect $(ONLY) --from "$(FROM)" $(if $(LMS),--lms $(LMS))
 
 report: $(READY)  ## Write build/report/<assignment>.html, the class at a glance; ANONYMOUS=yes hides names.
 	@$(PY) -m grading report $(ONLY) $(if $(filter yes,$(ANONYMOUS)),--anonymous)
@@ -79,7 +80,7 @@ regrade: $(READY)  ## Show what grading again would change, and ask before it is
 	@$(PY) -m grading regrade $(ONLY) $(AT_ONCE) $(if $(filter yes,$(YES)),--yes)
 
 diff-grades: $(READY)  ## Compare two gradebooks, A=<file> and B=<file>.
-	@$(PY) -m grading diff-grades "$(A)" "$(B)"
+	@$(PY) -m grading diff-grades $(if $(A),"$(A)") $(if $(B),"$(B)")
 
 mutants: $(READY)  ## Mutate the reference solutions; every mutant must lose a hidden test.
 	@$(PY) -m grading mutants $(ONLY) $(AT_ONCE) $(if $(EXERCISE),--exercise $(EXERCISE))

@@ -333,7 +333,7 @@ def collect(course: Course, assignment: str, source: Path, lms: str | None) -> N
     """Put what an LMS hands out into submitted/, and list every file that was not collected."""
     from grading.collect import collect as take
 
-    done = take(course, assignment, source, lms)
+    done = take(course, assignment, source.expanduser(), lms)
     for words, students in (
         ("new", done.new),
         ("replaced, the old one is kept in downloaded/", done.replaced),
