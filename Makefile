@@ -39,6 +39,7 @@ release: $(READY)  ## Generate release/, the students' notebooks, from source/.
 	@$(PY) -m grading release $(ONLY)
 
 new-exercise: $(READY)  ## Add a working skeleton, NAME=<function>, to ASSIGNMENT's notebook and catalogue.
+	@test -n "$(and $(NAME),$(ASSIGNMENT))" || { echo "Say where and what: make new-exercise ASSIGNMENT=<name> NAME=<function>"; exit 1; }
 	@$(PY) -m grading new-exercise $(ONLY) $(if $(NAME),"$(NAME)")
 
 check: $(READY)  ## List everything that is wrong with the course; writes nothing.
@@ -52,6 +53,7 @@ format: $(READY)  ## Let ruff mend and format code and notebooks.
 	@$(PY) -m ruff format .
 
 collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/; needs ASSIGNMENT.
+	@test -n "$(and $(FROM),$(ASSIGNMENT))" || { echo "Say what is where: make collect ASSIGNMENT=<name> FROM=<archive or folder>"; exit 1; }
 	@$(PY) -m grading collect $(ONLY) $(if $(FROM),--from "$(FROM)") $(if $(LMS),--lms $(LMS))
 
 grade: $(READY)  ## Autograde submitted/<student>/<assignment>/ and print the table.
@@ -80,6 +82,7 @@ regrade: $(READY)  ## Show what grading again would change, and ask before it is
 	@$(PY) -m grading regrade $(ONLY) $(AT_ONCE) $(if $(filter yes,$(YES)),--yes)
 
 diff-grades: $(READY)  ## Compare two gradebooks, A=<file> and B=<file>.
+	@test -n "$(and $(A),$(B))" || { echo "Say which: make diff-grades A=gradebook.db.<time> B=gradebook.db"; exit 1; }
 	@$(PY) -m grading diff-grades $(if $(A),"$(A)") $(if $(B),"$(B)")
 
 mutants: $(READY)  ## Mutate the reference solutions; every mutant must lose a hidden test.

@@ -1,12 +1,14 @@
 """The class at a glance: one HTML page on an assignment for its instructor, `build/report/<assignment>.html`."""
 
 import os
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
 import numpy as np
+from markupsafe import Markup, escape
 
 from grading import catalogue, items, notebooks, plots, record, scores
 from grading.course import Course, CourseError
@@ -168,7 +170,7 @@ def gather(course: Course, assignment: str) -> Facts:
         ],
         _misconceptions(course, assignment, notebook, records, students),
         _unexplained(records, students),
-        _attention(graded, records),
+        _attention(graded, records, f"{course.root}/"),
         {s: records[s].seconds for s in students if s in records},
         _cell_seconds(records, students),
         sorted(s for s, r in records.items() if not r.isolated),
@@ -247,7 +249,8 @@ def _unexplained(records: dict[str, Record], students: list[str]) -> list[Unexpl
     return sorted(rows, key=lambda row: (-len(row.students), row.test, row.message))
 
 
-def _attention(graded: dict[str, Submission], records: dict[str, Record]) -> list[Attention]:
+def _attention(graded: dict[str, Submission], records: dict[str, Record], root: str) -> list[Attention]:
+    """Everything that is not plainly graded; files are named as in the course folder."""
     rows = []
     for student in sorted({*graded, *records}):
         found = records.get(student)
@@ -258,13 +261,13 @@ def _attention(graded: dict[str, Submission], records: dict[str, Record]) -> lis
         else:
             what = STATES.get(found.state, found.state.replace("_", " "))
             if found.state != "graded":
-                reasons += list(dict.fromkeys([*([found.reason] if found.reason else []), *found.repairs]))
+                reasons += found.repairs if found.reason == "; ".join(found.repairs) else [found.reason, *found.repairs]
         cells = graded[student].cells.values() if student in graded else ()
         waiting = [cell.name for cell in cells if cell.needs_grading]
         if waiting:
             reasons.append(f"To be looked at by hand: {', '.join(waiting)}")
         if reasons or (found is not None and found.state != "graded"):
-            rows.append(Attention(student, what, reasons))
+            rows.append(Attention(student, what, [reason.replace(root, "") for reason in reasons if reason]))
     return rows
 
 
@@ -285,6 +288,8 @@ def _page(course: Course, facts: Facts, path: Path, names: Pseudonyms | None) ->
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+
+    environment.filters["code"] = _code
 
     def called(student: str) -> str:
         return names.name(student) if names else student
@@ -322,6 +327,11 @@ def _page(course: Course, facts: Facts, path: Path, names: Pseudonyms | None) ->
         median_of=lambda values: float(np.median(list(values))),
         enough=items.ENOUGH,
     )
+
+
+def _code(words: str) -> Markup:
+    """Text with its `code` set as such."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words))))
 
 
 def _tenths(totals: np.ndarray, full: float) -> list[int]:

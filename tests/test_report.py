@@ -14,7 +14,7 @@ EMPTY = "This gap is still empty: do what the TODO above says."
 
 @pytest.fixture(scope="module")
 def course(released, tmp_path_factory) -> Course:
-    """Twelve students of whom anything may be said; no kernel runs."""
+    """Thirteen students of whom anything may be said; no kernel runs."""
     course = Course(shutil.copytree(released, tmp_path_factory.mktemp("report") / "course"))
     for i in range(5):
         mark(course, f"strong{i}", seconds=1.0 + i, cell_seconds={"mean": 0.1, "test_mean": 0.2})
@@ -22,9 +22,14 @@ def course(released, tmp_path_factory) -> Course:
         mark(course, f"divider{i}", (0, 0), ("should be 3", "should be -3"), "mean_forgets_to_divide")
     mark(course, "odd1", (2, 0), ("", "should be -3, yours is <b>7</b>"))
     mark(course, "odd2", (2, 0), ("", "should be -3, yours is <b>7</b>"))
+    mark(course, "sign", (2, 0), ("", "should be -3"), "mean_drops_the_sign")
     mark(course, "empty", (0, 0), (EMPTY, EMPTY))
     mark(course, "slow", (2, 1), state="cell_timed_out", reason="a cell of slow ran out of time", isolated=False)
-    mark(course, "broken", (0, 0), state="notebook_unreadable", reason="submitted/broken/averages: is not a notebook")
+    repairs = ["the cell mean was there twice", "cells were put back in order"]
+    mark(course, "strong0", state="repaired", reason="; ".join(repairs), repairs=repairs)
+    mark(
+        course, "broken", (0, 0), state="notebook_unreadable", reason=f"{course.root}/submitted/broken: is no notebook"
+    )
     page = course.root / "feedback" / "odd1" / "averages" / "averages.html"
     page.parent.mkdir(parents=True)
     page.write_text("", encoding="utf-8")
@@ -53,24 +58,25 @@ def page(course) -> str:
 
 
 def test_a_submission_without_a_grade_counts_nowhere(facts):
-    assert len(facts.totals) == 12 and facts.ungraded == ["broken"]
+    assert len(facts.totals) == 13 and facts.ungraded == ["broken"]
     assert facts.full == 3 and facts.totals["odd1"] == 2
 
 
 def test_exercises_and_tests(facts):
     (mean,) = facts.exercises
-    assert mean.share == pytest.approx((6 * 3 + 2 * 2) / 36) and mean.empty == ["empty"]
+    assert mean.share == pytest.approx((6 * 3 + 3 * 2) / 39) and mean.empty == ["empty"]
     lost = {item.name: item.lost for item in facts.tests}
     assert lost["test_mean"] == ["divider0", "divider1", "divider2", "empty"]
-    assert lost["test_mean_negative"] == ["divider0", "divider1", "divider2", "empty", "odd1", "odd2"]
+    assert lost["test_mean_negative"] == ["divider0", "divider1", "divider2", "empty", "odd1", "odd2", "sign"]
     assert all(item.discrimination > 0.4 for item in facts.tests)
 
 
 def test_mistakes_are_counted_by_student_in_the_catalogues_words(facts, page):
-    (mistake,) = facts.misconceptions
+    mistake, alone = facts.misconceptions
+    assert alone.students == ["sign"] and "Made by one student: 1" in words(page)
     assert mistake.students == ["divider0", "divider1", "divider2"]
     assert mistake.why == "The sum is not divided by the number of values."
-    assert "3 of 12 divider0, divider1, divider2 mean The sum is not divided" in words(page)
+    assert "3 of 13 divider0, divider1, divider2 mean The sum is not divided" in words(page)
 
 
 def test_what_the_catalogue_does_not_explain_is_grouped(facts):
@@ -80,8 +86,9 @@ def test_what_the_catalogue_does_not_explain_is_grouped(facts):
 
 def test_who_needs_a_person_and_why(facts, page):
     assert [(row.student, row.reasons) for row in facts.attention] == [
-        ("broken", ["submitted/broken/averages: is not a notebook"]),
+        ("broken", ["submitted/broken: is no notebook"]),
         ("slow", ["a cell of slow ran out of time"]),
+        ("strong0", ["the cell mean was there twice", "cells were put back in order"]),
     ]
     assert "slow graded; a cell ran out of time" in words(page)
 
@@ -106,7 +113,7 @@ def test_the_page_needs_no_network_links_to_pages_and_escapes(page):
 
 
 def test_the_page_says_that_isolation_was_off(page, tiny):
-    assert "1 of 13 submissions were graded with SANDBOX=none" in words(page)
+    assert "1 of 14 submissions were graded with SANDBOX=none" in words(page)
     mark(tiny, "ada")
     assert "SANDBOX" not in words(report.report(tiny, "averages").read_text(encoding="utf-8"))
 
@@ -119,7 +126,7 @@ def test_nobody_can_be_recognised_in_an_anonymous_page(course, page):
     for student in ("strong0", "divider1", "odd2", "empty", "slow", "broken"):
         assert student in page
         assert not re.search(rf"(?<![\w ]){student}\b", said), student
-    assert "3 of 12" in words(said)
+    assert "3 of 13" in words(said)
 
 
 def test_too_early_is_a_message(tiny):
