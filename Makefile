@@ -24,11 +24,12 @@ endif
 ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help demo test release handout check normalize format grade feedback grades mutants bench doctor lab clean
+.PHONY: help demo test release handout new-exercise check normalize format mutants bench doctor lab clean
+.PHONY: collect grade feedback grades report export return-feedback late regrade diff-grades
 
 help:  ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  ASSIGNMENT=<name> limits release, handout, check, grade, feedback and grades to one assignment."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  ASSIGNMENT=<name> limits a target to one assignment. See docs/running-a-class.md."
 
 demo: $(READY)  ## Grade a sample class in build/demo/ and show what comes out.
 	@$(PY) -m grading demo $(AT_ONCE)
@@ -42,6 +43,10 @@ release: $(READY)  ## Generate release/, the students' notebooks, from source/.
 handout: $(READY)  ## Zip what a student gets into build/handout/: release, environment, START-HERE page.
 	@$(PY) -m grading handout $(ONLY) $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(HUB),--hub $(HUB))
 
+new-exercise: $(READY)  ## Add a working skeleton, NAME=<function>, to ASSIGNMENT's notebook and catalogue.
+	@test -n "$(and $(NAME),$(ASSIGNMENT))" || { echo "Say where and what: make new-exercise ASSIGNMENT=<name> NAME=<function>"; exit 1; }
+	@$(PY) -m grading new-exercise $(ONLY) $(if $(NAME),"$(NAME)")
+
 check: $(READY)  ## List everything that is wrong with the course; writes nothing.
 	@$(PY) -m grading check $(ONLY)
 
@@ -52,6 +57,10 @@ format: $(READY)  ## Let ruff mend and format code and notebooks.
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
+collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/; needs ASSIGNMENT.
+	@test -n "$(and $(FROM),$(ASSIGNMENT))" || { echo "Say what is where: make collect ASSIGNMENT=<name> FROM=<archive or folder>"; exit 1; }
+	@$(PY) -m grading collect $(ONLY) $(if $(FROM),--from "$(FROM)") $(if $(LMS),--lms $(LMS))
+
 grade: $(READY)  ## Autograde submitted/<student>/<assignment>/ and print the table.
 	@$(PY) -m grading grade $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force)
 
@@ -60,6 +69,26 @@ feedback: $(READY)  ## Write a feedback page for every graded submission.
 
 grades: $(READY)  ## Print the table and write grades.csv.
 	@$(PY) -m grading grades $(ONLY)
+
+report: $(READY)  ## Write build/report/<assignment>.html, the class at a glance; ANONYMOUS=yes hides names.
+	@$(PY) -m grading report $(ONLY) $(if $(filter yes,$(ANONYMOUS)),--anonymous)
+
+export: $(READY)  ## Write the grades as Moodle and Canvas import them, and every test cell as a table.
+	@$(PY) -m grading export $(ONLY)
+
+return-feedback: $(READY)  ## Write the feedback pages, and pack them for Moodle's or Canvas's upload.
+	@$(PY) -m grading feedback $(ONLY)
+	@$(PY) -m grading return-feedback $(ONLY)
+
+late: $(READY)  ## Apply due dates, extensions and the late rule to what is graded already.
+	@$(PY) -m grading late
+
+regrade: $(READY)  ## Show what grading again would change, and ask before it is written; YES=yes does not ask.
+	@$(PY) -m grading regrade $(ONLY) $(AT_ONCE) $(if $(filter yes,$(YES)),--yes)
+
+diff-grades: $(READY)  ## Compare two gradebooks, A=<file> and B=<file>.
+	@test -n "$(and $(A),$(B))" || { echo "Say which: make diff-grades A=gradebook.db.<time> B=gradebook.db"; exit 1; }
+	@$(PY) -m grading diff-grades $(if $(A),"$(A)") $(if $(B),"$(B)")
 
 mutants: $(READY)  ## Mutate the reference solutions; every mutant must lose a hidden test.
 	@$(PY) -m grading mutants $(ONLY) $(AT_ONCE) $(if $(EXERCISE),--exercise $(EXERCISE))

@@ -18,6 +18,7 @@ import grading
 from grading.execute import Execute
 from grading.feedback import HideTests, Summary
 from grading.gradebook import AssignLatePenalties, CheckCellMetadata, OverwriteCells, SaveAutoGrades
+from grading.late import LatePolicy
 from grading.restore import Restore
 
 # nbgrader links new rows to each other before it adds them to the session; SQLAlchemy 2 remarks on that each time.
@@ -59,6 +60,11 @@ c.Autograde.autograde_preprocessors = [
 c.Execute.timeout = 60
 c.Execute.sandbox = "none" if os.environ.get("SANDBOX") == "none" else "bwrap"
 c.Execute.warm = os.environ.get("WARM") != "no"
+
+# What being late costs, for example "10 % a day, at most 50 %, 15 minutes free". Extensions stand in students.csv.
+c.AssignLatePenalties.plugin_class = LatePolicy
+c.LatePolicy.rule = "none"
+c.LatePolicy.due = {}  # for example {"optimizers": "2026-11-20 23:59 +0100"}; or set it in formgrader
 
 # Students read their feedback: hidden tests stay out of it.
 c.GenerateFeedback.preprocessors = [GetGrades, HideTests, Summary, CSSHTMLHeaderPreprocessor]

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -42,9 +43,15 @@ def main(ctx: click.Context, root: Path) -> None:
 @click.pass_obj
 def release(course: Course, assignment: str | None) -> None:
     """Generate release/ from source/."""
+    from grading import cells
+    from grading.gradebook import keep_copy
     from grading.release import release as make
 
     for name in course.chosen(assignment):
+        if cells.removed(course, name):
+            click.echo(f"The gradebook as it was: {keep_copy(course, datetime.now())}")
+        for words in cells.fit(course, name):
+            click.echo(f"{name}: {words}")
         click.echo(f"release/{make(course, name).name}: written")
 
 
@@ -203,6 +210,7 @@ def demo(course: Course, jobs: int | None) -> None:
     """Grade a sample class in build/demo/, with its own gradebook."""
     from grading import results, sample
     from grading.release import release as make
+    from grading.report import report as write_report
     from grading.sample import prepare
 
     course.chosen(None)
@@ -217,6 +225,7 @@ def demo(course: Course, jobs: int | None) -> None:
         if any(ended.has_grade for ended in _run(own, name, jobs)):
             _feedback(own, name, jobs)
         collected[name] = results.collect(own, name)
+        write_report(own, name)
     _print_tables(own, collected)
     results.write_csv(own, own.assignments, own.root / "grades.csv")
     where = own.root.relative_to(course.root)
@@ -224,6 +233,7 @@ def demo(course: Course, jobs: int | None) -> None:
     click.echo(f"Graded notebooks           {where}/autograded/<student>/<assignment>/")
     click.echo(f"Feedback pages             {where}/feedback/<student>/<assignment>/<assignment>.html")
     click.echo(f"Grades                     {where}/grades.csv")
+    click.echo(f"The class at a glance      {where}/build/report/<assignment>.html")
 
 
 def _run(course: Course, assignment: str, jobs: int | None, force: bool = False) -> list:
@@ -243,10 +253,12 @@ def _run(course: Course, assignment: str, jobs: int | None, force: bool = False)
 
 def _grade(course: Course, assignment: str, jobs: int | None, force: bool) -> int:
     """Grade, print the table and what has changed; how many submissions have no grade."""
-    from grading import gradebook, notebooks, results
+    from grading import gradebook, late, notebooks, results
 
+    late.apply(course)  # also, a fault in students.csv is better told now than after grading
     before = gradebook.scores(course, assignment)
     ended = _run(course, assignment, jobs, force)
+    late.apply(course)  # only now the gradebook knows who is new and may have an extension
     _print_tables(course, {assignment: results.collect(course, assignment)})
     tests = notebooks.tests_of(notebooks.read(course.source(assignment)))
     changed = results.changes(before, gradebook.scores(course, assignment), tests)
@@ -296,6 +308,165 @@ def _print_tables(course: Course, collected: dict[str, list]) -> None:
         if found:
             console.print()
             console.print(results.table(course, name, found))
+
+
+# An instructor's week: what the class did, and the way to and from the LMS.
+
+
+@main.command()
+@assignment_option
+@click.option("--anonymous", is_flag=True, help="Pseudonyms instead of ids, and no links.")
+@click.pass_obj
+def report(course: Course, assignment: str | None, anonymous: bool) -> None:
+    """Write the class at a glance: build/report/<assignment>.html."""
+    from grading.report import report as write
+
+    chosen = course.chosen(assignment)
+    if assignment is None:
+        chosen = [name for name in chosen if any((course.root / "autograded").glob(f"*/{name}"))] or chosen[:1]
+    for name in chosen:
+        click.echo(f"Report: {write(course, name, anonymous)}")
+
+
+@main.command()
+@assignment_option
+@click.pass_obj
+def export(course: Course, assignment: str | None) -> None:
+    """Write the grades as Moodle and Canvas import them, and every test cell as a table."""
+    from grading import late as late_
+    from grading.export import export as write
+
+    late_.apply(course)
+    for path in write(course, course.chosen(assignment)):
+        click.echo(f"Exported: {path}")
+
+
+@main.command()
+@click.pass_obj
+def late(course: Course) -> None:
+    """Apply due dates, extensions and the late rule to what is graded already."""
+    from grading import late as late_
+
+    changed = late_.apply(course)
+    for (assignment, student), (before, after) in sorted(changed.items()):
+        click.echo(f"{assignment}, {student}: {after:g} points off for being late, before {before:g}")
+    click.echo(f"{len(changed)} penalt{'y' if len(changed) == 1 else 'ies'} changed.")
+
+
+@main.command()
+@click.option("--assignment", "-a", required=True, help="Which assignment this is.")
+@click.option(
+    "--from", "source", required=True, type=click.Path(path_type=Path), help="The LMS's archive, or a folder."
+)
+@click.option("--lms", default=None, type=click.Choice(["moodle", "canvas", "folder"]), help="By default seen from it.")
+@click.pass_obj
+def collect(course: Course, assignment: str, source: Path, lms: str | None) -> None:
+    """Put what an LMS hands out into submitted/, and list every file that was not collected."""
+    from grading.collect import collect as take
+
+    done = take(course, assignment, source.expanduser(), lms)
+    for words, students in (
+        ("new", done.new),
+        ("replaced, the old one is kept in downloaded/", done.replaced),
+        ("as before", done.unchanged),
+        ("got the submission of their group", [f"{student} ({of}'s)" for student, of in done.shared.items()]),
+        ("in students.csv and nothing handed in", done.missing),
+    ):
+        if students:
+            click.echo(f"{len(students)} {words}: {', '.join(students)}")
+    for student, remarks in sorted(done.remarks.items()):
+        for remark in remarks:
+            click.echo(f"  {student}: {remark}")
+    if done.left:
+        click.echo(f"{len(done.left)} file{'s' * (len(done.left) > 1)} not collected:")
+        for name, reason in sorted(done.left.items()):
+            click.echo(f"  {name}: {reason}")
+
+
+@main.command("return-feedback")
+@assignment_option
+@click.pass_obj
+def return_feedback(course: Course, assignment: str | None) -> None:
+    """Pack the feedback pages into an archive that Moodle or Canvas takes back."""
+    from grading.handback import hand_back
+
+    chosen = course.chosen(assignment)
+    if assignment is None:
+        chosen = [name for name in chosen if any((course.root / "feedback").glob(f"*/{name}"))] or chosen[:1]
+    for name in chosen:
+        done = hand_back(course, name)
+        click.echo(f"{len(done.students)} feedback pages: {done.path}")
+        for student, why in done.left.items():
+            click.echo(f"  {student}: {why}")
+
+
+@main.command()
+@assignment_option
+@click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
+@click.option("--yes", is_flag=True, help="Write without asking.")
+@click.pass_obj
+def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool) -> None:
+    """Show what grading everything again would change, and write it only if you agree."""
+    from grading import regrade as again
+    from grading.difference import table
+    from grading.progress import steps
+
+    chosen = [name for name in course.chosen(assignment) if any((course.root / "submitted").glob(f"*/{name}"))]
+    if not chosen:
+        raise CourseError("Nothing is submitted that could be graded again.")
+    total = sum(len(list((course.root / "submitted").glob(f"*/{name}"))) for name in chosen)
+    with steps("Grading in build/regrade", total) as advance:
+        made = again.preview(course, chosen, jobs, done=lambda ended: advance(f"{ended.student} {ended.state}"))
+    for words in made.tests:
+        click.echo(words)
+    for student, reason in sorted(made.failed.items()):
+        click.echo(f"{student} cannot be graded: {reason}")
+    if not made.changes:
+        click.echo("No points would change.")
+    else:
+        _wide_console().print(table(made.changes))
+        students = len({change.student for change in made.changes})
+        changes = len(made.changes)
+        click.echo(f"{changes} change{'s' * (changes > 1)}, {students} student{'s' * (students > 1)}.")
+    if not yes and not sys.stdin.isatty():
+        click.echo("Nothing is written. To write it: make regrade YES=yes")
+        return
+    if not yes and not click.confirm("Write this to the gradebook?"):
+        click.echo("Nothing is written.")
+        return
+    click.echo(f"Written. The old gradebook: {again.accept(course, made)}")
+    click.echo("Feedback pages are as they were. Run: make feedback")
+
+
+@main.command("diff-grades")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+def diff_grades(a: Path, b: Path) -> None:
+    """Compare two gradebook files: student, exercise, points in A and in B, why."""
+    from grading.difference import compare_files, table
+
+    changes = compare_files(a, b)
+    if changes:
+        _wide_console().print(table(changes))
+    click.echo(f"{len(changes)} difference{'s' * (len(changes) != 1)}.")
+
+
+@main.command("new-exercise")
+@click.option("--assignment", "-a", required=True, help="Which notebook gets it.")
+@click.argument("name")
+@click.pass_obj
+def new_exercise(course: Course, assignment: str, name: str) -> None:
+    """Add an exercise that works at once, for its author to change."""
+    from grading.skeleton import new_exercise as add
+
+    for words in add(course, assignment, name):
+        click.echo(words)
+
+
+def _wide_console():
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 160)), highlight=False)
 
 
 if __name__ == "__main__":

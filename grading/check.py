@@ -12,13 +12,16 @@ from pathlib import Path
 
 import nbformat
 
-from grading import catalogue, notebooks, sample
+from grading import catalogue, notebooks, rehearsal, sample, skeleton
 from grading.course import Course, CourseError
 from grading.release import release
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 HEADING = re.compile(r"^#+ .*\((\d+) points?\)", re.MULTILINE)
-PRIVATE = ("submitted", "autograded", "feedback", "gradebook.db", "grades.csv", "build")
+PRIVATE = (
+    *("submitted", "autograded", "feedback", "records", "downloaded", "returned", "build"),
+    *(":(glob)**/gradebook.db*", ":(glob)**/grades*.csv", ":(glob)**/students.csv", ":(glob)**/pseudonyms.key"),
+)
 
 
 def check(course: Course, assignment: str | None = None, done: Callable[[str], None] = lambda words: None) -> list[str]:
@@ -37,8 +40,10 @@ def check(course: Course, assignment: str | None = None, done: Callable[[str], N
         except notebooks.NotebookError:
             chosen.remove(name)  # that much is reported already
             continue
-        faults += check_catalogue(course, name)
+        faults += check_catalogue(course, name) + check_written(course, name)
         done(f"source of {name}")
+        faults += check_solutions(course, name)
+        done(f"solutions of {name}")
         faults += check_release(course, name)
         done(f"release of {name}")
     if assignment is None:
@@ -118,12 +123,49 @@ def _check_headings(where: Path, notebook: nbformat.NotebookNode, exercises: dic
 def check_catalogue(course: Course, assignment: str) -> list[str]:
     """Entries that name unknown cells or tests, or whose text is not found."""
     path = course.root / "mistakes" / f"{assignment}.toml"
+    where = path.relative_to(course.root)
     try:
-        if not catalogue.load(path, notebooks.read(course.source(assignment))):
-            return [f"{path.relative_to(course.root)}: is missing or empty"]
+        notebook = notebooks.read(course.source(assignment))
+        entries = catalogue.load(path, notebook)
     except (catalogue.CatalogueError, notebooks.NotebookError) as error:
         return str(error).splitlines()
-    return []
+    if not entries:
+        return [f"{where}: is missing or empty"]
+    faults = []
+    for exercise in notebooks.tests_of(notebook):
+        own = [entry.right for entry in entries if entry.cell == exercise]
+        if False not in own:
+            faults.append(f"{where}: has no mistake in {exercise}; which wrong answers will students give?")
+        if True not in own:
+            faults.append(f"{where}: has no right answer to {exercise} in an unusual style; would it pass the tests?")
+    return faults
+
+
+def check_written(course: Course, assignment: str) -> list[str]:
+    """What `make new-exercise` left for its author to write."""
+    faults = []
+    for i, cell in enumerate(notebooks.read(course.source(assignment)).cells):
+        if skeleton.left_to_write(cell.source):
+            line = next(line for line in cell.source.split("\n") if skeleton.left_to_write(line))
+            name = notebooks.grade_id(cell) or f"cell {i}"
+            faults.append(f"source/{assignment}/{assignment}.ipynb: {name} still waits to be written: {line.strip()}")
+    path = course.root / "mistakes" / f"{assignment}.toml"
+    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    return faults + [
+        f"mistakes/{assignment}.toml, line {i}: still waits to be written: {line}"
+        for i, line in enumerate(lines, start=1)
+        if skeleton.left_to_write(line)
+    ]
+
+
+def check_solutions(course: Course, assignment: str) -> list[str]:
+    """The source's own solutions pass all of its tests."""
+    verdicts = rehearsal.rehearse(notebooks.read(course.source(assignment)))
+    return [
+        f"source/{assignment}/{assignment}.ipynb: the solution itself fails {test}: {said.splitlines()[0]}"
+        for test, said in verdicts.items()
+        if said
+    ]
 
 
 def check_release(course: Course, assignment: str) -> list[str]:

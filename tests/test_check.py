@@ -35,7 +35,8 @@ def test_a_sound_course_has_no_fault_and_checking_writes_nothing(tiny):
     before, told = state_of(tiny.root), []
     assert check.check(tiny, done=told.append) == []
     assert state_of(tiny.root) == before
-    assert told == ["source of averages", "release of averages", "the course as a whole", "ruff"]
+    parts = ["source of averages", "solutions of averages", "release of averages", "the course as a whole", "ruff"]
+    assert told == parts
 
 
 def test_faults_of_every_part_are_reported_at_once(tiny):
@@ -282,6 +283,52 @@ def test_a_shared_cell_that_differs_is_found(tiny):
     assert check.check_shared_cells(tiny, ["averages", "medians"]) == [
         "given_checks differs between averages and medians"
     ]
+
+
+PRIVATE = [
+    "submitted/ada/averages/averages.ipynb",
+    "autograded/ada/averages/averages.ipynb",
+    "feedback/ada/averages/averages.html",
+    "records/averages/ada.json",
+    "downloaded/averages/archive/all.zip",
+    "returned/averages.zip",
+    "build/report/averages.html",
+    "gradebook.db",
+    "gradebook.db.2026-11-20-120000",
+    "old/gradebook.db",
+    "grades.csv",
+    "grades-moodle-averages.csv",
+    "students.csv",
+]
+
+
+def test_every_kind_of_private_file_is_found_and_nothing_else(tiny):
+    for name in [*PRIVATE, "autograded/.gitkeep", "docs/grades.md"]:
+        (tiny.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (tiny.root / name).write_text("", encoding="utf-8")
+    for command in (["init", "-q"], ["add", "--force", "."]):
+        subprocess.run(["git", *command], cwd=tiny.root, check=True)
+    assert sorted(fault.split(": is tracked")[0] for fault in check.check_private(tiny)) == sorted(PRIVATE)
+
+
+def test_gitignore_covers_every_private_file(tiny):
+    root = Path(check.__file__).parent.parent
+    known = subprocess.run(["git", "check-ignore", "--no-index", *PRIVATE], cwd=root, capture_output=True, text=True)
+    ignored = known.stdout.splitlines()
+    assert [name for name in PRIVATE if name not in ignored and "/gradebook" not in name] == []
+
+
+def test_a_solution_that_fails_its_own_test_is_told(tiny):
+    edit(tiny, set_source("test_mean", "4.0", "5.0"))
+    (fault,) = check.check_solutions(tiny, "averages")
+    assert "averages.ipynb: the solution itself fails test_mean: mean([2, 3, 7]) should be 5" in fault
+
+
+def test_an_exercise_without_entries_is_told(tiny):
+    path = tiny.root / "mistakes" / "averages.toml"
+    path.write_text(path.read_text(encoding="utf-8").split("[[right]]")[0], encoding="utf-8")
+    (fault,) = check.check_catalogue(tiny, "averages")
+    assert "has no right answer to mean in an unusual style" in fault
 
 
 def test_without_git_nothing_is_tracked(tiny):

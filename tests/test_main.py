@@ -2,13 +2,16 @@
 
 import re
 import shutil
+from datetime import datetime
 
 import pytest
 from click.testing import CliRunner, Result
 
+from grading import notebooks
 from grading.__main__ import main
 from grading.course import Course
 from tests.conftest import RIGHT, spoil, submit, tiny_source
+from tests.marks import mark
 
 
 def run(course: Course, *arguments: str) -> Result:
@@ -132,5 +135,89 @@ def test_no_jobs_is_a_usage_error(tiny):
 
 def test_help_names_every_command(tiny):
     output = run(tiny, "--help").output
-    for command in ("check", "demo", "feedback", "grade", "grades", "normalize", "release"):
+    for command in (
+        *("check", "collect", "demo", "diff-grades", "export", "feedback", "grade", "grades", "late"),
+        *("new-exercise", "normalize", "regrade", "release", "report", "return-feedback"),
+    ):
         assert re.search(rf"^  {command} +\w", output, re.MULTILINE)
+
+
+# An instructor's week
+
+
+def test_collect_says_what_became_of_everybody_and_every_file(tiny):
+    (tiny.root / "students.csv").write_text("id,group\nada,red\nbob,red\ncleo,\n", encoding="utf-8")
+    folder = tiny.root.parent / "handed-in"
+    folder.mkdir()
+    shutil.copy(tiny.root / "release" / "averages" / "averages.ipynb", folder / "ada.ipynb")
+    (folder / "dan.ipynb").write_text("{}", encoding="utf-8")
+    arguments = ("collect", "-a", "averages", "--from", str(folder))
+    result = run(tiny, *arguments)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines() == [
+        "1 new: ada",
+        "1 got the submission of their group: bob (ada's)",
+        "1 in students.csv and nothing handed in: cleo",
+        "1 file not collected:",
+        "  dan.ipynb: its path names no id of students.csv",
+    ]
+    assert "1 as before: ada" in run(tiny, *arguments).output
+
+
+def test_report_export_and_return_feedback_say_where_their_files_are(demo):
+    own = Course(demo[0].root / "build" / "demo")
+    for command, places in (
+        (["report"], ["build/report/averages.html"]),
+        (["report", "--anonymous"], ["build/report/averages-anonymous.html"]),
+        (["export", "-a", "averages"], [f"grades-{kind}-averages.csv" for kind in ("moodle", "canvas", "cells")]),
+        (["return-feedback"], ["returned/averages.zip"]),
+    ):
+        result = run(own, *command)
+        assert result.exit_code == 0, result.output
+        for place in places:
+            assert str(own.root / place) in result.output and (own.root / place).is_file()
+
+
+def test_regrade_shows_what_would_change_and_writes_only_when_told(demo, tmp_path):
+    own = Course(shutil.copytree(demo[0].root / "build" / "demo", tmp_path / "course"))
+    source = own.source("averages")
+    before, text = (own.root / "gradebook.db").read_bytes(), source.read_text(encoding="utf-8")
+    source.write_text(text.replace('"points": 2', '"points": 4'), encoding="utf-8")
+    result = run(own, "regrade", "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    assert "averages: test_mean gives 4 points instead of 2" in result.output
+    assert "Nothing is written. To write it: make regrade YES=yes" in result.output
+    assert (own.root / "gradebook.db").read_bytes() == before
+    result = run(own, "regrade", "--jobs", "1", "--yes")
+    kept = re.search(r"The old gradebook: (\S+)", result.output).group(1)
+    shown = run(own, "diff-grades", kept, str(own.root / "gradebook.db"))
+    assert re.search(r"ada .*mean .*3 .*5 ", shown.output) and "differences." in shown.output
+
+
+def test_late_says_whose_penalty_changed(tiny):
+    config = tiny.root / "nbgrader_config.py"
+    text = config.read_text(encoding="utf-8").replace('rule = "none"', 'rule = "10 % a day"')
+    config.write_text(text.replace("due = {}", 'due = {"averages": "2026-11-20 12:00 UTC"}'), encoding="utf-8")
+    mark(tiny, "ada")
+    with tiny.gradebook() as gradebook:
+        gradebook.find_submission("averages", "ada").timestamp = datetime(2026, 11, 20, 13)
+        gradebook.db.commit()
+    result = run(tiny, "late")
+    assert result.output == "averages, ada: 0.3 points off for being late, before 0\n1 penalty changed.\n"
+
+
+def test_release_after_a_test_is_gone_keeps_the_gradebook_as_it_was(tiny):
+    mark(tiny, "ada")
+    notebook = notebooks.read(tiny.source("averages"))
+    notebook.cells.pop()
+    notebooks.write(notebook, tiny.source("averages"))
+    result = run(tiny, "release")
+    assert result.exit_code == 0 and "averages: test_mean_negative is removed, 1 points" in result.output
+    (kept,) = tiny.root.glob("gradebook.db.*")
+    assert str(kept) in result.output
+
+
+def test_new_exercise_says_what_it_wrote_and_what_is_next(tiny):
+    result = run(tiny, "new-exercise", "-a", "averages", "clip")
+    assert result.exit_code == 0 and "exercise 2, clip, stands behind the last one" in result.output
+    assert run(tiny, "new-exercise", "-a", "averages", "Clip").output.startswith("Error: 'Clip' cannot be")
