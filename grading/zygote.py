@@ -31,7 +31,7 @@ def warm_up():
     import matplotlib.pyplot as plt
     import matplotlib_inline.backend_inline  # noqa: F401
     import numpy as np
-    import plotly.graph_objects as go
+    import plotly.io
     import torch
 
     torch.set_num_threads(1)  # a thread pool would not survive a fork
@@ -45,7 +45,8 @@ def warm_up():
     figure.savefig("/tmp/warm.png")
     plt.close(figure)
     os.remove("/tmp/warm.png")
-    go.Figure(go.Scatter(x=[1, 2], y=[3, 4])).to_json()
+    figure = {"data": [{"type": "scatter", "x": [1, 2], "y": [3, 4]}]}
+    plotly.io.to_html(figure, include_plotlyjs=False, validate=False)
 
 
 def main():

@@ -104,3 +104,14 @@ def test_the_scoreboard_knows_every_check_and_its_points(assignment):
         assert points == {check: notebooks.points(cells[test]) for check, test in checks.items()}
     assert list(table) == list(notebooks.tests_of(source))
     assert any(cell.source.rstrip().endswith("scoreboard()") for cell in source.cells)
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_run_all_above_goes_on_after_an_empty_answer(assignment):
+    # A gap in a class or a function raises when it is called; a gap in an answer raises when its cell is run.
+    notebook = notebooks.read(ROOT / "release" / assignment / f"{assignment}.ipynb")
+    cells = notebooks.by_id(notebook)
+    for name, tests in notebooks.tests_of(notebook).items():
+        if not re.search(r"^(class|def) ", cells[name].source, re.MULTILINE):
+            for place in (name, *tests):
+                assert "raises-exception" in cells[place].metadata.get("tags", []), f"{place} would stop Run All Above"
