@@ -103,6 +103,14 @@ def test_manual_work_and_a_missing_record_need_a_person(tiny):
     assert "no record" in row.reasons[0] and row.reasons[1] == "To be looked at by hand: test_mean"
 
 
+def test_a_repair_that_most_need_is_nobodys(tiny):
+    for i in range(5):
+        mark(tiny, f"s{i}", state="repaired", repairs=["points had been changed", *(["a cell came back"] * (i == 2))])
+    assert [(row.student, row.reasons) for row in report.gather(tiny, "averages").attention] == [
+        ("s2", ["a cell came back"])
+    ]
+
+
 def test_the_page_needs_no_network_links_to_pages_and_escapes(page):
     assert not re.findall(r'(?:src|href)="(?!#|\.\./)', own(page))
     assert '<a href="../../feedback/odd1/averages/averages.html">odd1</a>' in page
