@@ -266,16 +266,15 @@ def _attention(graded: dict[str, Submission], records: dict[str, Record], root: 
         else:
             what = STATES.get(found.state, found.state.replace("_", " "))
             own = [repair for repair in found.repairs if repair not in common]
-            if found.state == "repaired":
-                reasons += own
-            elif found.state != "graded":
-                reasons += [found.reason, *own]
+            if found.state != "graded":
+                rest = "; ".join(part for part in found.reason.split("; ") if part not in found.repairs)
+                reasons += [*([rest] if rest else []), *own]
         cells = graded[student].cells.values() if student in graded else ()
         waiting = [cell.name for cell in cells if cell.needs_grading]
         if waiting:
             reasons.append(f"To be looked at by hand: {', '.join(waiting)}")
         if reasons:
-            rows.append(Attention(student, what, [reason.replace(root, "") for reason in reasons if reason]))
+            rows.append(Attention(student, what, [reason.replace(root, "") for reason in reasons]))
     return rows
 
 
