@@ -253,9 +253,11 @@ def _run(course: Course, assignment: str, jobs: int | None, force: bool = False)
 
 def _grade(course: Course, assignment: str, jobs: int | None, force: bool) -> int:
     """Grade, print the table and what has changed; how many submissions have no grade."""
-    from grading import gradebook, late, notebooks, results
+    from grading import catalogue, gradebook, late, notebooks, results
 
-    late.apply(course)  # also, a fault in students.csv is better told now than after grading
+    # A fault in the catalogue or in students.csv is better told now than found while grading.
+    catalogue.load(course.root / "mistakes" / f"{assignment}.toml", notebooks.read(course.source(assignment)))
+    late.apply(course)
     before = gradebook.scores(course, assignment)
     ended = _run(course, assignment, jobs, force)
     late.apply(course)  # only now the gradebook knows who is new and may have an extension

@@ -12,6 +12,8 @@ from grading.course import CourseError
 from grading.record import Record
 from grading.scores import Cell, Submission
 
+BY_HAND = "given by hand"
+
 
 @dataclass(frozen=True)
 class Change:
@@ -84,6 +86,7 @@ def compare(
         found = (records or {}).get(student)
         reasons: dict[str, list[str]] = {}
         points: dict[str, list[float]] = {}
+        moved = set()
         for name in list(dict.fromkeys([*old.cells, *new.cells])):
             exercise = notebooks.exercise_of(name, exercises) or name
             one, other = old.cells.get(name), new.cells.get(name)
@@ -93,8 +96,13 @@ def compare(
             why = _why(one, other, (found.tests if found else {}).get(name, {}))
             if why:
                 reasons.setdefault(exercise, []).append(f"{name}: {why}")
+            if (one.points if one else 0.0) != (other.points if other else 0.0) or BY_HAND in why:
+                moved.add(exercise)
         for exercise, why in reasons.items():
-            changes.append(Change(student, new.assignment, exercise, *points[exercise], "; ".join(why)))
+            if (
+                exercise in moved
+            ):  # a test that is new, gone or worth more, and gives 0 points now as before, is not told
+                changes.append(Change(student, new.assignment, exercise, *points[exercise], "; ".join(why)))
         if abs(old.penalty - new.penalty) > 1e-9:
             changes.append(Change(student, new.assignment, "late", -old.penalty, -new.penalty, "the penalty differs"))
     return changes
@@ -111,7 +119,7 @@ def _why(old: Cell | None, new: Cell | None, test: dict) -> str:
     if old.full != new.full:
         said.append(f"gives {new.full:g} points instead of {old.full:g}")
         if new.manual is not None:
-            said.append(f"the {new.manual:g} points given by hand stay")
+            said.append(f"the {new.manual:g} points {BY_HAND} stay")
     if old.points == new.points:
         return ", ".join(said)
     if old.manual != new.manual or old.extra != new.extra:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from grading import cells, difference, notebooks, record, scores
+from grading import catalogue, cells, difference, notebooks, record, scores
 from grading.course import Course, CourseError
 from grading.difference import Change
 from grading.grade import grade
@@ -50,8 +50,11 @@ def preview(
 
     Raises:
         CourseError: the gradebook is no file in the course folder, or nothing is submitted.
+        CatalogueError: an entry does not fit the changed notebook; then no mistake could be named.
     """
     book = gradebook_file(course)
+    for assignment in assignments:
+        catalogue.load(course.root / "mistakes" / f"{assignment}.toml", notebooks.read(course.source(assignment)))
     made = Preview(_copy(course, book, assignments), assignments, digest=_digest(book))
     for assignment in assignments:
         made.tests += [f"{assignment}: {words}" for words in cells.fit(made.own, assignment)]

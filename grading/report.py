@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -250,8 +250,13 @@ def _unexplained(records: dict[str, Record], students: list[str]) -> list[Unexpl
 
 
 def _attention(graded: dict[str, Submission], records: dict[str, Record], root: str) -> list[Attention]:
-    """Everything that is not plainly graded; files are named as in the course folder."""
+    """Everything that is not plainly graded; files are named as in the course folder.
+
+    A repair that most of the class needs is no student's doing: the release has changed since it was handed out.
+    """
     rows = []
+    counts = Counter(repair for found in records.values() for repair in set(found.repairs))
+    common = {repair for repair, count in counts.items() if count > 3 and count > len(records) / 2}
     for student in sorted({*graded, *records}):
         found = records.get(student)
         reasons = []
@@ -260,14 +265,16 @@ def _attention(graded: dict[str, Submission], records: dict[str, Record], root: 
             reasons.append("There is no record of how grading went. Grade it with make grade to know.")
         else:
             what = STATES.get(found.state, found.state.replace("_", " "))
+            own = [repair for repair in found.repairs if repair not in common]
             if found.state != "graded":
-                reasons += found.repairs if found.reason == "; ".join(found.repairs) else [found.reason, *found.repairs]
+                rest = "; ".join(part for part in found.reason.split("; ") if part not in found.repairs)
+                reasons += [*([rest] if rest else []), *own]
         cells = graded[student].cells.values() if student in graded else ()
         waiting = [cell.name for cell in cells if cell.needs_grading]
         if waiting:
             reasons.append(f"To be looked at by hand: {', '.join(waiting)}")
-        if reasons or (found is not None and found.state != "graded"):
-            rows.append(Attention(student, what, [reason.replace(root, "") for reason in reasons if reason]))
+        if reasons:
+            rows.append(Attention(student, what, [reason.replace(root, "") for reason in reasons]))
     return rows
 
 

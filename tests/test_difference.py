@@ -44,6 +44,20 @@ def test_compare_files(files):
     assert difference.compare_files(files[0], files[0]) == []
 
 
+def test_tests_that_come_or_go_without_a_point_are_not_told():
+    def one(**cells: tuple[float, float, float | None]) -> dict[str, scores.Submission]:
+        made = {n: scores.Cell(n, p, full, p, manual, None, False) for n, (p, full, manual) in cells.items()}
+        return {"ada": scores.Submission("ada", "averages", made, {}, 0.0)}
+
+    before = one(test_a=(0, 1, None), test_b=(0, 1, None), test_c=(1, 2, 1))
+    after = one(test_a=(0, 3, None), test_d=(0, 1, None), test_c=(1, 4, 1))
+    (change,) = difference.compare(before, after, ["a", "b", "c", "d"])
+    assert (change.exercise, change.why) == (
+        "c",
+        "test_c: gives 4 points instead of 2, the 1 points given by hand stay",
+    )
+
+
 def test_the_record_says_why(files):
     with difference.open_gradebook(files[0]) as old, difference.open_gradebook(files[1]) as new:
         before, after = scores.read(old, "averages"), scores.read(new, "averages")

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from grading import notebooks, regrade
+from grading.catalogue import CatalogueError
 from grading.course import Course, CourseError
 from grading.difference import compare_files
 from tests.conftest import DROPS_THE_SIGN, RIGHT, cell, scores_of, submit
@@ -95,4 +96,12 @@ def test_a_gradebook_of_which_there_is_no_copy_is_a_message(tiny, spoil, words):
     else:
         (tiny.root / "gradebook.db").unlink()
     with pytest.raises(CourseError, match=words):
+        regrade.preview(tiny, ["averages"])
+
+
+def test_a_catalogue_that_names_a_test_which_is_gone_is_told_before_anything_runs(tiny):
+    notebook = notebooks.read(tiny.source("averages"))
+    notebook.cells.pop()
+    notebooks.write(notebook, tiny.source("averages"))
+    with pytest.raises(CatalogueError, match="mean_drops_the_sign: there is no test cell test_mean_negative"):
         regrade.preview(tiny, ["averages"])

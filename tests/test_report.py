@@ -24,7 +24,9 @@ def course(released, tmp_path_factory) -> Course:
     mark(course, "odd2", (2, 0), ("", "should be -3, yours is <b>7</b>"))
     mark(course, "sign", (2, 0), ("", "should be -3"), "mean_drops_the_sign")
     mark(course, "empty", (0, 0), (EMPTY, EMPTY))
-    mark(course, "slow", (2, 1), state="cell_timed_out", reason="a cell of slow ran out of time", isolated=False)
+    reason, repairs = "a cell of slow ran out of time", ["a cell came back"]
+    timed_out = {"state": "cell_timed_out", "reason": f"{reason}; {repairs[0]}", "repairs": repairs}
+    mark(course, "slow", (2, 1), isolated=False, **timed_out)
     repairs = ["the cell mean was there twice", "cells were put back in order"]
     mark(course, "strong0", state="repaired", reason="; ".join(repairs), repairs=repairs)
     mark(
@@ -87,7 +89,7 @@ def test_what_the_catalogue_does_not_explain_is_grouped(facts):
 def test_who_needs_a_person_and_why(facts, page):
     assert [(row.student, row.reasons) for row in facts.attention] == [
         ("broken", ["submitted/broken: is no notebook"]),
-        ("slow", ["a cell of slow ran out of time"]),
+        ("slow", ["a cell of slow ran out of time", "a cell came back"]),
         ("strong0", ["the cell mean was there twice", "cells were put back in order"]),
     ]
     assert "slow graded; a cell ran out of time" in words(page)
@@ -101,6 +103,14 @@ def test_manual_work_and_a_missing_record_need_a_person(tiny):
         gradebook.db.commit()
     (row,) = report.gather(tiny, "averages").attention
     assert "no record" in row.reasons[0] and row.reasons[1] == "To be looked at by hand: test_mean"
+
+
+def test_a_repair_that_most_need_is_nobodys(tiny):
+    for i in range(5):
+        mark(tiny, f"s{i}", state="repaired", repairs=["points had been changed", *(["a cell came back"] * (i == 2))])
+    assert [(row.student, row.reasons) for row in report.gather(tiny, "averages").attention] == [
+        ("s2", ["a cell came back"])
+    ]
 
 
 def test_the_page_needs_no_network_links_to_pages_and_escapes(page):
