@@ -76,6 +76,7 @@ class GuardedChannel:
 
     def __init__(self, kernel: KernelChannel, bare: "BareKernel | None", trusted: Collection[str], brought: str | None):
         self.kernel, self.bare, self.trusted, self.brought = kernel, bare, trusted, brought
+        self._words: dict[int, str | None] = {}  # the doubt, by how many cells have run
 
     def ask(self, question: str) -> str:
         if _follows(question) and self._doubt():
@@ -100,8 +101,10 @@ class GuardedChannel:
             return None
         if self.brought:
             return f"a file of its own, {self.brought}"
-        word = doubt(self.kernel.sources, self.trusted)
-        return word and f"`{word}`"
+        number = len(self.kernel.sources)
+        if number not in self._words:  # many questions are asked between two cells
+            self._words[number] = doubt(self.kernel.sources, self.trusted)
+        return self._words[number] and f"`{self._words[number]}`"
 
 
 class BareKernel:

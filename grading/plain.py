@@ -60,33 +60,34 @@ def doubt(sources: list[str], trusted: Collection[str] = ()) -> str | None:
         sources: of all cells that have run, in order.
         trusted: texts of cells that are as the course gave them.
     """
-    trees, given = [], []
+    own, given = [], []
     for source in sources:
         try:
-            tree = _parsed(source)
+            parsed = _parsed(source)
         except Exception:  # no Python, or too deep to be read: what it does is not known
             if source in trusted:
                 continue
             return "a cell that is no Python"
-        (given if source in trusted else trees).append(tree)
+        (given if source in trusted else own).append(parsed)
     modules: dict[str, str | None] = {"math": "math", "np": "numpy", "numpy": "numpy", "torch": "torch"}
-    for tree in given:
-        for name, module in _imported(tree):
+    for _, imported in given:
+        for name, module in imported:
             modules.setdefault(name, module if module in MODULES else None)
-    for tree in trees:
-        for name, module in _imported(tree):
+    for _, imported in own:
+        for name, module in imported:
             if modules.setdefault(name, module) != module or module not in MODULES:
                 return f"import {module or name}"
     reader = _Reader(modules)
-    for tree in trees:
+    for tree, _ in own:
         reader.visit(tree)
     return next(iter(reader.doubts), None)
 
 
 @lru_cache(maxsize=256)
-def _parsed(source: str) -> ast.Module:
-    """A cell as IPython runs it: its magic commands are calls of `get_ipython()`."""
-    return ast.parse(TransformerManager().transform_cell(source))
+def _parsed(source: str) -> tuple[ast.Module, list[tuple[str, str | None]]]:
+    """A cell as IPython runs it, where magic commands are calls of `get_ipython()`, and what it imports."""
+    tree = ast.parse(TransformerManager().transform_cell(source))
+    return tree, list(_imported(tree))
 
 
 def _imported(tree: ast.AST) -> Iterator[tuple[str, str | None]]:
