@@ -24,6 +24,7 @@ class Diagnostician:
         path = source.parent.parent.parent / "mistakes" / f"{source.stem}.toml"
         self.entries = [entry for entry in catalogue.load(path, self.notebook) if not entry.right]
         self._channels: dict[str, InProcess] = {}
+        self._replies: dict[tuple[str, str], object] = {}  # a whole class is asked the same
 
     def name(self, exercise: str, transcript: list[tuple[str, dict]]) -> Entry | None:
         """The mistake that answers like the student.
@@ -53,7 +54,9 @@ class Diagnostician:
         if key not in self._channels:
             replaced = {entry.cell: entry.source} if entry else {}
             self._channels[key] = InProcess(*rehearsal.definitions(self.notebook, replaced, until=exercise))
-        return _told(wire.loads(self._channels[key].ask(question)))
+        if (key, question) not in self._replies:
+            self._replies[key, question] = _told(wire.loads(self._channels[key].ask(question)))
+        return self._replies[key, question]
 
 
 @lru_cache(maxsize=8)

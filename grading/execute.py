@@ -22,6 +22,7 @@ from nbgrader.preprocessors import Execute as StockExecute
 from traitlets import Bool, Dict, Enum, Integer
 
 from grading import bare, notebooks, picture, record
+from grading.catalogue import CatalogueError
 from grading.diagnosis import diagnostician
 from grading.guard import Guard
 from grading.kernel import KernelChannel, KernelStuck
@@ -246,7 +247,11 @@ class Execute(StockExecute):
         source = source / names.get("assignment", "") / f"{names.get('notebook', '')}.ipynb"
         if not source.is_file():
             return []
-        known = diagnostician(source.resolve())
+        try:
+            known = diagnostician(source.resolve())
+        except CatalogueError as error:  # `make check` tells it; no student may lose a point for it
+            self.log.error("%s", error)
+            return []
         exercise = notebooks.exercise_of(notebooks.grade_id(cell), list(notebooks.tests_of(known.notebook)))
         entry = known.name(exercise, transcript) if exercise else None
         if entry is None:

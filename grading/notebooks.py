@@ -1,10 +1,12 @@
 """Notebooks as the course sees them: cells by grade_id, their kind, the hidden part of a test, the normal form."""
 
 import re
+import warnings
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
 BEGIN_HIDDEN, END_HIDDEN = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
 DEMONSTRATION = "demonstration"  # the tag of a cell that is not run while grading, if the student left it as it was
@@ -37,7 +39,11 @@ def parse(text: str, path: Path) -> NotebookNode:
         NotebookError: the text is no JSON, or no notebook.
     """
     try:
-        notebook = nbformat.reads(text, as_version=4)
+        with warnings.catch_warnings():
+            # Students copy cells, also with their ids, and old programs write none; it is mended here.
+            warnings.simplefilter("ignore", DuplicateCellId)
+            warnings.simplefilter("ignore", MissingIDFieldWarning)
+            notebook = nbformat.reads(text, as_version=4)
         if not all(isinstance(cell, dict) for cell in notebook.cells):
             raise ValueError("a cell is no object")
         return notebook

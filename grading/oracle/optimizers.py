@@ -7,6 +7,7 @@ says in a line or two what it looks at.
 import contextlib
 import math
 from collections.abc import Callable
+from functools import wraps
 
 import numpy as np
 import torch
@@ -45,6 +46,21 @@ def starting_point(n_params: int) -> list[float]:
     return [(-1.0) ** i * (i + 1.0) for i in range(n_params)]
 
 
+def remembered(function: Callable[..., Path]) -> Callable[..., Path]:
+    """Let a path be worked out once for the same arguments: a whole class is asked the same."""
+    known: dict[str, Path] = {}
+
+    @wraps(function)
+    def path(*args, **kwargs) -> Path:
+        key = repr((args, sorted(kwargs.items())))
+        if key not in known:
+            known[key] = function(*args, **kwargs)
+        return [list(row) for row in known[key]]
+
+    return path
+
+
+@remembered
 def torch_path(
     optimizer_class: type[torch.optim.Optimizer],
     rows: list[Row],
@@ -80,6 +96,7 @@ def torch_path(
     return path
 
 
+@remembered
 def torch_amsgrad_path(rows, start=None, *, eta: float, beta1: float, beta2: float, eps: float) -> Path:
     """AMSGrad as in the paper (Reddi, Kale and Kumar 2018, algorithm 2): without bias correction.
 
@@ -92,7 +109,7 @@ def torch_amsgrad_path(rows, start=None, *, eta: float, beta1: float, beta2: flo
         group["lr"] = eta * (1.0 - beta1**step) / root
         group["eps"] = eps / root
 
-    return torch_path(
+    return torch_path.__wrapped__(
         torch.optim.Adam, rows, start, undo_correction, lr=eta, betas=(beta1, beta2), eps=eps, amsgrad=True
     )
 
