@@ -22,17 +22,21 @@ CLASS = sample.load_class(ROOT / "mistakes" / "class.toml")
 def packed(assignment: str) -> list[SampleStudent]:
     """Students who between them write the whole catalogue: wrong answers and right ones apart, one to every exercise.
 
-    An answer that stands on another exercise's answer is left out: `test_catalogue_entries.py` has it.
+    An answer that stands on another exercise's answer has a student of its own, whose other answers are all right.
     """
     packs: list[dict[str, str]] = []
     for right in (False, True):
         own: list[dict[str, str]] = []
         for entry in entries_of(assignment):
-            if entry.right is right and not catalogue.stands_on_another(entry):
-                pack = next((pack for pack in own if entry.cell not in pack), None)
-                if pack is None:
-                    own.append(pack := {})
-                pack[entry.cell] = entry.name
+            if entry.right is not right:
+                continue
+            if catalogue.stands_on_another(entry):
+                packs.append({entry.cell: entry.name})
+                continue
+            pack = next((pack for pack in own if entry.cell not in pack), None)
+            if pack is None:
+                own.append(pack := {})
+            pack[entry.cell] = entry.name
         packs += own
     return [SampleStudent(f"catalogue-{i:02}", tuple(pack.values())) for i, pack in enumerate(packs)]
 
@@ -164,3 +168,9 @@ def test_stock_nbgrader_gives_the_same_scores_and_messages(course, graded, elsew
         )
         assert result.returncode == 0, result.stderr
         assert verdicts(elsewhere, assignment, student) == verdicts(course, assignment, student)
+
+
+def test_the_catalogue_is_large_enough():
+    entries = [entry for assignment in ASSIGNMENTS for entry in entries_of(assignment)]
+    assert sum(not entry.right for entry in entries) >= 120
+    assert sum(entry.right for entry in entries) >= 45
