@@ -58,6 +58,7 @@ class Execute(StockExecute):
         self.sources: list[str] = []
         self.healthy: list[tuple[NotebookNode, int]] = []
         self.restarts, self.spent = 0, ""
+        self.used = False  # whether a cell has run in the current kernel since it was started
         self.deadline = time.monotonic() + self.max_seconds
         self.text_room, self.room = 0, self.max_output
         self.troubles: list[tuple[str, str]] = []  # (state, reason) of each cell that hung or ended Python
@@ -95,12 +96,15 @@ class Execute(StockExecute):
                 raise DeadKernelError(self.spent)
             if self.channel is None:
                 self._connect()
-            if notebooks.kind(cell) == "test":
-                self._run_test(cell, index)
-            else:
-                self.execute_cell(cell, index)
-                self.sources.append(cell.source)
-                self.healthy.append((cell, index))
+            try:
+                self._run(cell, index)
+            except DeadKernelError:
+                if not self.used or self.guard_tripped or self.restarts >= self.max_restarts:
+                    raise
+                # What ran before may have ended Python only now. So this cell is run again, in a fresh kernel.
+                self._restart()
+                self._run(cell, index)
+            self.used = True
         except (DeadKernelError, CellTimeoutError, KernelStuck) as error:
             self._give_up(cell, index, *_in_words(error, self.timeout))
         except Exception as error:  # whatever a kernel sends must not cost the other cells
@@ -111,6 +115,15 @@ class Execute(StockExecute):
         _mend_outputs(cell)
         _no_verdict_by_accident(cell)
         return cell, resources
+
+    def _run(self, cell: NotebookNode, index: int) -> None:
+        """Run a cell in the current kernel, a test in its two parts."""
+        if notebooks.kind(cell) == "test":
+            self._run_test(cell, index)
+        else:
+            self.execute_cell(cell, index)
+            self.sources.append(cell.source)
+            self.healthy.append((cell, index))
 
     def _demonstrations(self, nb: NotebookNode, names: dict) -> set[str]:
         """The texts of cells that need not run: long demonstrations, tagged as such in the release.
@@ -197,6 +210,11 @@ class Execute(StockExecute):
         guard.start()
         return guard
 
+    @property
+    def guard_tripped(self) -> str:
+        """Why the guard has ended the current kernel, if it has."""
+        return self.guard.tripped if self.guard is not None else ""
+
     def _stop_watching(self) -> None:
         if self.guard is not None:
             self.guard.stop()
@@ -265,8 +283,8 @@ class Execute(StockExecute):
 
     def _give_up(self, cell: NotebookNode, index: int, name: str, message: str) -> None:
         """Let a cell fail that took its kernel with it, and start a fresh kernel for the cells after it."""
-        if self.guard is not None and self.guard.tripped:
-            name, message = "DeadKernelError", f"This cell was ended: {self.guard.tripped}."
+        if self.guard_tripped:
+            name, message = "DeadKernelError", f"This cell was ended: {self.guard_tripped}."
         self._fail(cell, name, message)
         if self.spent:
             return
@@ -280,6 +298,7 @@ class Execute(StockExecute):
     def _restart(self) -> None:
         """A fresh kernel that has run the earlier healthy cells."""
         self.restarts += 1
+        self.used = False
         self._stop_watching()
         self._cleanup_kernel()
         self.km = self.create_kernel_manager()

@@ -68,7 +68,7 @@ def test_a_late_submission_loses_what_the_plugin_says(tiny, pool):
     with tiny.gradebook() as gradebook:
         gradebook.update_or_create_assignment("averages", duedate="2026-01-02 12:00:00 UTC")
     settings = tiny.root / "nbgrader_config.py"
-    rule = "c.LateSubmissionPlugin.penalty_method = 'zero'\n"
+    rule = "c.LatePolicy.rule = 'no points'\n"
     settings.write_text(settings.read_text(encoding="utf-8") + rule, encoding="utf-8")
     graded(tiny, pool)
     with tiny.gradebook() as gradebook:

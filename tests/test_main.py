@@ -191,7 +191,7 @@ def test_regrade_shows_what_would_change_and_writes_only_when_told(demo, tmp_pat
     result = run(own, "regrade", "--jobs", "1", "--yes")
     kept = re.search(r"The old gradebook: (\S+)", result.output).group(1)
     shown = run(own, "diff-grades", kept, str(own.root / "gradebook.db"))
-    assert re.search(r"ada .*mean .*3 .*5 ", shown.output) and "differences." in shown.output
+    assert re.search(r"ada .*mean .*3 .*5 ", shown.output) and "1 difference." in shown.output
 
 
 def test_late_says_whose_penalty_changed(tiny):

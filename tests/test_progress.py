@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -20,17 +21,17 @@ def test_each_step_is_a_line_with_count_and_time_left(capsys):
         for student in ("ada", "bob", "cleo"):
             advance(f"{student} graded")
     lines = capsys.readouterr().out.splitlines()
-    assert lines == [
-        "Grading averages 1/3: ada graded, about 0 s left",
-        "Grading averages 2/3: bob graded, about 0 s left",
-        "Grading averages 3/3: cleo graded",
+    assert [re.sub(r"\(\d+ a minute\)", "(many a minute)", line) for line in lines] == [
+        "Grading averages 1/3 (many a minute): ada graded, about 0 s left",
+        "Grading averages 2/3 (many a minute): bob graded, about 0 s left",
+        "Grading averages 3/3 (many a minute): cleo graded",
     ]
 
 
 def test_words_are_printed_as_they_are(capsys):
     with steps("Grading", 1) as advance:
         advance("[bold]x[/bold] " + "long " * 60)
-    assert capsys.readouterr().out == "Grading 1/1: [bold]x[/bold] " + "long " * 60 + "\n"
+    assert capsys.readouterr().out.endswith(" a minute): [bold]x[/bold] " + "long " * 60 + "\n")
 
 
 def test_an_error_in_a_step_passes_through():
