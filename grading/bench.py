@@ -234,6 +234,9 @@ def _plot(results: list[Result], path: Path) -> None:
         stock = [one.stock.wall / one.few * size for size in sizes]
         axes.plot(sizes, stock, color=color, linestyle=":", label=f"{one.assignment}, stock (from {one.few})")
     axes.set(xscale="log", yscale="log", xlabel="submissions", ylabel="seconds")
+    axes.set_xticks(sizes, [str(size) for size in sizes], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(True, which="both", color="0.9")
     axes.legend(fontsize=8, frameon=False)
     figure.savefig(path, dpi=110)
