@@ -1,0 +1,56 @@
+"""The class at a glance in the browser: one file, no network, drawn plots with tables beside them, also on a phone."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from grading.course import Course
+from grading.report import report
+
+
+@pytest.fixture(scope="module")
+def written(browser, classroom, tmp_path_factory) -> Path:
+    """The report of the class in which everything happens."""
+    root = tmp_path_factory.mktemp("report") / "course"
+    return report(Course(Path(shutil.copytree(classroom.course.root, root))), "averages", False)
+
+
+@pytest.fixture(scope="module", params=[1280, 390], ids=["desktop", "phone"])
+def opened(request, browser, written):
+    """The page, and what the browser complained about or asked the network for."""
+    context = browser.new_context(viewport={"width": request.param, "height": 800})
+    page, complaints = context.new_page(), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda sent: sent.url.startswith(("file:", "data:", "blob:")) or complaints.append(sent.url))
+    page.goto(written.as_uri())
+    yield page, complaints
+    context.close()
+
+
+def test_plots_are_drawn_without_network_or_errors(opened):
+    page, complaints = opened
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    assert complaints == []
+
+
+def test_it_does_not_scroll_sideways(opened):
+    page, _ = opened
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+
+
+def test_what_the_plots_show_is_in_tables_with_headers(opened):
+    page, _ = opened
+    tables = page.locator("table")
+    assert tables.count() >= 3
+    assert tables.evaluate_all("all => all.every(table => table.querySelector('th'))")
+    expect(page.locator("h1")).to_have_count(1)
+
+
+def test_it_names_the_mistake_and_who_needs_a_person(opened):
+    page, _ = opened
+    text = page.locator("body").inner_text()
+    assert "The sign of the values is lost." in text and "drops_the_sign" in text
+    assert "ends_python" in text and "sends_no_json" in text
