@@ -1,5 +1,6 @@
 """Name the mistake: does a known wrong answer give, on the same questions, exactly what the student's gave?"""
 
+import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from grading.oracle.compare import close
 from grading.student_code import InProcess
 
 RTOL = 1e-7
+SECONDS = 2  # a mistake of the catalogue may take as long as it likes, but not here
+MEASURED = ("autodiff.cost", "autodiff.seconds")  # probes whose numbers differ from run to run
 UNSAID = ("Missing", "NotImplementedError")  # there is no answer yet, so no mistake either
 
 
@@ -26,23 +29,28 @@ class Diagnostician:
         self._channels: dict[str, InProcess] = {}
         self._replies: dict[tuple[str, str], object] = {}  # a whole class is asked the same
 
-    def name(self, exercise: str, transcript: list[tuple[str, dict]]) -> Entry | None:
+    def name(self, exercise: str, transcript: list[tuple[str, dict]], test: str | None = None) -> Entry | None:
         """The mistake that answers like the student.
+
+        If the exercise was asked on its own, with stand-ins for earlier ones, only that tells: the other replies may
+        differ by a slip elsewhere.
 
         Args:
             exercise: the grade_id of the solution cell.
             transcript: what was asked of the student's code and what came back, see `student_code.connected`.
+            test: the grade_id of the test that was lost.
 
         Returns:
-            The first entry of the catalogue that gives the same replies to every question, if these are not the
-            reference's own replies; else None.
+            The entry of the catalogue that gives the same replies to every question, if these are not the reference's
+            own replies; of several the most specific, which loses this test and few others; else None.
         """
-        asked = [(question, _told(reply)) for question, reply in transcript]
+        asked = [(question, _told(reply)) for question, reply in transcript if _probe(question) not in MEASURED]
+        asked = [pair for pair in asked if _on_its_own(pair[0])] or asked
         if not asked or any(reply.get("type") in UNSAID for _, reply in asked):
             return None
         if all(_same(self._reply(exercise, None, question), reply) for question, reply in asked):
             return None
-        for entry in self.entries:
+        for entry in sorted(self.entries, key=lambda entry: (test not in entry.loses, len(entry.loses))):
             if entry.cell == exercise and all(
                 _same(self._reply(exercise, entry, question), reply) for question, reply in asked
             ):
@@ -55,7 +63,11 @@ class Diagnostician:
             replaced = {entry.cell: entry.source} if entry else {}
             self._channels[key] = InProcess(*rehearsal.definitions(self.notebook, replaced, until=exercise))
         if (key, question) not in self._replies:
-            self._replies[key, question] = _told(wire.loads(self._channels[key].ask(question)))
+            try:
+                with rehearsal.time_limit(SECONDS):
+                    self._replies[key, question] = _told(wire.loads(self._channels[key].ask(question)))
+            except TimeoutError:
+                self._replies[key, question] = None  # no student's reply is that
         return self._replies[key, question]
 
 
@@ -63,6 +75,15 @@ class Diagnostician:
 def diagnostician(source: Path) -> Diagnostician:
     """One for each assignment and process: reading the catalogue and its answers takes a moment."""
     return Diagnostician(source)
+
+
+def _probe(question: str) -> str:
+    return json.loads(question)["probe"]
+
+
+def _on_its_own(question: str) -> bool:
+    """Whether stand-ins take the place of what the student wrote in earlier exercises."""
+    return bool(json.loads(question)["arguments"].get("stand_ins"))
 
 
 def _told(reply: dict) -> dict:

@@ -27,7 +27,7 @@ from grading.diagnosis import diagnostician
 from grading.guard import Guard
 from grading.kernel import KernelChannel, KernelStuck
 from grading.sandbox import SandboxedKernelManager
-from grading.student_code import connected
+from grading.student_code import Delegated, connected
 from grading.warm import WarmKernelManager
 
 
@@ -62,6 +62,7 @@ class Execute(StockExecute):
         self.deadline = time.monotonic() + self.max_seconds
         self.text_room, self.room = 0, self.max_output
         self.troubles: list[tuple[str, str]] = []  # (state, reason) of each cell that hung or ended Python
+        self.suspicions: list[str] = []  # what looks as if somebody had not done the exercise
         self.cell_seconds: dict[str, float] = {}
         self.skipped = set() if self.demonstrations else self._demonstrations(nb, resources.get("nbgrader", {}))
         self.bare: bare.BareKernel | None = None
@@ -245,6 +246,8 @@ class Execute(StockExecute):
                 raise
             except AssertionError as error:
                 likely = self._name_mistake(cell, transcript)
+                if isinstance(error, Delegated):
+                    self.suspicions.append(f"{notebooks.grade_id(cell)}: {error}")
                 cell.outputs.extend(picture.outputs(error))
                 if failed is None:
                     remarks = self.channel.remarks(transcript)
@@ -270,8 +273,9 @@ class Execute(StockExecute):
         except CatalogueError as error:  # `make check` tells it; no student may lose a point for it
             self.log.error("%s", error)
             return []
-        exercise = notebooks.exercise_of(notebooks.grade_id(cell), list(notebooks.tests_of(known.notebook)))
-        entry = known.name(exercise, transcript) if exercise else None
+        test = notebooks.grade_id(cell)
+        exercise = notebooks.exercise_of(test, list(notebooks.tests_of(known.notebook)))
+        entry = known.name(exercise, transcript, test) if exercise else None
         if entry is None:
             return []
         cell.metadata["grading"] = {"mistake": entry.name}

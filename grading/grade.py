@@ -48,12 +48,14 @@ class Executed:
 
     Attributes:
         troubles: (state, reason) of every cell that hung or ended Python, in order.
+        suspicions: what looks as if somebody had not done the exercise, in plain words.
         seconds: how long it took.
         cell_seconds: by grade_id, or cell id.
     """
 
     notebook: NotebookNode
     troubles: list[tuple[str, str]]
+    suspicions: list[str]
     seconds: float
     cell_seconds: dict[str, float]
 
@@ -136,7 +138,8 @@ def execute(notebook: NotebookNode, resources: dict, config: Config, root: str) 
             if last:
                 raise
     seconds = {name: round(value, 3) for name, value in preprocessor.cell_seconds.items()}
-    return Executed(notebook, preprocessor.troubles, round(sum(seconds.values()), 3), seconds)
+    total = round(sum(seconds.values()), 3)
+    return Executed(notebook, preprocessor.troubles, preprocessor.suspicions, total, seconds)
 
 
 def _run(
@@ -263,6 +266,7 @@ class _Converter(Autograde):
             state,
             reason,
             repairs=list(submission.repairs),
+            suspicions=executed.suspicions,
             score=sum(test["points"] for test in tests.values()),
             max_score=sum(test["max"] for test in tests.values()),
             tests=tests,

@@ -7,7 +7,6 @@ latter are listed, each with its reason, in `mistakes/equivalent.toml`, and must
 
 import ast
 import difflib
-import signal
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from nbformat import NotebookNode
 
 from grading import notebooks
 from grading.course import Course, CourseError
-from grading.rehearsal import rehearse
+from grading.rehearsal import rehearse, time_limit
 
 SECONDS = 5
 
@@ -86,17 +85,11 @@ def trial(notebook: NotebookNode, mutant: Mutant) -> Trial:
     """Run the hidden tests of a mutant's exercise, in this process, within a time limit."""
     tests = notebooks.tests_of(notebook)[mutant.cell]
 
-    def too_long(number, frame):
-        raise TimeoutError(f"not finished after {SECONDS} s")
-
-    signal.signal(signal.SIGALRM, too_long)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS, 1)
     try:
-        verdicts = rehearse(notebook, {mutant.cell: mutant.source}, only=tests, hidden_only=True)
+        with time_limit(SECONDS):
+            verdicts = rehearse(notebook, {mutant.cell: mutant.source}, only=tests, hidden_only=True)
     except TimeoutError:
         return Trial(mutant, tuple(tests))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
     return Trial(mutant, tuple(name for name, failure in verdicts.items() if failure is not None))
 
 

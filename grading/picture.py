@@ -19,6 +19,8 @@ def outputs(error: AssertionError) -> list[NotebookNode]:
     text = "\n".join(f"{where}: yours {show(yours)}, expected {show(wanted)}" for where, yours, wanted in error.rows)
     if error.paths:
         html += path_picture(*error.paths)
+        if error.bowl:
+            html += bowl_picture(*error.paths[:2], error.paths[4], error.bowl)
     return [new_output("display_data", data={"text/html": html, "text/plain": text})]
 
 
@@ -87,6 +89,60 @@ def path_picture(yours: list, expected: list, name: str, place: int, step: int) 
         f"style='max-width: {WIDTH}px; width: 100%; font: 12px sans-serif'>"
         f"<line x1='{LEFT}' y1='{HEIGHT - BOTTOM}' x2='{WIDTH - 16}' y2='{HEIGHT - BOTTOM}' stroke='#bbb'/>"
         f"{labels}{legend}{line(wanted, EXPECTED, '', EXPECTED)}{line(mine, YOURS, '6 4', 'white')}</svg>"
+        f"<figcaption>{says}</figcaption></figure>"
+    )
+
+
+def bowl_picture(yours: list, expected: list, step: int, bowl: tuple[float, float]) -> str:
+    """Two paths in the plane, on the level lines of a*x1**2 + b*x2**2, as an SVG with a text alternative.
+
+    Args:
+        yours, expected: paths, rows of two numbers.
+        step: where they part.
+        bowl: a and b.
+    """
+    wanted = [tuple(row) for row in expected]
+    mine = [(_number(row, 0), _number(row, 1)) for row in yours[: len(expected)]]
+    mine = [point for point in mine if None not in point]
+    # As far as the expected path goes, the minimum with it; a path that runs away leaves the picture.
+    wide, high = (1.15 * max(max(abs(point[i]) for point in wanted), 1e-9) for i in (0, 1))
+    size = WIDTH / 2, (HEIGHT - TOP) / 2
+    middle = size[0], TOP + size[1]
+
+    def at(point: tuple[float, float]) -> tuple[float, float]:
+        x, y = (min(max(value / end, -1.0), 1.0) for value, end in zip(point, (wide, high)))
+        return middle[0] + x * size[0], middle[1] - y * size[1]
+
+    def line(points: list, color: str, dash: str, mark: str) -> str:
+        places = [at(point) for point in points]
+        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        marks = "".join(
+            f"<circle cx='{x:.1f}' cy='{y:.1f}' r='3.2' fill='{mark}' stroke='{color}'/>" for x, y in places
+        )
+        return (
+            f"<polyline points='{joined}' fill='none' stroke='{color}' stroke-width='2' stroke-dasharray='{dash}'/>"
+            f"{marks}"
+        )
+
+    top = bowl[0] * wide**2 + bowl[1] * high**2
+    levels = "".join(
+        f"<ellipse cx='{middle[0]}' cy='{middle[1]}' rx='{(share * top / bowl[0]) ** 0.5 / wide * size[0]:.1f}' "
+        f"ry='{(share * top / bowl[1]) ** 0.5 / high * size[1]:.1f}' fill='none' stroke='#ccc'/>"
+        for share in (0.02, 0.08, 0.18, 0.32, 0.5, 0.72)
+    )
+    says = (
+        f"The two paths seen from above, on the level lines of f, its minimum in the middle: x1 from {-wide:.3g} to "
+        f"{wide:.3g}, x2 from {-high:.3g} to {high:.3g}. They part at step {step}."
+    )
+    return (
+        f"<figure style='margin: .5rem 0'><svg role='img' aria-label=\"{says}\" viewBox='0 0 {WIDTH} {HEIGHT}' "
+        f"style='max-width: {WIDTH}px; width: 100%; font: 12px sans-serif'>"
+        f"<svg x='0' y='{TOP}' width='{WIDTH}' height='{HEIGHT - TOP}' viewBox='0 {TOP} {WIDTH} {HEIGHT - TOP}'>"
+        f"{levels}{line(wanted, EXPECTED, '', EXPECTED)}{line(mine, YOURS, '6 4', 'white')}"
+        f"<text x='{middle[0] - 5}' y='{middle[1] + 5}'>★</text></svg>"
+        f"<text x='8' y='16' fill='{EXPECTED}'>● expected (solid)</text>"
+        f"<text x='158' y='16' fill='#A33F00'>○ yours (dashed)</text>"
+        f"<text x='{WIDTH - 16}' y='16' text-anchor='end'>from above, ★ minimum</text></svg>"
         f"<figcaption>{says}</figcaption></figure>"
     )
 

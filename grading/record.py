@@ -25,6 +25,7 @@ class Record:
         state: one of the names above.
         reason: in plain words what the state means here; empty if graded without any remark.
         repairs: what had to be repaired in the notebook, in plain words.
+        suspicions: what looks as if somebody had not done the exercise: torch does it. A person should look.
         score, max_score: points in this assignment when it was graded; None without a grade.
         tests: by test cell `{"exercise", "points", "max", "error", "mistake"}`: points, the first line of its message
             and the catalogue's name of the mistake; both empty if there is none.
@@ -41,6 +42,7 @@ class Record:
     state: str
     reason: str = ""
     repairs: list[str] = field(default_factory=list)
+    suspicions: list[str] = field(default_factory=list)
     score: float | None = None
     max_score: float | None = None
     tests: dict[str, dict] = field(default_factory=dict)

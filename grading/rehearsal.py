@@ -7,6 +7,8 @@ pipeline (`grading.grade`) runs a kernel for each submission. Both must come to 
 import contextlib
 import io
 import linecache
+import signal
+import threading
 import traceback
 import warnings
 
@@ -67,6 +69,28 @@ def definitions(
         if name == until:
             break
     return namespace, sources
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float):
+    """Raise `TimeoutError` in what runs inside the block for longer, and again each second.
+
+    Only the main thread of a Unix process can be interrupted; elsewhere there is no limit.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def too_long(number, frame):
+        raise TimeoutError(f"not finished after {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def run(source: str, namespace: dict, name: str) -> str | None:

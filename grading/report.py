@@ -269,6 +269,7 @@ def _attention(graded: dict[str, Submission], records: dict[str, Record], root: 
             if found.state != "graded":
                 rest = "; ".join(part for part in found.reason.split("; ") if part not in found.repairs)
                 reasons += [*([rest] if rest else []), *own]
+            reasons += [f"May have tried to cheat: {words}" for words in found.suspicions]
         cells = graded[student].cells.values() if student in graded else ()
         waiting = [cell.name for cell in cells if cell.needs_grading]
         if waiting:

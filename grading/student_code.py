@@ -23,6 +23,10 @@ class StudentError(AssertionError):
         return str(self).splitlines()
 
 
+class Delegated(StudentError):
+    """The student's code lets torch do what is the exercise: a person should look at it."""
+
+
 class Channel(Protocol):
     """Carries a question to where the student's code runs."""
 
@@ -181,7 +185,7 @@ class Student:
                 raise second from None
         _with(reply, name, "paths", "torch_optim")
         if reply["torch_optim"]:
-            raise StudentError(
+            raise Delegated(
                 f"`{name}` calls torch's own optimizer (`torch.optim`, in `{reply['torch_optim']}`). "
                 "Here the update rule itself is the exercise: write it with `param.value` and `param.grad`."
             )

@@ -1,13 +1,16 @@
 """A student's mistake gets the name of the catalogue entry that answers alike, and no other."""
 
 import json
+from copy import copy
+from dataclasses import replace
 
 import pytest
 
+from grading import diagnosis, notebooks
 from grading.diagnosis import Diagnostician, diagnostician
 from grading.rehearsal import definitions
 from grading.student_code import InProcess, StudentError, connected, student
-from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, tiny_notebook, tiny_source
+from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, ROOT, tiny_notebook, tiny_source
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +66,36 @@ def test_another_exercise_has_no_such_mistake(known):
 
 def test_nothing_asked_names_nothing(known):
     assert known.name("mean", []) is None
+
+
+def test_of_mistakes_that_answer_alike_the_most_specific_is_named(known):
+    asked = transcript_of(DROPS_THE_SIGN, [-2.0])
+    same = replace(known.entries[1], name="mean_is_positive", loses=["test_mean", "test_mean_negative"])
+    both = copy(known)
+    both.entries = [same, *known.entries]
+    assert both.name("mean", asked, "test_mean_negative").name == "mean_drops_the_sign"
+    assert both.name("mean", asked, "test_mean").name == "mean_is_positive"
+
+
+def test_a_slip_in_an_earlier_exercise_hides_no_mistake():
+    """`sgd` calls `mse`; with stand-ins for it, only the mistake in `sgd` itself tells."""
+    known = diagnostician((ROOT / "source" / "training" / "training.ipynb").resolve())
+    mistake = next(entry for entry in known.entries if entry.name == "sgd_loss_of_last_batch")
+    wrong = {"sgd": mistake.source, "mse": "def mse(*arguments):\n    return 1.0"}
+    _, hidden = notebooks.split_hidden(notebooks.by_id(known.notebook)["test_sgd_losses"].source)
+    with connected(InProcess(*definitions(known.notebook, wrong))) as transcript, pytest.raises(AssertionError):
+        exec(compile(hidden, "test_sgd_losses", "exec"), {"__name__": "hidden"})
+    assert known.name("sgd", transcript, "test_sgd_losses") == mistake
+
+
+def test_a_mistake_that_never_answers_is_nobodys(known, monkeypatch):
+    endless = copy(known)
+    loop = "def mean(values):\n    while values[0] != 2.0: pass\n    return 5.0"
+    endless.entries = [replace(known.entries[0], name="mean_loops", source=loop), known.entries[0]]
+    monkeypatch.setattr(diagnosis, "SECONDS", 0.1)
+    assert (
+        endless.name("mean", transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0], [1.0, 1.0])).name == "mean_forgets_to_divide"
+    )
 
 
 def test_nan_answers_alike(known, tmp_path):

@@ -23,6 +23,18 @@ def test_the_picture_has_a_text_alternative(mismatch):
     assert "role='img' aria-label=\"x1 step by step. The two paths agree up to step 1 and part at step 2" in html
 
 
+def test_a_path_on_a_known_function_is_seen_from_above():
+    with pytest.raises(Mismatch) as caught:
+        same_path([[-4.0, -2.0], [1e9, float("nan")]], [[-4.0, -2.0], [-2.0, 1.0]], what="Walk", bowl=(0.1, 2.0))
+    html = picture.outputs(caught.value)[0].data["text/html"]
+    assert "x1 from -4.6 to 4.6, x2 from -2.3 to 2.3. They part at step 1." in html
+    assert html.count("<ellipse") == 6 and "nan," not in html
+
+
+def test_elsewhere_there_are_no_level_lines(mismatch):
+    assert "<ellipse" not in picture.outputs(mismatch)[0].data["text/html"]
+
+
 def test_a_students_text_cannot_be_markup():
     html = picture.table([("<b>", "<script>", 1.0)])
     assert "<script>" not in html

@@ -1,9 +1,11 @@
 """A source notebook's tests in this interpreter: the same verdicts as in a real kernel."""
 
+import signal
+
 import pytest
 
 from grading import notebooks
-from grading.rehearsal import definitions, rehearse, run
+from grading.rehearsal import definitions, rehearse, run, time_limit
 from tests.classroom import SOLUTIONS
 from tests.conftest import DROPS_THE_SIGN, cell, tiny_notebook
 
@@ -27,6 +29,13 @@ def test_only_the_named_tests_run():
 
 def test_a_solution_that_does_not_parse_fails_every_test():
     assert all(rehearse(tiny_notebook(), {"mean": "def mean(:"}).values())
+
+
+def test_what_never_ends_is_ended():
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(TimeoutError), time_limit(0.1):
+        rehearse(tiny_notebook(), {"mean": "def mean(values):\n    while True: pass"})
+    assert signal.getsignal(signal.SIGALRM) is before and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_a_solution_that_exits_fails_and_ends_nothing():

@@ -113,6 +113,12 @@ def test_a_repair_that_most_need_is_nobodys(tiny):
     ]
 
 
+def test_a_suspicion_needs_a_person(tiny):
+    mark(tiny, "ada", suspicions=["test_mean: `mean` calls torch"])
+    (row,) = report.gather(tiny, "averages").attention
+    assert row.reasons == ["May have tried to cheat: test_mean: `mean` calls torch"]
+
+
 def test_the_page_needs_no_network_links_to_pages_and_escapes(page):
     assert not re.findall(r'(?:src|href)="(?!#|\.\./)', own(page))
     assert '<a href="../../feedback/odd1/averages/averages.html">odd1</a>' in page

@@ -14,12 +14,19 @@ class Mismatch(AssertionError):
     Attributes:
         rows: the first differences as (where, yours, expected), for a table in the feedback.
         paths: of an optimizer: yours, expected, the parameter's name and place, the step; for a picture.
+        bowl: (a, b) if these are paths on f(x1, x2) = a*x1**2 + b*x2**2; for a picture with its level lines.
     """
 
-    def __init__(self, message: str, rows: list[tuple[str, object, object]] | None = None, paths: tuple | None = None):
+    def __init__(
+        self,
+        message: str,
+        rows: list[tuple[str, object, object]] | None = None,
+        paths: tuple | None = None,
+        bowl: tuple[float, float] | None = None,
+    ):
         super().__init__(message)
         self.rows = rows or []
-        self.paths = paths
+        self.paths, self.bowl = paths, bowl
 
     def _render_traceback_(self):  # IPython shows these lines and no stack
         return str(self).splitlines()
@@ -85,6 +92,7 @@ def same_path(
     names: list[str] | None = None,
     rtol: float = RTOL,
     atol: float = ATOL,
+    bowl: tuple[float, float] | None = None,
 ) -> None:
     """Compare the path of an optimizer with a reference, step by step; row 0 is the start.
 
@@ -94,6 +102,7 @@ def same_path(
             agrees with `yours` for the most steps is the one that the message is about.
         what: the optimizer and its hyperparameters, "Momentum (eta=0.4, gamma=0.5)".
         names: of the parameters; by default x1, x2, ...
+        bowl: see `Mismatch`.
 
     Raises:
         Mismatch: names the first step and parameter at which they part, with both values.
@@ -126,7 +135,7 @@ def same_path(
         for s in range(max(0, step - 1), min(step + 2, len(reference), len(yours)))
         for i, n in enumerate(names)
     ]
-    raise Mismatch(text, rows, (yours, reference, name, place, step))
+    raise Mismatch(text, rows, (yours, reference, name, place, step), bowl)
 
 
 def both(yours: object, expected: object) -> tuple[str, str]:

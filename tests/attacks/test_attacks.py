@@ -230,6 +230,14 @@ def test_earns_only_what_it_deserves(battle: Battle, name: str):
     assert scores(battle.course, name) == ATTACKS[name].deserves, f"{ATTACKS[name].why}: {outcome}"
 
 
+def test_who_lets_torch_take_the_steps_is_named_to_the_instructor(battle: Battle):
+    suspicions = {name: outcome.suspicions for name, outcome in battle.outcomes.items()}
+    (first, second) = suspicions["torch_optim_subclassed"]
+    assert first.startswith("test_gradient_descent: `GradientDescent` calls torch's own optimizer")
+    assert second.startswith("test_gradient_descent_steps: ")
+    assert suspicions["nothing"] == []
+
+
 @pytest.mark.parametrize("name", ATTACKS)
 def test_shows_no_hidden_line(battle: Battle, name: str):
     text = shown(battle.course, name)
