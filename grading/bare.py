@@ -86,6 +86,10 @@ class GuardedChannel:
     def source_of(self, name: str) -> str | None:
         return self.kernel.source_of(name)
 
+    def rest(self) -> None:
+        """Let the student's kernel run the next cell."""
+        self.kernel.rest()
+
     def remarks(self, transcript: list[tuple[str, object]]) -> list[str]:
         """What to tell a student whose optimizer has failed in the bare kernel."""
         reason = self._doubt() if any(_follows(question) for question, _ in transcript) else None
@@ -160,8 +164,9 @@ class BareKernel:
         client = manager.client()
         client.start_channels(iopub=False, stdin=False, hb=False, control=False)  # nobody reads what the cells print
         self._open.callback(client.stop_channels)
-        channel = KernelChannel(client, self.sources, STARTUP_SECONDS)
-        channel.load_probes()
+        channel = KernelChannel(client, self.sources, STARTUP_SECONDS, Path(manager.ip).parent)
+        self._open.callback(channel.close)
+        channel.load_probes(there=getattr(manager, "has_probes", False))
         channel.run(NO_FUSED_KERNELS)
         channel.seconds, self.channel = self.question_seconds, channel
 

@@ -4,6 +4,7 @@
 `nbgrader autograde` and formgrader alike. It also keeps one bad cell from costing the others their points.
 """
 
+import ast
 import json
 import linecache
 import shutil
@@ -122,6 +123,7 @@ class Execute(StockExecute):
         if notebooks.kind(cell) == "test":
             self._run_test(cell, index)
         else:
+            self.channel.rest()
             self.execute_cell(cell, index)
             self.sources.append(cell.source)
             self.healthy.append((cell, index))
@@ -179,8 +181,9 @@ class Execute(StockExecute):
     def _connect(self) -> None:
         """Watch over the kernel, let questions go to it, and load the probes before any cell of the student's."""
         self._watch()
-        kernel = KernelChannel(self.kc, self.sources, self.question_timeout)
-        kernel.load_probes()
+        kernel = KernelChannel(self.kc, self.sources, self.question_timeout, Path(self.km.ip).parent)
+        self._folders.callback(kernel.close)
+        kernel.load_probes(there=getattr(self.km, "has_probes", False))
         self.channel = self._guarded(kernel)
 
     def _guarded(self, kernel: KernelChannel) -> bare.GuardedChannel:
@@ -226,7 +229,9 @@ class Execute(StockExecute):
         source = cell.source
         cell.source, hidden = notebooks.split_hidden(source)
         try:
-            self.execute_cell(cell, index)
+            if _says_anything(cell.source):
+                self.channel.rest()
+                self.execute_cell(cell, index)
         finally:
             cell.source = source
         if hidden.strip():
@@ -331,6 +336,14 @@ def _too_large(msg: dict, size: int) -> dict:
 def _label(cell: NotebookNode, index: int) -> str:
     """What a cell is called in reports."""
     return notebooks.grade_id(cell) or f"cell {index + 1}"
+
+
+def _says_anything(source: str) -> bool:
+    """Whether there is more than comments."""
+    try:
+        return bool(ast.parse(source).body)
+    except (SyntaxError, ValueError):
+        return True
 
 
 def _is_free(cell: NotebookNode) -> bool:

@@ -18,6 +18,7 @@ from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Dict, Unicode
 
 from grading import sandbox
+from grading.kernel import QuickClient, probes
 
 
 class Zygote:
@@ -39,6 +40,7 @@ class Zygote:
                 line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
             )
             self._unread, self._ended, self._started = b"", {}, {}
+            self._write({"prepare": probes()})
             if not self._read(120).get("ready"):
                 raise sandbox.SandboxError(f"no warm interpreter could be started: {self._complaint()}")
 
@@ -129,6 +131,7 @@ class _Fork:
     def kill(self) -> None:
         if self.poll() is None:
             self.home.kill(self.name)
+            self.wait(5)  # it takes milliseconds; jupyter_client would look again only after a tenth of a second
 
     terminate = kill
 
@@ -154,6 +157,7 @@ class WarmKernelManager(AsyncKernelManager):
 
     files = Unicode()
     masks = Dict(help="As those of `SandboxedKernelManager`.")
+    has_probes = True
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -164,6 +168,7 @@ class WarmKernelManager(AsyncKernelManager):
         self.folder.mkdir()
         self.transport, self.ip = "ipc", f"{self.folder}/s"
         self.connection_file = f"{self.folder}/kernel.json"
+        self.client_factory = QuickClient
         self.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": "sandboxed-fork"}
 
     @property

@@ -6,6 +6,7 @@ namespaces of its own: it sees neither the zygote nor another kernel, and has a 
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import resource
@@ -25,6 +26,7 @@ def warm_up():
     """Import what the notebooks import, and use it once: the first figure and the first step cost the most."""
     import matplotlib
 
+    sys.modules["debugpy"] = None  # each kernel would import it anew; nobody debugs here
     matplotlib.use("Agg")
     import ipykernel.kernelapp
     import ipykernel.zmqshell  # noqa: F401
@@ -60,7 +62,6 @@ def main():
     signal.set_wakeup_fd(alarm)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     requests, kernels, keepers = b"", {}, {}
-    say(ready=True)
     while True:
         readable, _, _ = select.select([0, wake], [], [])
         if wake in readable:
@@ -86,6 +87,11 @@ def main():
             *lines, requests = requests.split(b"\n")
             for line in lines:
                 request = json.loads(line)
+                if "prepare" in request:
+                    exec(request["prepare"], {})
+                    freeze()
+                    say(ready=True)
+                    continue
                 name = request["name"]
                 if "kill" in request:
                     if name in kernels:
@@ -94,6 +100,12 @@ def main():
                 keeper, kernel = start(request, exchange, [wake, alarm])
                 keepers[keeper], kernels[name] = name, kernel
                 say(started=name, pid=kernel)
+
+
+def freeze():
+    """Let no collection in a kernel look at, and so copy, the memory that all kernels share."""
+    gc.collect()
+    gc.freeze()
 
 
 def say(**words):

@@ -317,7 +317,7 @@ def linear_cost(student: Student) -> None:
     values = random_values(0, 16)
     base = wide_sum(16, 512)
     longer = base + chain(16 + len(base), 150)
-    each = (measure(values, longer)["built"] - measure(values, base)["built"]) / 150
+    each = (measure(values, longer, "built") - measure(values, base, "built")) / 150
     that(
         each <= 5_000,
         f"On top of {len(base)} operations, each further one keeps {each / 1000:.0f} kB: a result should remember only "

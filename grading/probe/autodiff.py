@@ -153,32 +153,30 @@ def cost(namespace: dict, values: list, steps: list, stand_ins: bool = False) ->
     """What it costs to build a program and to run `backward()` on its last place, without a clock.
 
     Returns:
-        `{"calls": function calls, "built": bytes held after building, "peak": most bytes held at one time}`.
+        `{"calls": function calls, "peak": most bytes held at one time}`.
     """
-    with _operations(namespace, stand_ins):
-        tensor = core.lookup(namespace, "Tensor")
-        calls = 0
+    calls = 0
 
-        def count(frame, event, arg):
-            nonlocal calls
-            calls += event in ("call", "c_call")
+    def count(frame, event, arg):
+        nonlocal calls
+        calls += event in ("call", "c_call")
 
-        watched = tracemalloc.is_tracing()
-        if not watched:
-            tracemalloc.start()
-        before, profile = tracemalloc.get_traced_memory()[0], sys.getprofile()
+    with _operations(namespace, stand_ins), _memory() as held:
+        tensor, profile = core.lookup(namespace, "Tensor"), sys.getprofile()
         sys.setprofile(count)
         try:
-            places = _run([tensor(value) for value in values], steps)
-            built = tracemalloc.get_traced_memory()[0] - before
-            tracemalloc.reset_peak()
-            places[-1].backward()
-            peak = tracemalloc.get_traced_memory()[1] - before
+            _run([tensor(value) for value in values], steps)[-1].backward()
         finally:
             sys.setprofile(profile)
-            if not watched:
-                tracemalloc.stop()
-        return {"calls": calls, "built": built, "peak": max(built, peak)}
+        return {"calls": calls, "peak": held()[1]}
+
+
+def built(namespace: dict, values: list, steps: list, stand_ins: bool = False) -> int:
+    """How many bytes all places of a program hold together."""
+    with _operations(namespace, stand_ins), _memory() as held:
+        tensor = core.lookup(namespace, "Tensor")
+        places = _run([tensor(value) for value in values], steps)
+        return held()[0] if places else 0
 
 
 def seconds(namespace: dict, values: list, steps: list, stand_ins: bool = False) -> float:
@@ -195,6 +193,21 @@ def seconds(namespace: dict, values: list, steps: list, stand_ins: bool = False)
         finally:
             if collecting:
                 gc.enable()
+
+
+@contextlib.contextmanager
+def _memory():
+    """Yields a function that tells how many bytes are held more than at the start of the block: now, and at most."""
+    watched = tracemalloc.is_tracing()
+    if not watched:
+        tracemalloc.start()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    try:
+        yield lambda: [size - before for size in tracemalloc.get_traced_memory()]
+    finally:
+        if not watched:
+            tracemalloc.stop()
 
 
 def _run(inputs: list, steps: list) -> list:

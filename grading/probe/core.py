@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import json
+import socket
 import sys
 import traceback
 import warnings
@@ -151,11 +152,16 @@ def loaded(module: str):
     return sys.modules.get(module)
 
 
-class Reply:
-    """An answer whose `repr` is its JSON text: the form in which a kernel returns it."""
+def connect(path: str) -> None:
+    """Open the line over which the grader asks: a Unix socket, see `grading/kernel.py`."""
+    global _line, _questions
+    _line = socket.socket(socket.AF_UNIX)
+    _line.settimeout(None)
+    _line.connect(path)
+    _questions = _line.makefile("rb")
 
-    def __init__(self, question: str, namespace: dict):
-        self.text = answer(question, namespace)
 
-    def __repr__(self) -> str:
-        return self.text
+def answer_all(namespace: dict) -> None:
+    """Answer questions, one JSON text a line, until an empty line comes."""
+    while question := _questions.readline().strip():
+        _line.sendall(answer(question.decode(), namespace).encode() + b"\n")
