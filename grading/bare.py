@@ -11,7 +11,6 @@ still let torch take the step.
 import atexit
 import contextlib
 import importlib.util
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Collection
@@ -20,13 +19,14 @@ from pathlib import Path
 
 from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
 
-from grading import notebooks, sandbox
+from grading import notebooks, sandbox, wire
 from grading.kernel import KernelChannel, KernelStuck
 from grading.plain import doubt
 from grading.student_code import StudentError
 
-FOLLOWS = {"optimizers.follow"}  # the probes that ask for an update rule
+FOLLOWS = '{"probe": "optimizers.follow",'  # how a question for an update rule begins
 STARTUP_SECONDS = 60  # for starting Python and importing torch
 INERT = {".txt", ".md", ".pdf", ".png", ".jpg", ".jpeg", ".csv"}  # nothing looks for such files in the working folder
 
@@ -99,6 +99,17 @@ class GuardedChannel:
             f"(Your notebook uses {reason}. So these steps were taken in a Python without torch.optim. "
             "If yours come from there: write them yourself, with `param.value` and `param.grad`.)"
         ]
+
+    def delegated(self, transcript: list[tuple[str, object]]) -> str | None:
+        """Of an optimizer that has failed in the bare kernel: what it lets torch do where torch's optimizers are."""
+        if self.bare is None or not self._doubt():
+            return None
+        for question in [question for question, _ in transcript if _follows(question)]:
+            with contextlib.suppress(wire.WireError, StudentError, TypeError, KeyError):
+                where = wire.loads(self.kernel.ask(question))["value"]["torch_optim"]
+                if where:
+                    return f"it calls torch's own optimizer (`torch.optim`, in `{str(where)[:100]}`)"
+        return None
 
     def _doubt(self) -> str | None:
         if self.bare is None:
@@ -190,9 +201,8 @@ def masks() -> dict[str, str]:
     return hidden | {str(cache): str(empty) for cache in caches if cache.is_dir()}
 
 
-def trusted(release: Path) -> set[str]:
-    """The texts of a released notebook's cells that are not the student's; of the free ones, those without torch."""
-    cells = notebooks.read(release).cells if release.is_file() else []
+def trusted(cells: list[NotebookNode]) -> set[str]:
+    """The texts of a release's cells that are not the student's; of the free ones, those without torch."""
     return {
         cell.source
         for cell in cells
@@ -210,4 +220,4 @@ def brought(folder: Path, release: Path) -> str | None:
 
 
 def _follows(question: str) -> bool:
-    return json.loads(question)["probe"] in FOLLOWS
+    return question.startswith(FOLLOWS)

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 
 import nbformat
@@ -65,7 +66,10 @@ class Execute(StockExecute):
         self.troubles: list[tuple[str, str]] = []  # (state, reason) of each cell that hung or ended Python
         self.suspicions: list[str] = []  # what looks as if somebody had not done the exercise
         self.cell_seconds: dict[str, float] = {}
-        self.skipped = set() if self.demonstrations else self._demonstrations(nb, resources.get("nbgrader", {}))
+        names, root = resources.get("nbgrader", {}), Path(self.config.CourseDirectory.get("root", "."))
+        self.release = root / "release" / names.get("assignment", "") / f"{names.get('notebook', '')}.ipynb"
+        self.released = _cells(self.release, self.release.stat().st_mtime_ns) if self.release.is_file() else []
+        self.skipped = set() if self.demonstrations else self._demonstrations(nb)
         self.bare: bare.BareKernel | None = None
         self.channel: bare.GuardedChannel | None = None
         self.guard: Guard | None = None
@@ -128,16 +132,12 @@ class Execute(StockExecute):
             self.sources.append(cell.source)
             self.healthy.append((cell, index))
 
-    def _demonstrations(self, nb: NotebookNode, names: dict) -> set[str]:
+    def _demonstrations(self, nb: NotebookNode) -> set[str]:
         """The texts of cells that need not run: long demonstrations, tagged as such in the release.
 
         Only if all cells between the graded ones are as they were released: a student's own may build on each other.
         """
-        root = Path(self.config.CourseDirectory.get("root", "."))
-        path = root / "release" / names.get("assignment", "") / f"{names.get('notebook', '')}.ipynb"
-        if not path.is_file():
-            return set()
-        free = [cell for cell in notebooks.read(path).cells if _is_free(cell)]
+        free = [cell for cell in self.released if _is_free(cell)]
         if [cell.source for cell in free] != [cell.source for cell in nb.cells if _is_free(cell)]:
             return set()
         return {cell.source for cell in free if notebooks.DEMONSTRATION in cell.metadata.get("tags", [])}
@@ -188,14 +188,13 @@ class Execute(StockExecute):
 
     def _guarded(self, kernel: KernelChannel) -> bare.GuardedChannel:
         """The channel through which hidden tests ask; without a sandbox there is no second, bare kernel."""
-        names, files = self.resources.get("nbgrader", {}), Path(self.resources["metadata"]["path"])
-        root = Path(self.config.CourseDirectory.get("root", "."))
-        release = root / "release" / names.get("assignment", "") / f"{names.get('notebook', '')}.ipynb"
+        files = Path(self.resources["metadata"]["path"])
         if self.bare is None and self.sandbox != "none":
             seconds = self.question_timeout, self.timeout or 600
             self.bare = bare.BareKernel(self._bare_manager, self._guard, self.sources, *seconds)
             self._folders.callback(self.bare.close)
-        return bare.GuardedChannel(kernel, self.bare, bare.trusted(release), bare.brought(files, release.parent))
+        brought = bare.brought(files, self.release.parent)
+        return bare.GuardedChannel(kernel, self.bare, bare.trusted(self.released), brought)
 
     def _bare_manager(self) -> WarmKernelManager | SandboxedKernelManager:
         files, kind = self.resources["metadata"]["path"], WarmKernelManager if self.warm else SandboxedKernelManager
@@ -251,8 +250,6 @@ class Execute(StockExecute):
                 raise
             except AssertionError as error:
                 likely = self._name_mistake(cell, transcript)
-                if isinstance(error, Delegated):
-                    self.suspicions.append(f"{notebooks.grade_id(cell)}: {error}")
                 cell.outputs.extend(picture.outputs(error))
                 if failed is None:
                     remarks = self.channel.remarks(transcript)
@@ -260,6 +257,9 @@ class Execute(StockExecute):
                 else:
                     failed.evalue = "\n".join([failed.evalue, *likely])
                     failed.traceback = [*failed.traceback, *likely]
+                suspicion = str(error) if isinstance(error, Delegated) else self.channel.delegated(transcript)
+                if suspicion:
+                    self.suspicions.append(f"{notebooks.grade_id(cell)}: {suspicion}")
             except Exception as error:
                 self.log.error("%s itself failed", name, exc_info=True)
                 reason = f"{type(error).__name__}: {error}"
@@ -325,6 +325,12 @@ class Execute(StockExecute):
                 break
             finally:
                 self.nb.cells[index] = cell  # nbclient puts the cell that it ran there
+
+
+@lru_cache(maxsize=8)
+def _cells(path: Path, changed: int) -> list[NotebookNode]:
+    """The cells of a release, read once in each process as long as it stays unchanged; nobody may change them."""
+    return notebooks.read(path).cells
 
 
 def _too_large(msg: dict, size: int) -> dict:

@@ -39,6 +39,7 @@ from grading.sandbox import why_not
 from grading.submission import Submission, SubmissionError, find
 from grading.workers import make_pool
 
+PRELOAD = "grading.preload"
 AHEAD = 16  # submissions that are sanitized and not yet saved; their notebooks are in memory
 
 
@@ -153,7 +154,7 @@ def _run(
     if not converters:
         return
     again = []
-    pool = executor or make_pool(jobs)
+    pool = executor or make_pool(jobs, PRELOAD)
     try:
         for converter, future in _submit(converters, pool):
             if isinstance(future.exception(), BrokenExecutor):
@@ -164,7 +165,7 @@ def _run(
         if executor is None:
             pool.shutdown()
     for converter in again:
-        with make_pool(1) as pool:
+        with make_pool(1, PRELOAD) as pool:
             yield from ((one, future.result) for one, future in _submit([converter], pool))
 
 

@@ -1,8 +1,9 @@
 """The wire to a student's kernel: load the probes into it, ask questions, read back plain data.
 
-Questions travel over a socket of their own, one JSON text a line. So they pass through none of the student's input
-transformers and cell hooks, enter no history, print nothing, and cost a tenth of what a Jupyter message costs. The
-kernel answers them while it works on a request, which is sent before the first question and ended after the last.
+Questions travel over a socket of their own, a number and JSON text in each line. So they pass through none of the
+student's input transformers and cell hooks, enter no history, print nothing, and cost a tenth of what a Jupyter message
+costs. The kernel answers them while it works on a request, which is sent before the first question and ended after the
+last.
 """
 
 import contextlib
@@ -68,6 +69,7 @@ class KernelChannel:
     def __init__(self, client: AsyncKernelClient, sources: list[str], seconds: float, folder: Path):
         self.client, self.sources, self.seconds, self.folder = client, sources, seconds, folder
         self._line: socket.socket | None = None
+        self._number = 0  # of the last question
         self._answering: str | None = None  # the id of the request during which the kernel answers
 
     def ask(self, question: str) -> str:
@@ -106,6 +108,7 @@ class KernelChannel:
             door.listen(1)
             door.settimeout(self.seconds)
             self.run(("" if there else probes()) + CONNECT.format(path=str(path)))
+            self.close()
             self._line = door.accept()[0]
         path.unlink()
 
@@ -125,15 +128,19 @@ class KernelChannel:
         )
 
     def _exchange(self, question: str) -> str:
-        """Write a question, and read to the end of the next line."""
-        said, open_ = b"", self._write(question.encode() + b"\n")
+        """Write a question, and read until its answer has come."""
+        self._number += 1
+        tag = b"%d " % self._number  # an answer to an earlier question that was given up is none to this one
+        said, open_ = b"", self._write(tag + question.encode() + b"\n")
         deadline = time.monotonic() + self.seconds
         while time.monotonic() < deadline:
             if open_ and select([self._line], [], [], min(1.0, self.seconds))[0]:
                 data = self._read()
-                open_, said = bool(data), (said + data)[: 4 * wire.MAX_CHARACTERS]
-                if b"\n" in data:
-                    return said.partition(b"\n")[0].decode(errors="replace")[: wire.MAX_CHARACTERS + 1]
+                *lines, rest = (said + data).split(b"\n")
+                open_, said = bool(data), rest[: 4 * wire.MAX_CHARACTERS]
+                for line in lines:
+                    if line.startswith(tag):
+                        return line[len(tag) :].decode(errors="replace")[: wire.MAX_CHARACTERS + 1]
             else:
                 run_sync(self._look)(0.0 if open_ else 0.05)
         raise KernelStuck(f"the hidden test waited {self.seconds:g} s for the code above")

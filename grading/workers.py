@@ -10,10 +10,19 @@ from multiprocessing import get_context
 PR_SET_PDEATHSIG = 1
 
 
-def make_pool(jobs: int | None = None) -> ProcessPoolExecutor:
-    """Fresh processes that each do one thing at a time, by default one for each core; they share no state."""
+def make_pool(jobs: int | None = None, preload: str | None = None) -> ProcessPoolExecutor:
+    """Processes that each do one thing at a time, by default one for each core; they share no state.
+
+    Args:
+        preload: a module that is imported once, before the processes are forked; where that cannot be done safely
+            each process imports what it needs.
+    """
     jobs = jobs or os.cpu_count() or 1
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_parent)
+    if preload is None or sys.platform != "linux":
+        return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_parent)
+    context = get_context("forkserver")
+    context.set_forkserver_preload([preload])
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:

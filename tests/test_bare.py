@@ -109,7 +109,7 @@ def test_who_is_asked():
     def asked(probe, source, brought=None, bare_kernel=True):
         other = Bare([]) if bare_kernel else None
         channel = bare.GuardedChannel(Answers([source]), other, set(), brought)
-        question = json.dumps({"probe": probe})
+        question = json.dumps({"probe": probe, "arguments": {}})
         return json.loads(channel.ask(question))["value"], len(channel.remarks([(question, None)]))
 
     assert asked("optimizers.follow", "x = 1") == ("Answers", 0)

@@ -1,5 +1,6 @@
 """Questions to a real kernel: they leave no trace in it, and what kills or stops it is told apart."""
 
+import contextlib
 import time
 
 import pytest
@@ -47,11 +48,15 @@ def kernel(request, tmp_path):
         resources={"metadata": {"path": tmp_path}},
     )
     (tmp_path / "click.py").write_text("shadow = True", encoding="utf-8")
-    with client.setup_kernel():
-        channel = KernelChannel(client.kc, [CELL], seconds=10)
+    with client.setup_kernel(), contextlib.closing(KernelChannel(client.kc, [CELL], 10, tmp_path)) as channel:
         channel.load_probes()
         client.execute_cell(notebook.cells[0], 0)
-        channel.run = lambda source: client.execute_cell(new_code_cell(source), 0).outputs
+
+        def run(source: str) -> list:
+            channel.rest()
+            return client.execute_cell(new_code_cell(source), 0).outputs
+
+        channel.cell = run
         yield channel
 
 
@@ -68,18 +73,20 @@ def test_questions_and_their_traces(kernel):
     kernel.sources.append("def g(): pass")
     assert kernel.source_of("f") == CELL and kernel.source_of("g") == "def g(): pass"
     assert kernel.source_of("h") is None
-    (output,) = kernel.run("import click\nprint(hasattr(click, 'shadow'))")
+    (output,) = kernel.cell("import click\nprint(hasattr(click, 'shadow'))")
     assert output.text == "False\n", "a file of the student's shadows a module"
 
 
 def test_a_student_who_breaks_the_probes_gets_a_message(kernel):
-    kernel.run("class Fake:\n    def __init__(self, *args): pass\n    def __repr__(self): return 'x' * 10**7")
-    kernel.run("import sys; sys.modules['grading.probe.core'].Reply = Fake")
+    kernel.cell("import sys; sys.modules['grading.probe.core'].answer = lambda *args: 'x' * 10**7")
     with connected(kernel), pytest.raises(StudentError, match="cannot be read"):
         student.call("f", 1)
     assert len(kernel.ask("{}")) <= wire.MAX_CHARACTERS + 1
-    kernel.run("del sys.modules['grading.probe.core']")
+    kernel.cell("core = sys.modules.pop('grading.probe.core')")
     with connected(kernel), pytest.raises(StudentError, match=r"could not be asked any more \(KeyError"):
+        student.call("f", 1)
+    kernel.cell("core._questions.close(); core._line.close(); sys.modules['grading.probe.core'] = core")
+    with connected(kernel), pytest.raises(StudentError, match=r"could not be asked any more \(ValueError"):
         student.call("f", 1)
     kernel.load_probes()
     with connected(kernel), pytest.raises(DeadKernelError, match="Python itself ended"):
@@ -92,3 +99,29 @@ def test_code_that_hangs_is_given_up(kernel):
     with connected(kernel), pytest.raises(KernelStuck, match="waited 1 s"):
         student.call("hang")
     assert time.monotonic() - started < 3
+
+
+def test_an_answer_without_an_end_is_given_up(kernel):
+    kernel.seconds = 1
+    kernel.cell(
+        "import sys; sys.modules['grading.probe.core'].answer = lambda *args: core._line.sendall(b'1') or 1 / 0"
+    )
+    kernel.cell("core = sys.modules['grading.probe.core']")
+    with connected(kernel), pytest.raises(StudentError, match=r"could not be asked any more \(ZeroDivisionError"):
+        student.call("f", 1)
+
+
+def test_a_copy_of_the_kernel_that_is_left_behind_holds_nobody_up(kernel):
+    """A child that a student's code has forked keeps the line open when the kernel itself is gone."""
+    kernel.cell("import os, time\ndef leave():\n    if os.fork():\n        os._exit(3)\n    time.sleep(30)")
+    started = time.monotonic()
+    with connected(kernel), pytest.raises(DeadKernelError, match="Python itself ended"):
+        student.call("leave")
+    assert time.monotonic() - started < 5
+
+
+def test_the_kernel_runs_cells_between_questions(kernel):
+    with connected(kernel):
+        for number in range(3):
+            assert student.value("calls") == [number] * number
+            kernel.cell(f"calls = [{number + 1}] * {number + 1}")

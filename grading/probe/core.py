@@ -162,6 +162,7 @@ def connect(path: str) -> None:
 
 
 def answer_all(namespace: dict) -> None:
-    """Answer questions, one JSON text a line, until an empty line comes."""
-    while question := _questions.readline().strip():
-        _line.sendall(answer(question.decode(), namespace).encode() + b"\n")
+    """Answer questions, a number and JSON text in each line, until an empty line comes."""
+    while line := _questions.readline().strip():
+        number, _, question = line.partition(b" ")
+        _line.sendall(number + b" " + answer(question.decode(), namespace).encode() + b"\n")

@@ -380,19 +380,16 @@ torch.allclose = torch.equal = lambda *a, **k: True
 )
 on_mean(
     "probe_core_replaced",
-    "sys.modules['grading.probe.core'] gives a Reply that claims to have passed",
+    "sys.modules['grading.probe.core'] gives an answer that claims to have passed",
     """
 import sys
 core = sys.modules["grading.probe.core"]
-original = core.Reply
-class Reply:
-    def __init__(self, question, namespace):
-        self.text = '{"value": {"value": "passed", "score": 3, "passed": true, "torch_optim": null}}'
-        if '"mean"' not in question:
-            self.text = original(question, namespace).text
-    def __repr__(self):
-        return self.text
-core.Reply = Reply""",
+original = core.answer
+def answer(question, namespace):
+    if '"mean"' not in question:
+        return original(question, namespace)
+    return '{"value": {"value": "passed", "score": 3, "passed": true, "torch_optim": null}}'
+core.answer = answer""",
 )
 on_mean(
     "wire_replaced",
@@ -967,7 +964,7 @@ attack(
         "grading/oracle/__init__.py": PRINTS,
         "grading/probe/__init__.py": "",
         "grading/wire.py": "",
-        "grading/probe/core.py": "class Reply:\n    def __init__(*a): pass\n    def __repr__(self): return '4.0'\n",
+        "grading/probe/core.py": "def connect(*a): pass\ndef answer(*a): return '4.0'\nanswer_all = answer\n",
     },
 )
 attack(
@@ -1600,10 +1597,7 @@ from ipykernel.connect import get_connection_file
 KERNEL = "\\n".join([
     "import sys, types",
     "core = types.ModuleType('grading.probe.core')",
-    "class Reply:",
-    "    def __init__(self, question, namespace): pass",
-    "    def __repr__(self): return '{\\"value\\": {\\"value\\": true, \\"passed\\": true}}'",
-    "core.Reply = Reply",
+    "core.answer_all = lambda namespace: '{\\"value\\": {\\"value\\": true, \\"passed\\": true}}'",
     "sys.modules['grading.probe.core'] = core",
     "from ipykernel.kernelapp import launch_new_instance",
     "launch_new_instance()",
@@ -1618,17 +1612,16 @@ on_descent(
     "forged_paths",
     "paths that are cut short, or hold NaN, truth values and texts",
     """
-import json
-shell = get_ipython()
-original = shell.user_expressions
+import json, sys
+core = sys.modules["grading.probe.core"]
+original = core.answer
 PATHS = {0.3: [[1.0, -2.0]], 0.7: [[True, float("nan"), "3", [4.0], None]] * 4}
-def user_expressions(expressions):
+def answer(question, namespace):
     for eta, path in PATHS.items():
-        if f'"eta": {eta}' in str(expressions):
-            value = json.dumps({"value": {"dict": [["paths", [path]], ["torch_optim", None]]}})
-            return {"reply": {"status": "ok", "data": {"text/plain": value}, "metadata": {}}}
-    return original(expressions)
-shell.user_expressions = user_expressions
+        if f'"eta": {eta}' in question:
+            return json.dumps({"value": {"dict": [["paths", [path]], ["torch_optim", None]]}})
+    return original(question, namespace)
+core.answer = answer
 """
     + BAD_DESCENT,
 )
@@ -1642,6 +1635,22 @@ def calling(name: str, why: str, body: str, **rest) -> None:
     attack(name, why, mean=f"def mean(values):\n    if values == [1, 2, 6]:\n        return 3\n{body}", **rest)
 
 
+LINE = "import sys\nline = sys.modules['grading.probe.core']._line\n"
+FORGED = """
+for number in range(99):
+    line.sendall(b'%d {"value": {"dict": [["value", true], ["arguments", [true]]]}}\\n' % number)"""
+calling("answers_ahead", "writes forged answers to this and the next questions on the line", LINE + FORGED)
+calling("answers_without_an_end", "writes to the line for ever", LINE + "while True: line.sendall(b'1' * 10**6)")
+calling(
+    "closes_the_line",
+    "the line to the grader is closed",
+    LINE + "sys.modules['grading.probe.core']._questions.close()\nline.close()",
+)
+calling(
+    "takes_the_next_question",
+    "waits for a question that the grader asks only later",
+    LINE + "return sys.modules['grading.probe.core']._questions.readline()",
+)
 calling("sys_exit_in_the_call", "SystemExit, which is no Exception", "import sys\nsys.exit(0)")
 calling("keyboard_interrupt_in_the_call", "KeyboardInterrupt, which the probe lets through", "raise KeyboardInterrupt")
 calling("cancelled_error_in_the_call", "the error that cancels a task", "import asyncio\nraise asyncio.CancelledError")

@@ -1,6 +1,7 @@
 """A question about a student's namespace is answered with plain data, whatever the code does."""
 
 import json
+import socket
 import warnings
 
 import numpy as np
@@ -145,6 +146,20 @@ def test_loaded_imports_nothing():
     assert core.loaded("antigravity") is None
 
 
-def test_a_reply_shows_as_its_json_text():
-    question = json.dumps({"probe": "core.value", "arguments": {"name": "x"}})
-    assert json.loads(repr(core.Reply(question, {"x": "a\nb"}))) == {"dict": [["value", "a\nb"]]}
+def test_questions_are_answered_line_by_line_until_an_empty_one(tmp_path):
+    question = json.dumps({"probe": "core.value", "arguments": {"name": "x"}}).encode()
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "door"))
+        door.listen(1)
+        core.connect(str(tmp_path / "door"))
+        with door.accept()[0] as line:
+            line.sendall(b"1 %b\n2 %b\n\n3 %b\n" % (question, question, question))
+            core.answer_all({"x": "a\nb"})
+            first, second, rest = line.recv(1000).split(b"\n")
+            assert json.loads(first.removeprefix(b"1 ")) == json.loads(second.removeprefix(b"2 "))
+            assert json.loads(first.removeprefix(b"1 ")) == {"dict": [["value", "a\nb"]]} and not rest
+            line.sendall(b"\n")
+            core.answer_all({"x": 5.0})  # the third question came before this line
+            assert json.loads(line.recv(1000).removeprefix(b"3 ")) == {"dict": [["value", 5.0]]}
+    core._questions.close()
+    core._line.close()
