@@ -8,13 +8,13 @@ Not closed: machine code. Whoever calls the symbols of libtorch through ctypes, 
 still let torch take the step.
 """
 
-import atexit
 import contextlib
 import importlib.util
 import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from functools import lru_cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from jupyter_core.utils import run_sync
@@ -186,7 +186,7 @@ class BareKernel:
 def masks() -> dict[str, str]:
     """Make a package without optimizers; what is to be seen in the place of what, see `sandbox.command`."""
     folder = Path(tempfile.mkdtemp(prefix="bare-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)  # a forked worker runs no functions of `atexit`
     torch = Path(importlib.util.find_spec("torch").origin).resolve().parent
     empty, stubs = folder / "empty", folder / "optim"
     empty.mkdir()

@@ -1,6 +1,6 @@
 """Warm kernels: fork each submission's kernel from an interpreter that has imported everything, in the sandbox."""
 
-import atexit
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import uuid
+from multiprocessing.util import Finalize
 from pathlib import Path
 from select import select
 
@@ -30,7 +31,6 @@ class Zygote:
 
     def __init__(self, masks: dict[str, str]):
         self.exchange = Path(tempfile.mkdtemp(prefix="kernels-"))
-        atexit.register(shutil.rmtree, self.exchange, ignore_errors=True)
         sandbox.give_away(self.exchange)
         source = (Path(__file__).parent / "zygote.py").read_text(encoding="utf-8")
         inside = [sys.executable, "-I", "-c", source, str(self.exchange)]
@@ -39,6 +39,8 @@ class Zygote:
             self.process = subprocess.Popen(
                 line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
             )
+            # A worker that was forked runs none of the functions of `atexit`.
+            Finalize(self, _end, (self.process, self.exchange), exitpriority=0)
             self._unread, self._ended, self._started = b"", {}, {}
             self._write({"prepare": probes()})
             if not self._read(120).get("ready"):
@@ -98,6 +100,17 @@ class Zygote:
         self.process.kill()
         lines = self.process.stderr.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "no message"
+
+
+def _end(process: subprocess.Popen, exchange: Path) -> None:
+    """Let a zygote end by itself, and take its folder away."""
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    shutil.rmtree(exchange, ignore_errors=True)
 
 
 _zygotes: dict[frozenset, Zygote] = {}

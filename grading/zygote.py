@@ -82,7 +82,7 @@ def main():
             if not data:
                 for pid in kernels.values():
                     kill(pid)
-                return
+                os._exit(0)  # there is nothing to tidy up: it all lies in this sandbox
             requests += data
             *lines, requests = requests.split(b"\n")
             for line in lines:
