@@ -9,7 +9,7 @@ they do what nbgrader's do.
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -210,8 +210,11 @@ def keep_copy(course: Course, now: datetime) -> Path | None:
     if not url.startswith("sqlite:///") or not path.is_file():
         return None
     copy = path.with_name(f"{path.name}.{now:%Y-%m-%d-%H%M%S}")
-    with sqlite3.connect(path) as source, sqlite3.connect(copy) as target:
-        source.backup(target)
-    source.close()
-    target.close()
+    copy_database(path, copy)
     return copy
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database as SQLite does it: whoever has it open, formgrader perhaps, sees the old or the new one."""
+    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as write:
+        read.backup(write)

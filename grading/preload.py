@@ -1,10 +1,12 @@
 """What executing a submission needs and takes seconds to import: loaded once, and all workers are forked from it.
 
-See `workers.make_pool`.
+Only for the process that `workers.make_pool` forks workers from.
 """
 
 import gc
 
+import matplotlib.pyplot  # the notebooks of the catalogue import this, and plotly, see `grading.diagnosis`
+import plotly.io  # noqa: F401
 import torch
 import torch._dynamo  # the first step of a torch optimizer would import it
 
@@ -13,7 +15,10 @@ import grading.execute
 import grading.oracle.autodiff
 import grading.oracle.optimizers
 import grading.oracle.training  # noqa: F401
+from grading.workers import end_with_parent
 
+end_with_parent()  # multiprocessing alone would wait for the workers to end first
+matplotlib.use("Agg")
 torch.set_num_threads(1)  # as many processes as cores are enough
 # No collection in a worker looks at, and so copies, the memory that all of them share.
 gc.collect()

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Executor
 from copy import deepcopy
@@ -14,7 +13,7 @@ from grading import catalogue, cells, difference, notebooks, record, scores
 from grading.course import Course, CourseError
 from grading.difference import Change
 from grading.grade import grade
-from grading.gradebook import keep_copy
+from grading.gradebook import copy_database, keep_copy
 from grading.record import Record
 from grading.release import release
 
@@ -136,16 +135,6 @@ def _replace(new: Path, old: Path) -> None:
     if old.exists():
         shutil.rmtree(old)
     shutil.copytree(new, old, symlinks=True)
-
-
-def copy_database(source: Path, target: Path) -> None:
-    """Copy a database as SQLite does it: whoever has it open, formgrader perhaps, sees the old or the new one."""
-    read, write = sqlite3.connect(source), sqlite3.connect(target)
-    try:
-        read.backup(write)
-    finally:
-        read.close()
-        write.close()
 
 
 def _digest(book: Path) -> str:

@@ -25,7 +25,9 @@ class Restore(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         names = resources["nbgrader"]
         root = Path(self.config.CourseDirectory.get("root", "."))
-        links = _without_links(root, names["student"], names["assignment"], f"{names['notebook']}.ipynb")
+        links = []
+        if "gradebook" not in names:  # `make grade` copies no link, see `Submission.copy_files`; nbgrader does
+            links = _without_links(root, names["student"], names["assignment"], f"{names['notebook']}.ipynb")
         path = root / "release" / names["assignment"] / f"{names['notebook']}.ipynb"
         if path.is_file():
             released = notebooks.read(path)

@@ -19,13 +19,13 @@ def make_pool(jobs: int | None = None, preload: str | None = None) -> ProcessPoo
     """
     jobs = jobs or os.cpu_count() or 1
     if preload is None or sys.platform != "linux":
-        return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_parent)
+        return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=end_with_parent)
     context = get_context("forkserver")
     context.set_forkserver_preload([preload])
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent)
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent)
 
 
-def _end_with_parent() -> None:
-    """Let the system end this worker, and with it all that it runs, when the process that made it is killed."""
+def end_with_parent() -> None:
+    """Let the system end this process, and with it all that it runs, when the one that made it is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,30 +1,19 @@
 """A grader that is killed at any moment and started again finishes the class as if nothing had happened."""
 
-import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from grading import record
 from grading.gradebook import scores
 from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, graded, submit
+from tests.processes import processes_with
 
 STUDENTS = {f"{name}{i}": source for i in range(4) for name, source in (("right", RIGHT), ("sum", FORGETS_TO_DIVIDE))}
 KILLS = int(os.environ.get("KILLS", 3))
-
-
-def processes_with(marker: str) -> list[str]:
-    """The command lines of the processes that have this word in their environment, as bubblewrap and workers do."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if marker.encode() in path.read_bytes():
-                found.append(path.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return found
 
 
 def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool):

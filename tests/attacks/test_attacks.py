@@ -25,6 +25,7 @@ from grading.grade import grade
 from grading.record import Record
 from grading.release import release
 from tests.attacks.arsenal import ATTACKS, BAD_MEAN, CANARIES, Attack
+from tests.processes import processes_left
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = {
@@ -191,18 +192,6 @@ def battle(tmp_path_factory: pytest.TempPathFactory) -> Battle:
     except CourseError as error:  # no page for a submission that was not graded; its test says so
         print(error)
     return Battle(course, outcomes, before, fingerprint(course), left)
-
-
-def processes_left(word: str) -> list[int]:
-    """The processes with this word on their command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if word.encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 def pages(course: Course, student: str) -> str:

@@ -19,7 +19,7 @@ from grading.course import Course
 from grading.submission import MAX_NOTEBOOK
 from grading.workers import make_pool
 from tests.conftest import RIGHT, Graded, graded, submit
-from tests.test_resume import processes_with
+from tests.processes import processes_with
 
 # What runs before a right answer, the state in which it must end, and the points that may still be earned.
 PROGRAMS = {

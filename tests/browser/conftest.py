@@ -42,6 +42,19 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
+@pytest.fixture(scope="module", params=[1280, 390], ids=["desktop", "phone"])
+def opened(request, browser: Browser, written: Path) -> Iterator[tuple[Page, list[str]]]:
+    """The page of the module's `written`, and what the browser complained about or asked the network for."""
+    context = browser.new_context(viewport={"width": request.param, "height": 800})
+    page, complaints = context.new_page(), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda sent: sent.url.startswith(("file:", "data:", "blob:")) or complaints.append(sent.url))
+    page.goto(written.as_uri())
+    yield page, complaints
+    context.close()
+
+
 @dataclass
 class Lab:
     """A running JupyterLab and the course that it was started in."""

@@ -49,19 +49,6 @@ def written(browser, pool, tmp_path_factory) -> Path:
     return feedback(course, "averages")[0]
 
 
-@pytest.fixture(scope="module", params=[1280, 390], ids=["desktop", "phone"])
-def opened(request, browser, written):
-    """The page, and what the browser complained about or asked the network for while it loaded."""
-    context = browser.new_context(viewport={"width": request.param, "height": 800})
-    page, complaints = context.new_page(), []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda sent: sent.url.startswith(("file:", "data:")) or complaints.append(sent.url))
-    page.goto(written.as_uri())
-    yield page, complaints
-    context.close()
-
-
 @pytest.fixture
 def page(opened):
     return opened[0]

@@ -17,19 +17,6 @@ def written(browser, classroom, tmp_path_factory) -> Path:
     return report(Course(Path(shutil.copytree(classroom.course.root, root))), "averages", False)
 
 
-@pytest.fixture(scope="module", params=[1280, 390], ids=["desktop", "phone"])
-def opened(request, browser, written):
-    """The page, and what the browser complained about or asked the network for."""
-    context = browser.new_context(viewport={"width": request.param, "height": 800})
-    page, complaints = context.new_page(), []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda sent: sent.url.startswith(("file:", "data:", "blob:")) or complaints.append(sent.url))
-    page.goto(written.as_uri())
-    yield page, complaints
-    context.close()
-
-
 def test_plots_are_drawn_without_network_or_errors(opened):
     page, complaints = opened
     expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()

@@ -83,8 +83,25 @@ def test_every_entry_of_the_catalogue_loses_exactly_its_tests(course, graded, as
     assert wrong == {}
 
 
-# Mistakes that nothing tells by the answers alone.
-UNNAMED: dict[str, set[str]] = {"mini-torch": set(), "optimizers": set(), "training": set()}
+# Mistakes that the answers alone do not tell: they give right ones at too high a cost, leave nothing to compare, or are
+# seen in a way that differs from run to run.
+UNNAMED = {
+    "mini-torch": {
+        "shared_tensor_visited_list",
+        "shared_tensor_one_path_at_a_time",
+        "shared_tensor_removes_doubles_late",
+        "shared_tensor_every_result_keeps_a_list",
+        "numerical_gradient_restores_by_adding",
+    },
+    "optimizers": {
+        "optimizer_step_does_nothing",
+        "optimizer_step_returns_the_error",
+        "gradient_descent_calls_torch",
+        "momentum_shares_state_between_optimizers",
+        "train_never_goes_to_the_start",
+    },
+    "training": set(),
+}
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
