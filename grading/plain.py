@@ -83,7 +83,7 @@ def doubt(sources: list[str], trusted: Collection[str] = ()) -> str | None:
     return next(iter(reader.doubts), None)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def _parsed(source: str) -> tuple[ast.Module, list[tuple[str, str | None]]]:
     """A cell as IPython runs it, where magic commands are calls of `get_ipython()`, and what it imports."""
     tree = ast.parse(TransformerManager().transform_cell(source))

@@ -88,6 +88,12 @@ def test_a_slip_in_an_earlier_exercise_hides_no_mistake():
     assert known.name("sgd", transcript, "test_sgd_losses") == mistake
 
 
+def test_what_was_measured_tells_nothing(known):
+    cost = (json.dumps({"probe": "autodiff.cost", "arguments": {}}), {"value": 7})
+    asked = transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0])
+    assert known.name("mean", asked) and known.name("mean", [cost, *asked]) is None
+
+
 def test_a_mistake_that_never_answers_is_nobodys(known, monkeypatch):
     endless = copy(known)
     loop = "def mean(values):\n    while values[0] != 2.0: pass\n    return 5.0"
