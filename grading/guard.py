@@ -70,9 +70,10 @@ class Guard(threading.Thread):
 def children(pid: int) -> list[int]:
     """The processes that a process has started and that have not ended."""
     found = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += map(int, path.read_text(encoding="ascii").split())
+    with contextlib.suppress(OSError):  # the process, or a thread of it, may end meanwhile
+        for path in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, path.read_text(encoding="ascii").split())
     return found
 
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from grading import guard
 from grading.guard import Guard
 
 MIB = 2**20
@@ -76,3 +77,15 @@ def test_a_process_that_has_ended_is_nothing(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     assert watch(process, tmp_path, seconds=1) == ""
+
+
+def test_processes_may_end_while_they_are_looked_at():
+    shell = subprocess.Popen(["sh", "-c", "while :; do (:); done"])
+    try:
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            for child in guard.children(shell.pid):
+                guard.children(child)
+    finally:
+        shell.kill()
+        shell.wait()
