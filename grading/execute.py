@@ -227,6 +227,7 @@ class Execute(StockExecute):
         """Run the visible part in the kernel and the hidden part here."""
         source = cell.source
         cell.source, hidden = notebooks.split_hidden(source)
+        cell.outputs = []  # of a first attempt, after which the kernel had ended
         try:
             if _says_anything(cell.source):
                 self.channel.rest()

@@ -114,6 +114,7 @@ class KernelChannel:
 
     def run(self, source: str) -> None:
         """Run lines of the grader's in names of their own."""
+        self.rest()
         content = run_sync(self._reply)(self._send(f"exec({source!r}, {{}})"), self.seconds)
         _require_sound(content)
 

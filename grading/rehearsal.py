@@ -73,9 +73,10 @@ def definitions(
 
 @contextlib.contextmanager
 def time_limit(seconds: float):
-    """Raise `TimeoutError` in what runs inside the block for longer, and again each second.
+    """Raise `TimeoutError` in what takes more processor time inside the block, and again each second.
 
-    Only the main thread of a Unix process can be interrupted; elsewhere there is no limit.
+    A clock would decide otherwise on a busy machine. Only the main thread of a Unix process can be interrupted;
+    elsewhere there is no limit.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
@@ -84,13 +85,13 @@ def time_limit(seconds: float):
     def too_long(number, frame):
         raise TimeoutError(f"not finished after {seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    before = signal.signal(signal.SIGPROF, too_long)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def run(source: str, namespace: dict, name: str) -> str | None:

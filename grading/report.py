@@ -249,6 +249,14 @@ def _unexplained(records: dict[str, Record], students: list[str]) -> list[Unexpl
     return sorted(rows, key=lambda row: (-len(row.students), row.test, row.message))
 
 
+def _cheating(suspicions: list[str]) -> list[str]:
+    """The same suspicion in several tests, in one line."""
+    tests: dict[str, list[str]] = {}
+    for test, _, words in (suspicion.partition(": ") for suspicion in suspicions):
+        tests.setdefault(words, []).append(test)
+    return [f"May have tried to cheat: {words} ({', '.join(names)})" for words, names in tests.items()]
+
+
 def _attention(graded: dict[str, Submission], records: dict[str, Record], root: str) -> list[Attention]:
     """Everything that is not plainly graded; files are named as in the course folder.
 
@@ -269,7 +277,7 @@ def _attention(graded: dict[str, Submission], records: dict[str, Record], root: 
             if found.state != "graded":
                 rest = "; ".join(part for part in found.reason.split("; ") if part not in found.repairs)
                 reasons += [*([rest] if rest else []), *own]
-            reasons += [f"May have tried to cheat: {words}" for words in found.suspicions]
+            reasons += _cheating(found.suspicions)
         cells = graded[student].cells.values() if student in graded else ()
         waiting = [cell.name for cell in cells if cell.needs_grading]
         if waiting:

@@ -101,7 +101,7 @@ def test_code_that_hangs_is_given_up(kernel):
     assert time.monotonic() - started < 3
 
 
-def test_an_answer_without_an_end_is_given_up(kernel):
+def test_an_answer_that_breaks_off_is_none(kernel):
     kernel.seconds = 1
     kernel.cell(
         "import sys; sys.modules['grading.probe.core'].answer = lambda *args: core._line.sendall(b'1') or 1 / 0"

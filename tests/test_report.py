@@ -114,9 +114,9 @@ def test_a_repair_that_most_need_is_nobodys(tiny):
 
 
 def test_a_suspicion_needs_a_person(tiny):
-    mark(tiny, "ada", suspicions=["test_mean: `mean` calls torch"])
+    mark(tiny, "ada", suspicions=["test_mean: `mean` calls torch", "test_mean_negative: `mean` calls torch"])
     (row,) = report.gather(tiny, "averages").attention
-    assert row.reasons == ["May have tried to cheat: test_mean: `mean` calls torch"]
+    assert row.reasons == ["May have tried to cheat: `mean` calls torch (test_mean, test_mean_negative)"]
 
 
 def test_the_page_needs_no_network_links_to_pages_and_escapes(page):

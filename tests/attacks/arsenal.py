@@ -1626,6 +1626,22 @@ core.answer = answer
     + BAD_DESCENT,
 )
 
+on_descent(
+    "ends_the_kernel_in_which_torch_has_optimizers",
+    "wrong steps where torch has no optimizers, and the end of Python where somebody looks once more",
+    """
+import os, torch
+class GradientDescent:
+    def __init__(self, params, eta=0.4):
+        self.params, self.eta = list(params), eta
+
+    def step(self):
+        if not isinstance(self.params[0], type) and os.path.getsize(torch.optim.__file__) > 1000:
+            os._exit(0)
+        for param in self.params:
+            param.value = param.value - self.eta * param.grad * isinstance(param, type)""",
+)
+
 # --- what a call can do ---------------------------------------------------------------------------------------------
 
 

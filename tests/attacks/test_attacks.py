@@ -235,6 +235,13 @@ def test_shows_no_hidden_line(battle: Battle, name: str):
     assert not found, f"{ATTACKS[name].why}: ...{text[max(0, text.find(found[0]) - 200) :][:400]}..."
 
 
+def test_a_cell_that_is_run_again_says_everything_once(battle: Battle):
+    path = battle.course.root / "autograded" / "ends_the_kernel_in_which_torch_has_optimizers" / "duel" / "duel.ipynb"
+    for name in TESTS["gradient_descent"]:
+        outputs = notebooks.by_id(notebooks.read(path))[name].outputs
+        assert [out.ename for out in outputs if out.output_type == "error"] == ["Mismatch", "DeadKernelError"]
+
+
 def test_no_file_of_the_course_changes(battle: Battle):
     assert battle.before == battle.after
     assert not (battle.course.root / "hijacked").exists(), "a student's lines ran in the grader's process"
