@@ -7,6 +7,7 @@ A submission is saved in this order: scores in one transaction, the graded noteb
 between and started again finds no record, or an older one, and grades that submission once more, with the same result.
 """
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from traitlets.config import Config
 
 import grading
 from grading import notebooks, record
+from grading.bare import masks
 from grading.course import Course, CourseError
 from grading.execute import Execute
 from grading.gradebook import ClassGradebook, keep_copy, scores
@@ -37,6 +40,7 @@ from grading.release import quiet_logger
 from grading.results import first_line
 from grading.sandbox import why_not
 from grading.submission import Submission, SubmissionError, find
+from grading.warm import share, zygotes
 from grading.workers import make_pool
 
 PRELOAD = "grading.preload"
@@ -117,11 +121,15 @@ def grade(
                 finish(_without_grade(course, submission, error, isolated))
         if any(converter.submission.student in graded_before for converter in converters):
             keep_copy(course, datetime.now())
-        for converter, result in _run(converters, jobs, executor):
-            try:
-                finish(converter.save(result()))
-            except Exception as error:
-                finish(_without_grade(course, converter.submission, error, isolated))
+        with contextlib.ExitStack() as stack:
+            first = None
+            if converters and isolated and executor is None and course.config.Execute.get("warm", True):
+                first = partial(share, stack.enter_context(zygotes(_cells(course, assignment), masks())))
+            for converter, result in _run(converters, jobs, executor, first):
+                try:
+                    finish(converter.save(result()))
+                except Exception as error:
+                    finish(_without_grade(course, converter.submission, error, isolated))
     return [finished[student] for student in sorted(finished)]
 
 
@@ -144,7 +152,7 @@ def execute(notebook: NotebookNode, resources: dict, config: Config, root: str) 
 
 
 def _run(
-    converters: list["_Converter"], jobs: int | None, executor: Executor | None
+    converters: list["_Converter"], jobs: int | None, executor: Executor | None, first: Callable[[], None] | None
 ) -> Iterator[tuple["_Converter", Callable[[], Executed]]]:
     """Sanitize and execute; each submission with a function that gives its result, or raises, as they come in.
 
@@ -154,7 +162,7 @@ def _run(
     if not converters:
         return
     again = []
-    pool = executor or make_pool(jobs, PRELOAD)
+    pool = executor or make_pool(jobs, PRELOAD, first)
     try:
         for converter, future in _submit(converters, pool):
             if isinstance(future.exception(), BrokenExecutor):
@@ -165,7 +173,7 @@ def _run(
         if executor is None:
             pool.shutdown()
     for converter in again:
-        with make_pool(1, PRELOAD) as pool:
+        with make_pool(1, PRELOAD, first) as pool:
             yield from ((one, future.result) for one, future in _submit([converter], pool))
 
 
@@ -186,6 +194,12 @@ def _submit(converters: list["_Converter"], pool: Executor) -> Iterator[tuple["_
             return
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
             yield waiting.pop(future), future
+
+
+def _cells(course: Course, assignment: str) -> list[str]:
+    """The texts of the code cells that are the same in every submission, as they are run."""
+    cells = [cell for cell in notebooks.read(course.source(assignment)).cells if cell.cell_type == "code"]
+    return [notebooks.split_hidden(cell.source)[0] for cell in cells if notebooks.kind(cell) != "solution"]
 
 
 def _execution(config: Config) -> Config:

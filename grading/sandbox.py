@@ -139,11 +139,16 @@ def command(
     return [*line, sys.executable, "-I", "-c", PRELUDE, limits, str(uid), "/submission", *inside]
 
 
-def give_away(folder: Path) -> None:
-    """Let the user that students' code runs as own a folder and what is in it, if that is not whoever grades."""
-    if _uid():
+def give_away(folder: Path, uid: int | None = None) -> None:
+    """Let the user that students' code runs as own a folder and what is in it, if that is not whoever grades.
+
+    Args:
+        uid: that user, if it is not the one of this process.
+    """
+    uid = _uid() if uid is None else uid
+    if uid and not os.geteuid():
         for path in [folder, *folder.rglob("*")]:
-            os.chown(path, _uid(), _uid(), follow_symlinks=False)
+            os.chown(path, uid, uid, follow_symlinks=False)
 
 
 class SandboxedKernelManager(AsyncKernelManager):

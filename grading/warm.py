@@ -2,13 +2,15 @@
 
 import contextlib
 import json
-import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from multiprocessing.util import Finalize
 from pathlib import Path
 from select import select
@@ -21,15 +23,20 @@ from traitlets import Dict, Unicode
 from grading import sandbox
 from grading.kernel import QuickClient, probes
 
+CREDENTIALS = struct.Struct("3i")  # the ids of a process, its user and its group, see unix(7)
+
 
 class Zygote:
-    """A sandboxed interpreter that forks kernels, see `grading/zygote.py`; one for each worker process.
+    """A sandboxed interpreter from which kernels are forked, see `grading/zygote.py`.
+
+    It warms up when it is first called, see `Forker`.
 
     Args:
         masks: folders that it and its kernels see in the place of others, see `sandbox.command`.
+        cells: texts of cells that most notebooks hold; IPython looks at them in advance.
     """
 
-    def __init__(self, masks: dict[str, str]):
+    def __init__(self, masks: dict[str, str], cells: list[str]):
         self.exchange = Path(tempfile.mkdtemp(prefix="kernels-"))
         sandbox.give_away(self.exchange)
         source = (Path(__file__).parent / "zygote.py").read_text(encoding="utf-8")
@@ -40,63 +47,22 @@ class Zygote:
                 line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
             )
             # A worker that was forked runs none of the functions of `atexit`.
-            Finalize(self, _end, (self.process, self.exchange), exitpriority=0)
-            self._unread, self._ended, self._started = b"", {}, {}
-            self._write({"prepare": probes()})
-            if not self._read(120).get("ready"):
-                raise sandbox.SandboxError(f"no warm interpreter could be started: {self._complaint()}")
-
-    def start(self, name: str, folder: Path, arguments: list[str], environment: dict[str, str]) -> int:
-        """Fork a kernel; its process id inside the sandbox."""
-        request = {"name": name, "folder": str(folder), "arguments": arguments, "environment": environment}
-        request |= {"limits": sandbox.LIMITS, "bytes": sandbox.SCRATCH_BYTES, "python": sandbox.python_folders()}
-        self._write(request)
-        while name not in self._started:
-            self._read(30)
-        return self._started.pop(name)
-
-    def kill(self, name: str) -> None:
-        """End a kernel and everything that it started."""
-        self._write({"name": name, "kill": True})
-
-    def ended(self, name: str) -> int | None:
-        """The exit code of a kernel that has ended, else None."""
-        while self._ended.get(name) is None and self.process.poll() is None and self._ready(0):
-            self._read(0)
-        return self._ended.get(name, None if self.process.poll() is None else -9)
-
-    def alive(self) -> bool:
-        """Whether it can fork more kernels."""
-        return self.process.poll() is None
-
-    def _write(self, request: dict) -> None:
+            self.end = Finalize(self, _end, (self.process, self.exchange), exitpriority=0)
+            ready = select([self.process.stdout], [], [], 60)[0] and self.process.stdout.readline()
         try:
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            if ready != b"listening\n":
+                raise BrokenPipeError
+            self.process.stdin.write(json.dumps({"probes": probes(), "cells": cells}).encode() + b"\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            raise sandbox.SandboxError(f"the warm interpreter has ended: {self._complaint()}") from None
+            raise sandbox.SandboxError(f"no warm interpreter could be started: {self.complaint()}") from None
 
-    def _ready(self, seconds: float) -> bool:
-        return b"\n" in self._unread or bool(select([self.process.stdout], [], [], seconds)[0])
+    def alive(self) -> bool:
+        """Whether it can be called."""
+        return self.process.poll() is None
 
-    def _read(self, seconds: float) -> dict:
-        deadline = time.monotonic() + seconds
-        while b"\n" not in self._unread:
-            if not self._ready(max(0.0, deadline - time.monotonic())):
-                raise sandbox.SandboxError("the warm interpreter does not answer")
-            data = os.read(self.process.stdout.fileno(), 65536)
-            if not data:
-                raise sandbox.SandboxError(f"the warm interpreter has ended: {self._complaint()}")
-            self._unread += data
-        line, _, self._unread = self._unread.partition(b"\n")
-        said = json.loads(line)
-        if "ended" in said:
-            self._ended[said["ended"]] = said["status"]
-        if "started" in said:
-            self._started[said["started"]] = said["pid"]
-        return said
-
-    def _complaint(self) -> str:
+    def complaint(self) -> str:
+        """End it; the last line that it wrote."""
         self.process.kill()
         lines = self.process.stderr.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "no message"
@@ -115,15 +81,146 @@ def _end(process: subprocess.Popen, exchange: Path) -> None:
     shutil.rmtree(exchange, ignore_errors=True)
 
 
-_zygotes: dict[frozenset, Zygote] = {}
+class Forker:
+    """The fork of a zygote that forks kernels for this process alone.
+
+    Args:
+        exchange: the folder of the zygote.
+
+    Attributes:
+        pid: its process id, as it is here.
+
+    Raises:
+        OSError: there is no zygote that listens, or it ends while it warms up.
+    """
+
+    def __init__(self, exchange: Path):
+        self.exchange = exchange
+        self._unread, self._ended, self._started, self._open = b"", {}, {}, True
+        self.line = socket.socket(socket.AF_UNIX)
+        Finalize(self, self.line.close, exitpriority=0)
+        self.line.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # messages tell who has sent them
+        self.line.connect(str(exchange / "zygote"))
+        self.line.settimeout(120)  # until it is warm
+        ready, (sender, *_), *_ = self.line.recvmsg(65536, socket.CMSG_SPACE(CREDENTIALS.size))
+        if not ready:
+            raise ConnectionResetError("the warm interpreter has ended")
+        self.pid, _, _ = CREDENTIALS.unpack(sender[2])
+
+    def start(self, name: str, folder: Path, arguments: list[str], environment: dict[str, str]) -> int:
+        """Fork a kernel; its process id inside the sandbox."""
+        request = {"name": name, "folder": str(folder), "arguments": arguments, "environment": environment}
+        request |= {"limits": sandbox.LIMITS, "bytes": sandbox.SCRATCH_BYTES, "python": sandbox.python_folders()}
+        self._write(request)
+        while name not in self._started:
+            self._read(30)
+        return self._started.pop(name)
+
+    def kill(self, name: str) -> None:
+        """End a kernel and everything that it started."""
+        self._write({"name": name, "kill": True})
+
+    def ended(self, name: str) -> int | None:
+        """The exit code of a kernel that has ended, else None."""
+        while self._ended.get(name) is None and self.alive() and self._ready(0):
+            with contextlib.suppress(sandbox.SandboxError):
+                self._read(0)
+        return self._ended.get(name, None if self._open else -9)
+
+    def alive(self) -> bool:
+        """Whether it can fork more kernels."""
+        while self._open and select([self.line], [], [], 0)[0]:
+            self._receive()
+        return self._open
+
+    def _write(self, request: dict) -> None:
+        try:
+            self.line.sendall(json.dumps(request).encode() + b"\n")
+        except OSError:
+            self._open = False
+            raise sandbox.SandboxError("the warm interpreter has ended") from None
+
+    def _receive(self) -> None:
+        try:
+            data = self.line.recv(65536)
+        except OSError:
+            data = b""
+        self._unread += data
+        self._open = bool(data)
+
+    def _ready(self, seconds: float) -> bool:
+        return b"\n" in self._unread or bool(select([self.line], [], [], seconds)[0])
+
+    def _read(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self._unread:
+            if not self._ready(max(0.0, deadline - time.monotonic())):
+                raise sandbox.SandboxError("the warm interpreter does not answer")
+            self._receive()
+            if not self._open:
+                raise sandbox.SandboxError("the warm interpreter has ended")
+        line, _, self._unread = self._unread.partition(b"\n")
+        said = json.loads(line)
+        if "ended" in said:
+            self._ended[said["ended"]] = said["status"]
+        if "started" in said:
+            self._started[said["started"]] = said["pid"]
 
 
-def zygote(masks: dict[str, str] | None = None) -> Zygote:
-    """The zygote of this process with these masks; a new one if the last has ended."""
-    key = frozenset((masks or {}).items())
-    if key not in _zygotes or not _zygotes[key].alive():
-        _zygotes[key] = Zygote(masks or {})
-    return _zygotes[key]
+PLAIN, BARE = "plain", "bare"
+_shared: dict[str, Path] = {}  # the folders of zygotes that another process has started, by kind
+_own: dict[str, Zygote] = {}
+_forkers: dict[str, Forker] = {}
+
+
+def forker(masks: dict[str, str] | None = None) -> Forker:
+    """What forks the kernels of this process; a new one if the last has ended.
+
+    Args:
+        masks: those of bare kernels, none for students' own.
+
+    Raises:
+        SandboxError: none can be started.
+    """
+    kind = BARE if masks else PLAIN
+    if kind not in _forkers or not _forkers[kind].alive():
+        _forkers[kind] = _call(kind, masks or {})
+    return _forkers[kind]
+
+
+def _call(kind: str, masks: dict[str, str]) -> Forker:
+    if kind in _shared:
+        with contextlib.suppress(OSError):
+            return Forker(_shared[kind])
+    if kind not in _own or not _own[kind].alive():
+        _own[kind] = Zygote(masks, [])
+    try:
+        return Forker(_own[kind].exchange)
+    except OSError:
+        raise sandbox.SandboxError(f"no warm interpreter could be started: {_own[kind].complaint()}") from None
+
+
+@contextlib.contextmanager
+def zygotes(cells: list[str], masks: dict[str, str]) -> Iterator[dict[str, Path]]:
+    """Zygotes for several processes; their folders, for `share`.
+
+    Args:
+        cells: texts of cells that most notebooks hold.
+        masks: those of bare kernels.
+    """
+    with contextlib.ExitStack() as started:
+        plain = Zygote({}, cells)
+        started.callback(plain.end)
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
+            line.connect(str(plain.exchange / "zygote"))  # so that it warms up now; the other one may never need to
+        bare = Zygote(masks, cells)
+        started.callback(bare.end)
+        yield {PLAIN: plain.exchange, BARE: bare.exchange}
+
+
+def share(folders: dict[str, Path]) -> None:
+    """Let this process call the zygotes of another one."""
+    _shared.update(folders)
 
 
 class _Fork:
@@ -131,7 +228,7 @@ class _Fork:
 
     stdin = stdout = stderr = None
 
-    def __init__(self, home: Zygote, name: str, pid: int):
+    def __init__(self, home: Forker, name: str, pid: int):
         self.home, self.name, self.pid = home, name, pid
 
     def poll(self) -> int | None:
@@ -156,7 +253,7 @@ class _Fork:
 
 
 class ForkProvisioner(LocalProvisioner):
-    """Launches a kernel by forking it from this process's zygote."""
+    """Launches a kernel by forking it."""
 
     async def launch_kernel(self, cmd: list[str], **kwargs) -> KernelConnectionInfo:
         manager, home = self.parent, self.parent.home
@@ -178,7 +275,7 @@ class WarmKernelManager(AsyncKernelManager):
         super().__init__(*args, **kwargs)
         if sandbox.why_not():
             raise sandbox.SandboxError(sandbox.why_not())
-        self.home = zygote(self.masks)
+        self.home = forker(self.masks)
         self.folder = self.home.exchange / uuid.uuid4().hex[:8]
         self.folder.mkdir()
         self.transport, self.ip = "ipc", f"{self.folder}/s"
@@ -189,12 +286,12 @@ class WarmKernelManager(AsyncKernelManager):
     @property
     def guarded(self) -> tuple[int, int, Path]:
         """What a `guard.Guard` has to know: the process, the generations to spare, the writable folder."""
-        return self.home.process.pid, 3, self.folder
+        return self.home.pid, 1, self.folder
 
     async def _async_pre_start_kernel(self, **kwargs):
         prepared = await super()._async_pre_start_kernel(**kwargs)
         shutil.copytree(self.files, self.folder / "files")
-        sandbox.give_away(self.folder)
+        sandbox.give_away(self.folder, self.home.exchange.stat().st_uid)
         return prepared
 
     async def _async_cleanup_resources(self, restart: bool = False) -> None:

@@ -1,18 +1,24 @@
 """A warm interpreter inside the sandbox that forks a kernel for each submission. It knows nothing of the course.
 
-This file is run as source text by `grading.warm`, so it imports only what the sandbox has. Each kernel gets
-namespaces of its own: it sees neither the zygote nor another kernel, and has a private scratch folder in memory.
+This file is run as source text by `grading.warm`, so it imports only what the sandbox has. The interpreter imports
+everything once. For each worker of the grader that calls, it forks one that serves this worker alone, and that one
+forks the kernels. Each kernel gets namespaces of its own: it sees neither these interpreters nor another kernel, and
+has a private scratch folder in memory.
 """
 
 import contextlib
 import ctypes
+import functools
 import gc
+import importlib
 import json
+import linecache
 import os
 import resource
 import select
 import shutil
 import signal
+import socket
 import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -21,18 +27,40 @@ MS_NOSUID, MS_NODEV, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 2, 4, 4096, 8192, 16
 PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
 CAPABILITY_VERSION_3 = 0x20080522
 
+# What a kernel imports only when it starts, or shows its first traceback or figure.
+KERNEL_MODULES = (
+    "faulthandler",
+    "tracemalloc",
+    "ipykernel.kernelapp",
+    "ipykernel.zmqshell",
+    "ipykernel.debugger",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.debugger_backport",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.core.ultratb",
+    "IPython.extensions.storemagic",
+    "matplotlib_inline.backend_inline",
+    "sqlite3",
+    "tornado.locks",
+    "tornado.platform.asyncio",
+    "tornado.queues",
+)
+
 
 def warm_up():
-    """Import what the notebooks import, and use it once: the first figure and the first step cost the most."""
+    """Import what kernels and notebooks import, and use it once: the first figure and the first step cost the most."""
     import matplotlib
 
     sys.modules["debugpy"] = None  # each kernel would import it anew; nobody debugs here
     matplotlib.use("Agg")
-    import ipykernel.kernelapp
-    import ipykernel.zmqshell  # noqa: F401
+    for name in KERNEL_MODULES:
+        with contextlib.suppress(ImportError):  # another version may have no such module
+            importlib.import_module(name)
     import matplotlib.pyplot as plt
-    import matplotlib_inline.backend_inline  # noqa: F401
     import numpy as np
+    import plotly.graph_objects
     import plotly.io
     import torch
 
@@ -49,21 +77,80 @@ def warm_up():
     os.remove("/tmp/warm.png")
     figure = {"data": [{"type": "scatter", "x": [1, 2], "y": [3, 4]}]}
     plotly.io.to_html(figure, include_plotlyjs=False, validate=False)
+    show_a_traceback()
+
+
+def show_a_traceback():
+    """Do what IPython does for the first error: it looks where every module comes from."""
+    from IPython.core.ultratb import AutoFormattedTB
+
+    linecache.cache["/warm.py"] = (4, None, ["1 / 0\n"], "/warm.py")
+    try:
+        exec(compile("1 / 0\n", "/warm.py", "exec"), {})
+    except ZeroDivisionError:
+        AutoFormattedTB(mode="Context").structured_traceback(*sys.exc_info())
+    del linecache.cache["/warm.py"]
+
+
+def remember(cells):
+    """Let IPython look only once at each text, and at these now.
+
+    It cuts a cell into tokens twice before it runs it. What it finds depends on nothing but the text.
+    """
+    from ipykernel import compiler
+    from IPython.core import inputtransformer2, interactiveshell
+
+    tokens = functools.lru_cache(maxsize=1024)(lambda lines: make_tokens(list(lines)))
+    make_tokens = inputtransformer2.make_tokens_by_line
+    inputtransformer2.make_tokens_by_line = lambda lines: tokens(tuple(lines))
+    interactiveshell._should_be_async = functools.lru_cache(maxsize=1024)(interactiveshell._should_be_async)
+    compiler.murmur2_x86 = functools.lru_cache(maxsize=1024)(compiler.murmur2_x86)
+    for cell in cells:
+        interactiveshell._should_be_async(inputtransformer2.TransformerManager().transform_cell(cell))
+        compiler.get_file_name(cell)
 
 
 def main():
-    """Read requests from standard input, one JSON object a line, and answer on standard output."""
+    """Wait for a first call, warm up, and fork a process for each call.
+
+    Standard input brings one line, a JSON object: the source text of the probes, and texts of cells that are the same
+    in every notebook. Its end is the end of this process and of all that it has forked.
+    """
     exchange = sys.argv[1]
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(f"{exchange}/zygote")
+    door.listen()
+    os.write(1, b"listening\n")
+    prepare = json.loads(sys.stdin.buffer.readline() or "null")
+    select.select([door, 0], [], [])
+    if prepare is None:
+        os._exit(0)
     warm_up()
+    remember(prepare["cells"])
+    exec(prepare["probes"], {})
+    freeze()
     if len(os.listdir("/proc/self/task")) != 1:
         raise SystemExit("a thread is running: it would not survive a fork")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that serve
+    while 0 not in select.select([door, 0], [], [])[0]:
+        line, _ = door.accept()
+        if os.fork() == 0:
+            door.close()
+            serve(line, exchange)
+        line.close()
+    os._exit(0)  # there is nothing to tidy up: it all lies in this sandbox
+
+
+def serve(line, exchange):
+    """Fork the kernels of one worker: read requests, one JSON object a line, and answer each."""
     wake, alarm = os.pipe()
     os.set_blocking(alarm, False)
     signal.set_wakeup_fd(alarm)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     requests, kernels, keepers = b"", {}, {}
+    say(line, ready=True)
     while True:
-        readable, _, _ = select.select([0, wake], [], [])
+        readable, _, _ = select.select([line, wake], [], [])
         if wake in readable:
             os.read(wake, 4096)
             while True:
@@ -76,30 +163,24 @@ def main():
                 name = keepers.pop(pid, None)
                 if name is not None:
                     kernels.pop(name, None)
-                    say(ended=name, status=os.waitstatus_to_exitcode(status))
-        if 0 in readable:
-            data = os.read(0, 65536)
+                    say(line, ended=name, status=os.waitstatus_to_exitcode(status))
+        if line in readable:
+            data = line.recv(65536)
             if not data:
                 for pid in kernels.values():
                     kill(pid)
-                os._exit(0)  # there is nothing to tidy up: it all lies in this sandbox
+                os._exit(0)
             requests += data
-            *lines, requests = requests.split(b"\n")
-            for line in lines:
-                request = json.loads(line)
-                if "prepare" in request:
-                    exec(request["prepare"], {})
-                    freeze()
-                    say(ready=True)
-                    continue
+            *whole, requests = requests.split(b"\n")
+            for request in map(json.loads, whole):
                 name = request["name"]
                 if "kill" in request:
                     if name in kernels:
                         kill(kernels[name])
                     continue
-                keeper, kernel = start(request, exchange, [wake, alarm])
+                keeper, kernel = start(request, exchange, [wake, alarm, line.fileno()])
                 keepers[keeper], kernels[name] = name, kernel
-                say(started=name, pid=kernel)
+                say(line, started=name, pid=kernel)
 
 
 def freeze():
@@ -108,9 +189,12 @@ def freeze():
     gc.freeze()
 
 
-def say(**words):
-    """Answer with one line."""
-    os.write(1, json.dumps(words).encode() + b"\n")
+def say(line, **words):
+    """Answer with one line, or end if nobody listens any more."""
+    try:
+        line.sendall(json.dumps(words).encode() + b"\n")
+    except OSError:
+        os._exit(0)
 
 
 def kill(pid):
