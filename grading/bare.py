@@ -87,8 +87,12 @@ class GuardedChannel:
         return self.kernel.source_of(name)
 
     def rest(self) -> None:
-        """Let the student's kernel run the next cell."""
+        """Let the student's kernel do other things than answer."""
         self.kernel.rest()
+
+    async def run_cell(self, source: str, request: dict, seconds: float | None) -> dict:
+        """Let the student's kernel run a cell, see `KernelChannel.run_cell`."""
+        return await self.kernel.run_cell(source, request, seconds)
 
     def remarks(self, transcript: list[tuple[str, object]]) -> list[str]:
         """What to tell a student whose optimizer has failed in the bare kernel."""
@@ -153,7 +157,7 @@ class BareKernel:
             if self.channel is None:
                 self._start()
             while self.ran < len(self.sources):
-                self.channel.run_cell(self.sources[self.ran], self.cell_seconds)
+                self.channel.run_silently(self.sources[self.ran], self.cell_seconds)
                 self.ran += 1
             return self.channel.ask(question)
         except (DeadKernelError, KernelStuck) as error:

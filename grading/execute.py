@@ -5,6 +5,7 @@
 """
 
 import ast
+import asyncio
 import json
 import linecache
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 import nbformat
 import zmq
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
@@ -27,10 +29,12 @@ from grading import bare, notebooks, picture, record
 from grading.catalogue import CatalogueError
 from grading.diagnosis import diagnostician
 from grading.guard import Guard
-from grading.kernel import KernelChannel, KernelStuck
+from grading.kernel import KernelChannel, KernelStuck, needs_event_loop
 from grading.sandbox import SandboxedKernelManager
-from grading.student_code import Delegated, connected
+from grading.student_code import Delegated, StudentError, connected
 from grading.warm import WarmKernelManager
+
+LAST_WORDS = 0.3  # seconds, for what a kernel has shown before it ended
 
 
 class Execute(StockExecute):
@@ -43,6 +47,7 @@ class Execute(StockExecute):
 
     interrupt_on_timeout = Bool(False).tag(config=True)
     error_on_timeout = Dict({}).tag(config=True)
+    record_timing = Bool(False).tag(config=True)  # times in a notebook would differ from run to run
     shutdown_kernel = Enum(["graceful", "immediate"], default_value="immediate").tag(config=True)
     sandbox = Enum(["bwrap", "none"], default_value="bwrap", help="Isolate students' code, or not.").tag(config=True)
     warm = Bool(True, help="Fork kernels from an interpreter that has imported everything.").tag(config=True)
@@ -127,10 +132,41 @@ class Execute(StockExecute):
         if notebooks.kind(cell) == "test":
             self._run_test(cell, index)
         else:
-            self.channel.rest()
-            self.execute_cell(cell, index)
+            self._run_cell(cell, index)
             self.sources.append(cell.source)
             self.healthy.append((cell, index))
+
+    def _run_cell(self, cell: NotebookNode, index: int) -> None:
+        """Run a cell in the current kernel, in the quickest way that this cell allows."""
+        if needs_event_loop(cell.source):
+            self.channel.rest()
+            self.execute_cell(cell, index)
+        else:
+            run_sync(self._run_over_the_line)(cell, index)
+
+    async def _run_over_the_line(self, cell: NotebookNode, index: int) -> None:
+        cell.outputs, self.clear_before_next_output = [], False
+        request = self.kc.session.msg("execute_request")
+        request = {"header": {**request["header"], "date": ""}, "parent_header": {}, "metadata": {}, "content": {}}
+        outputs = asyncio.ensure_future(self._async_poll_output_msg(request["header"]["msg_id"], cell, index))
+        seconds = self._get_timeout(cell)
+        try:
+            reply = await self.channel.run_cell(cell.source, request, seconds)
+            await asyncio.wait({outputs}, timeout=self.iopub_timeout)
+            if not outputs.done():
+                raise KernelStuck("the outputs do not end")
+            outputs.result()
+            cell.execution_count = reply["execution_count"]
+            self.on_cell_executed(cell=cell, execute_reply={"content": reply})
+        except KernelStuck:
+            raise CellTimeoutError.error_from_timeout_and_cell("Cell execution timed out", seconds, cell) from None
+        except DeadKernelError:
+            await asyncio.wait({outputs}, timeout=LAST_WORDS)
+            raise
+        except StudentError as error:  # a kernel that runs no cells is as good as none
+            raise DeadKernelError(str(error)) from None
+        finally:
+            outputs.cancel()
 
     def _demonstrations(self, nb: NotebookNode) -> set[str]:
         """The texts of cells that need not run: long demonstrations, tagged as such in the release.
@@ -230,8 +266,7 @@ class Execute(StockExecute):
         cell.outputs = []  # of a first attempt, after which the kernel had ended
         try:
             if _says_anything(cell.source):
-                self.channel.rest()
-                self.execute_cell(cell, index)
+                self._run_cell(cell, index)
         finally:
             cell.source = source
         if hidden.strip():
@@ -319,7 +354,7 @@ class Execute(StockExecute):
         for cell, index in healthy:
             again = NotebookNode(cell_type="code", source=cell.source, metadata=NotebookNode(), outputs=[])
             try:
-                self.execute_cell(again, index)
+                self._run_cell(again, index)
                 self.healthy.append((cell, index))
             except (DeadKernelError, CellTimeoutError):
                 self.log.warning("cell %d was healthy before and is not in a fresh kernel", index)

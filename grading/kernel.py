@@ -3,12 +3,14 @@
 Questions travel over a socket of their own, a number and JSON text in each line. So they pass through none of the
 student's input transformers and cell hooks, enter no history, print nothing, and cost a tenth of what a Jupyter message
 costs. The kernel answers them while it works on a request, which is sent before the first question and ended after the
-last.
+last. It runs the student's cells in the same way: the outputs come as always, but none of the messages around them.
 """
 
+import asyncio
 import contextlib
 import inspect
 import json
+import re
 import socket
 import time
 from functools import lru_cache
@@ -73,8 +75,6 @@ class KernelChannel:
         self._answering: str | None = None  # the id of the request during which the kernel answers
 
     def ask(self, question: str) -> str:
-        if self._answering is None:
-            self._answering = self._send(ANSWER)
         try:
             return self._exchange(question)
         except DeadKernelError as error:
@@ -118,10 +118,40 @@ class KernelChannel:
         content = run_sync(self._reply)(self._send(f"exec({source!r}, {{}})"), self.seconds)
         _require_sound(content)
 
-    def run_cell(self, source: str, seconds: float) -> None:
+    async def run_cell(self, source: str, request: dict, seconds: float | None) -> dict:
+        """Run a cell of the student's; the content of the reply, as Jupyter has it.
+
+        Args:
+            source: not one that may need the kernel's event loop, see `needs_event_loop`.
+            request: the message that its outputs will name as their parent.
+            seconds: how long it may take.
+
+        Raises:
+            KernelStuck: it takes longer.
+            DeadKernelError: Python has ended.
+            StudentError: the kernel is there and does not run cells any more.
+        """
+        tag, open_ = self._begin(json.dumps({"cell": source, "parent": request}))
+        said, deadline = b"", time.monotonic() + (seconds or float("inf"))
+        while (left := deadline - time.monotonic()) > 0:
+            if open_ and await _readable(self._line, min(1.0, left)):
+                data = self._read()
+                *lines, rest = (said + data).split(b"\n")
+                open_, said = bool(data), rest[: 4 * wire.MAX_CHARACTERS]
+                for line in lines:
+                    if line.startswith(tag):
+                        return _reply_content(line[len(tag) :])
+            else:
+                await self._look(0.0 if open_ else 0.05)
+        raise KernelStuck(f"the cell did not finish within {seconds:g} s")
+
+    def run_silently(self, source: str, seconds: float) -> None:
         """Run a cell of the student's and look at nothing that comes out of it."""
-        self.rest()
-        run_sync(self._reply)(self.client.execute(source, allow_stdin=False, stop_on_error=False), seconds)
+        if needs_event_loop(source):
+            self.rest()
+            run_sync(self._reply)(self.client.execute(source, allow_stdin=False, stop_on_error=False), seconds)
+        else:
+            run_sync(self.run_cell)(source, {"header": {}, "parent_header": {}, "metadata": {}, "content": {}}, seconds)
 
     def _send(self, expression: str) -> str:
         return self.client.execute(
@@ -130,9 +160,8 @@ class KernelChannel:
 
     def _exchange(self, question: str) -> str:
         """Write a question, and read until its answer has come."""
-        self._number += 1
-        tag = b"%d " % self._number  # an answer to an earlier question that was given up is none to this one
-        said, open_ = b"", self._write(tag + question.encode() + b"\n")
+        tag, open_ = self._begin(question)
+        said = b""
         deadline = time.monotonic() + self.seconds
         while time.monotonic() < deadline:
             if open_ and select([self._line], [], [], min(1.0, self.seconds))[0]:
@@ -145,6 +174,14 @@ class KernelChannel:
             else:
                 run_sync(self._look)(0.0 if open_ else 0.05)
         raise KernelStuck(f"the hidden test waited {self.seconds:g} s for the code above")
+
+    def _begin(self, text: str) -> tuple[bytes, bool]:
+        """Write a question or a cell; how the answer will begin, and whether the line is open."""
+        if self._answering is None:
+            self._answering = self._send(ANSWER)
+        self._number += 1
+        tag = b"%d " % self._number  # an answer to an earlier question that was given up is none to this one
+        return tag, self._write(tag + text.encode() + b"\n")
 
     def _write(self, data: bytes) -> bool:
         try:
@@ -185,6 +222,35 @@ class KernelChannel:
             if message["parent_header"].get("msg_id") == sent:
                 return message["content"]
         raise KernelStuck(f"the hidden test waited {seconds:g} s for the code above")
+
+
+def needs_event_loop(source: str) -> bool:
+    """Whether a cell may have to wait for the kernel's event loop, which does not turn while the kernel answers."""
+    return bool(re.search(r"\b(await|async|asyncio|exit|quit)\b", source))
+
+
+def _reply_content(text: bytes) -> dict:
+    """What a kernel says about a cell that it has run."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        reply = json.loads(text)
+        content = {"status": reply["status"], "execution_count": int(reply["execution_count"])}
+        if reply["status"] != "ok":
+            content |= {"ename": str(reply["ename"]), "evalue": str(reply["evalue"])}
+            content |= {"traceback": [str(line) for line in reply["traceback"]]}
+        return content
+    raise StudentError("The notebook's Python could not be asked any more (its answer is none).")
+
+
+async def _readable(line: socket.socket, seconds: float) -> bool:
+    """Wait until something can be read."""
+    loop = asyncio.get_running_loop()
+    came = loop.create_future()
+    loop.add_reader(line, lambda: came.done() or came.set_result(None))
+    try:
+        await asyncio.wait({came}, timeout=seconds)
+        return came.done()
+    finally:
+        loop.remove_reader(line)
 
 
 def _require_sound(content: dict) -> None:

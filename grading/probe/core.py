@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import json
+import os
 import socket
 import sys
 import traceback
@@ -162,7 +163,37 @@ def connect(path: str) -> None:
 
 
 def answer_all(namespace: dict) -> None:
-    """Answer questions, a number and JSON text in each line, until an empty line comes."""
+    """Answer questions and run cells, a number and JSON text in each line, until an empty line comes."""
     while line := _questions.readline().strip():
-        number, _, question = line.partition(b" ")
-        _line.sendall(number + b" " + answer(question.decode(), namespace).encode() + b"\n")
+        number, _, asked = line.partition(b" ")
+        said = run_cell(**json.loads(asked)) if asked.startswith(b'{"cell":') else answer(asked.decode(), namespace)
+        _line.sendall(number + b" " + said.encode() + b"\n")
+
+
+def run_cell(cell: str, parent: dict) -> str:
+    """Run a cell as ipykernel does when a front end asks for it, without most of the messages.
+
+    Args:
+        cell: the text, without `await` outside of a function.
+        parent: the request that its outputs belong to; after them comes the status "idle".
+
+    Returns:
+        JSON text: what ipykernel would reply, long texts cut.
+    """
+    process, shell = os.getpid(), sys.modules["IPython"].get_ipython()
+    kernel = shell.kernel
+    kernel.set_parent([], parent)
+    result = shell.run_cell(cell, store_history=True)
+    if os.getpid() != process:
+        os._exit(0)  # a copy that the cell has forked, and that would answer in the place of the kernel
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the student may have put anything there
+            stream.flush()
+    kernel.session.send(kernel.iopub_socket, "status", {"execution_state": "idle"}, parent=parent)
+    reply = {"status": "ok", "execution_count": shell.execution_count - 1}
+    if not result.success or getattr(shell, "_last_traceback_during_displayhook", False):
+        error = result.error_before_exec or result.error_in_exec
+        lines = [str(line)[:1000] for line in (shell._last_traceback or [])[-100:]]
+        reply |= {"status": "error", "ename": type(error).__name__, "evalue": describe(error)["message"][:1000]}
+        reply |= {"traceback": lines}
+    return json.dumps(reply)
