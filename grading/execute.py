@@ -16,7 +16,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import nbformat
-import zmq
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -29,11 +28,12 @@ from grading import bare, notebooks, picture, record
 from grading.catalogue import CatalogueError
 from grading.diagnosis import diagnostician
 from grading.guard import Guard
-from grading.kernel import KernelChannel, KernelStuck, needs_event_loop
+from grading.kernel import KernelChannel, KernelStuck, needs_event_loop, prepare
 from grading.sandbox import SandboxedKernelManager
 from grading.student_code import Delegated, StudentError, connected
 from grading.warm import WarmKernelManager
 
+NOT_RECEIVED = "... Outputs are left out here: the notebook shows too much at once.\n"
 LAST_WORDS = 0.3  # seconds, for what a kernel has shown before it ended
 
 
@@ -153,9 +153,11 @@ class Execute(StockExecute):
         try:
             reply = await self.channel.run_cell(cell.source, request, seconds)
             await asyncio.wait({outputs}, timeout=self.iopub_timeout)
-            if not outputs.done():
-                raise KernelStuck("the outputs do not end")
-            outputs.result()
+            if outputs.done():
+                outputs.result()
+            else:
+                await self._connect_again()
+                cell.outputs.append(new_output("stream", name="stdout", text=NOT_RECEIVED))
             cell.execution_count = reply["execution_count"]
             self.on_cell_executed(cell=cell, execute_reply={"content": reply})
         except KernelStuck:
@@ -167,6 +169,12 @@ class Execute(StockExecute):
             raise DeadKernelError(str(error)) from None
         finally:
             outputs.cancel()
+
+    async def _connect_again(self) -> None:
+        """Get a new client: after a message that exceeds `max_message` ZeroMQ takes none from this kernel any more."""
+        self.channel.rest()
+        self.kc.stop_channels()
+        self.channel.kernel.client = await self.async_start_new_kernel_client()
 
     def _demonstrations(self, nb: NotebookNode) -> set[str]:
         """The texts of cells that need not run: long demonstrations, tagged as such in the release.
@@ -185,7 +193,7 @@ class Execute(StockExecute):
         else:
             self.kernel_manager_class = WarmKernelManager if self.warm else SandboxedKernelManager
         manager = super().create_kernel_manager()
-        manager.context.setsockopt(zmq.MAXMSGSIZE, self.max_message)
+        prepare(manager, self.max_message)
         if self.sandbox == "none":
             sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
             manager.transport, manager.ip = "ipc", f"{self._folders.enter_context(sockets)}/s"
@@ -235,7 +243,7 @@ class Execute(StockExecute):
     def _bare_manager(self) -> WarmKernelManager | SandboxedKernelManager:
         files, kind = self.resources["metadata"]["path"], WarmKernelManager if self.warm else SandboxedKernelManager
         manager = kind(kernel_name="python3", files=files, masks=bare.masks())
-        manager.context.setsockopt(zmq.MAXMSGSIZE, self.max_message)
+        prepare(manager, self.max_message)
         return manager
 
     def _watch(self) -> None:

@@ -7,20 +7,24 @@ last. It runs the student's cells in the same way: the outputs come as always, b
 """
 
 import asyncio
+import atexit
 import contextlib
 import inspect
 import json
 import re
 import socket
 import time
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from queue import Empty
 from select import select
 
+import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
+from traitlets import default
 
 from grading import wire
 from grading.student_code import StudentError, defining
@@ -34,15 +38,43 @@ sys.modules["grading.probe.core"].connect({path!r})
 ANSWER = "__import__('sys').modules['grading.probe.core'].answer_all(__import__('IPython').get_ipython().user_ns)"
 
 
+RECONNECT = (
+    5  # milliseconds until the next trial to reach a kernel that is starting; ZeroMQ waits 100
+)
+
+
 class KernelStuck(Exception):
     """The kernel did not answer within the time limit; it can't be used any more."""
 
 
+def prepare(manager: AsyncKernelManager, max_message: int) -> None:
+    """Let a kernel's messages be received by a `QuickClient`.
+
+    Args:
+        max_message: bytes of one message; what is larger is not received.
+    """
+    manager.client_factory, manager.context = QuickClient, _context(max_message)
+
+
+@cache
+def _context(max_message: int) -> zmq.asyncio.Context:
+    """ZeroMQ's threads and settings for all sockets of this process."""
+    context = zmq.asyncio.Context()
+    atexit.register(context.destroy, linger=0)
+    context.setsockopt(zmq.MAXMSGSIZE, max_message)
+    context.setsockopt(zmq.RECONNECT_IVL, RECONNECT)
+    return context
+
+
 class QuickClient(AsyncKernelClient):
-    """A client that begins as soon as the kernel is ready.
+    """A client that begins as soon as the kernel is ready, with the settings of its manager's context.
 
     The stock one then waits 0.2 s for more messages of the start. They answer no cell, so nbclient passes them by.
     """
+
+    @default("context")
+    def _context_of_manager(self) -> zmq.asyncio.Context:
+        return self.parent.context
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         deadline = time.monotonic() + (timeout or float("inf"))
@@ -50,6 +82,8 @@ class QuickClient(AsyncKernelClient):
             self.kernel_info()
             with contextlib.suppress(Empty):
                 reply = await self.shell_channel.get_msg(timeout=1)
+                while reply["msg_type"] != "kernel_info_reply":  # of an earlier client
+                    reply = await self.shell_channel.get_msg(timeout=1)
                 await self.iopub_channel.get_msg(timeout=0.2)  # or the first outputs might be lost
                 self._handle_kernel_info_reply(reply)
                 return

@@ -21,7 +21,7 @@ from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Dict, Unicode
 
 from grading import sandbox
-from grading.kernel import QuickClient, probes
+from grading.kernel import probes
 
 CREDENTIALS = struct.Struct("3i")  # the ids of a process, its user and its group, see unix(7)
 
@@ -280,7 +280,6 @@ class WarmKernelManager(AsyncKernelManager):
         self.folder.mkdir()
         self.transport, self.ip = "ipc", f"{self.folder}/s"
         self.connection_file = f"{self.folder}/kernel.json"
-        self.client_factory = QuickClient
         self.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": "sandboxed-fork"}
 
     @property

@@ -131,13 +131,15 @@ def main():
     freeze()
     if len(os.listdir("/proc/self/task")) != 1:
         raise SystemExit("a thread is running: it would not survive a fork")
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that serve
     while 0 not in select.select([door, 0], [], [])[0]:
         line, _ = door.accept()
         if os.fork() == 0:
             door.close()
             serve(line, exchange)
         line.close()
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()  # those that serve end with their workers; so their processor time is counted
     os._exit(0)  # there is nothing to tidy up: it all lies in this sandbox
 
 

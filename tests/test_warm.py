@@ -59,3 +59,15 @@ def test_warm_and_cold_kernels_compute_the_same(runs):
 
 def test_mounts_and_the_zygote_are_out_of_reach(runs):
     assert runs["first"][6] == "-1 -1\n"
+
+
+def test_a_message_that_is_too_large_costs_only_itself(tmp_path):
+    config = Course(ROOT).config.copy()
+    config.Execute.max_message = 100_000
+    loud = "from IPython.display import display\nprint('before')\ndisplay({'text/plain': 'x' * 200_000}, raw=True)"
+    notebook = new_notebook(cells=[new_code_cell(loud), new_code_cell("print('after')")])
+    notebook.metadata.kernelspec = {"name": "python3"}
+    notebook, _ = Execute(config=config).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
+    first, second = ["".join(output.text for output in cell.outputs) for cell in notebook.cells]
+    assert first == "before\n... Outputs are left out here: the notebook shows too much at once.\n"
+    assert second == "after\n"
