@@ -11,13 +11,18 @@ from nbgrader.preprocessors import (
     GetGrades,
     IgnorePattern,
     LimitOutput,
-    OverwriteKernelspec,
 )
 
 import grading
 from grading.execute import Execute
 from grading.feedback import HideTests, Summary
-from grading.gradebook import AssignLatePenalties, CheckCellMetadata, OverwriteCells, SaveAutoGrades
+from grading.gradebook import (
+    AssignLatePenalties,
+    CheckCellMetadata,
+    OverwriteCells,
+    OverwriteKernelspec,
+    SaveAutoGrades,
+)
 from grading.late import LatePolicy
 from grading.restore import Restore
 

@@ -12,7 +12,6 @@ import shutil
 import tempfile
 import time
 from contextlib import ExitStack
-from functools import lru_cache
 from pathlib import Path
 
 import nbformat
@@ -73,7 +72,7 @@ class Execute(StockExecute):
         self.cell_seconds: dict[str, float] = {}
         names, root = resources.get("nbgrader", {}), Path(self.config.CourseDirectory.get("root", "."))
         self.release = root / "release" / names.get("assignment", "") / f"{names.get('notebook', '')}.ipynb"
-        self.released = _cells(self.release, self.release.stat().st_mtime_ns) if self.release.is_file() else []
+        self.released = notebooks.read_once(self.release).cells if self.release.is_file() else []
         self.skipped = set() if self.demonstrations else self._demonstrations(nb)
         self.bare: bare.BareKernel | None = None
         self.channel: bare.GuardedChannel | None = None
@@ -369,12 +368,6 @@ class Execute(StockExecute):
                 break
             finally:
                 self.nb.cells[index] = cell  # nbclient puts the cell that it ran there
-
-
-@lru_cache(maxsize=8)
-def _cells(path: Path, changed: int) -> list[NotebookNode]:
-    """The cells of a release, read once in each process as long as it stays unchanged; nobody may change them."""
-    return notebooks.read(path).cells
 
 
 def _too_large(msg: dict, size: int) -> dict:

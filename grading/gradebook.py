@@ -37,6 +37,7 @@ class ClassGradebook(Gradebook):
     def __init__(self, course: Course):
         super().__init__(course.coursedir.db_url, course.coursedir.course_id)
         self._released: dict[tuple[str, str], dict[str, SimpleNamespace]] = {}
+        self._kernelspecs: dict[tuple[str, str], str | None] = {}
         self._rows: dict[tuple[type, str, str, str], dict[str, Grade | Comment]] = {}
 
     @contextmanager
@@ -45,10 +46,11 @@ class ClassGradebook(Gradebook):
         self.db.remove()
         try:
             with self.engine.begin() as connection:
-                # nbgrader commits after each small step; these commits end nothing here.
                 self.db.configure(bind=connection, join_transaction_mode="rollback_only", expire_on_commit=False)
+                session = self.db()
+                session.commit = lambda: None  # nbgrader commits after each small step
                 yield
-                self.db.commit()
+                session.flush()
         finally:
             self._rows.clear()
             self.db.remove()
@@ -82,6 +84,13 @@ class ClassGradebook(Gradebook):
 
     def find_comment(self, solution_cell: str, notebook: str, assignment: str, student: str) -> Comment:
         return self._row(Comment, solution_cell, notebook, assignment, student)
+
+    def kernelspec(self, notebook: str, assignment: str) -> str | None:
+        """Which kernel the release asks for, as JSON text."""
+        key = (assignment, notebook)
+        if key not in self._kernelspecs:
+            self._kernelspecs[key] = self.find_notebook(notebook, assignment).kernelspec
+        return self._kernelspecs[key]
 
     def _cell(self, kind: str, name: str, notebook: str, assignment: str) -> SimpleNamespace:
         """A cell of the release: it does not change while a class is graded."""
@@ -143,6 +152,16 @@ class OverwriteCells(_Shared, stock.OverwriteCells):
         if self.add_missing_cells:
             nb, resources = self.add_missing_grade_cells(nb, resources)
             nb, resources = self.add_missing_task_cells(nb, resources)
+        return nb, resources
+
+
+class OverwriteKernelspec(_Shared, stock.OverwriteKernelspec):
+    """nbgrader's `OverwriteKernelspec`."""
+
+    def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        kernelspec = self.gradebook.kernelspec(self.notebook_id, self.assignment_id)
+        if kernelspec:
+            nb.metadata["kernelspec"] = json.loads(kernelspec)
         return nb, resources
 
 

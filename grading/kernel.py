@@ -38,9 +38,7 @@ sys.modules["grading.probe.core"].connect({path!r})
 ANSWER = "__import__('sys').modules['grading.probe.core'].answer_all(__import__('IPython').get_ipython().user_ns)"
 
 
-RECONNECT = (
-    5  # milliseconds until the next trial to reach a kernel that is starting; ZeroMQ waits 100
-)
+RECONNECT = 5  # milliseconds until the next trial to reach a kernel that is starting; ZeroMQ waits 100
 
 
 class KernelStuck(Exception):

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import nbformat
@@ -30,6 +31,21 @@ def read(path: Path) -> NotebookNode:
     except (OSError, UnicodeDecodeError) as error:
         raise NotebookError(f"{path}: cannot be read ({error}); ask for the file again") from None
     return parse(text, path)
+
+
+def read_once(path: Path) -> NotebookNode:
+    """Like `read`, but read again only when the file has changed. Nobody may change what it returns.
+
+    Raises:
+        NotebookError: as `read`.
+        FileNotFoundError: the file is missing.
+    """
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, changed: int) -> NotebookNode:
+    return read(path)
 
 
 def parse(text: str, path: Path) -> NotebookNode:

@@ -6,6 +6,7 @@ changed piece of metadata; after this there is none.
 
 import ast
 import warnings
+from copy import deepcopy
 from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -30,10 +31,10 @@ class Restore(NbGraderPreprocessor):
             links = _without_links(root, names["student"], names["assignment"], f"{names['notebook']}.ipynb")
         path = root / "release" / names["assignment"] / f"{names['notebook']}.ipynb"
         if path.is_file():
-            released = notebooks.read(path)
+            released = notebooks.read_once(path)
             nb.cells, repairs = restored(nb.cells, released.cells)
             names["repairs"] = [*links, *repairs]
-            nb.metadata = NotebookNode(released.metadata)
+            nb.metadata = deepcopy(released.metadata)
             nb.nbformat, nb.nbformat_minor = released.nbformat, released.nbformat_minor
         return nb, resources
 
@@ -96,7 +97,7 @@ def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tup
         repairs.append("cells were put back in order")
     cells = after[None]
     for name, model in wanted.items():
-        cells = [*cells, own.get(name) or NotebookNode(model), *after.get(name, [])]
+        cells = [*cells, own.get(name) or _like(model, model), *after.get(name, [])]
     return cells, repairs
 
 
@@ -150,7 +151,7 @@ def _fresh(cell: NotebookNode, name: str) -> NotebookNode:
 def _like(model: NotebookNode, cell: NotebookNode) -> NotebookNode:
     """The student's text in a cell that is otherwise the released one."""
     fresh = NotebookNode(model)
-    fresh.metadata = NotebookNode(model.metadata)
+    fresh.metadata = deepcopy(model.metadata)
     source = _text(cell)
     fresh.source = model.source if source is None else source
     if fresh.cell_type == "code":
