@@ -106,7 +106,7 @@ def grade(
         done(ended)
 
     with course.entered(), ClassGradebook(course) as gradebook:
-        settings = _settings_digest(course, assignment, gradebook)
+        settings, cells = _settings_digest(course, assignment, gradebook), _cells(course, assignment)
         converters = []
         for submission in submissions:
             before = known.get(submission.student)
@@ -122,10 +122,10 @@ def grade(
         if any(converter.submission.student in graded_before for converter in converters):
             keep_copy(course, datetime.now())
         with contextlib.ExitStack() as stack:
-            first = None
+            make = partial(make_pool, preload=_preload(cells))
             if converters and isolated and executor is None and course.config.Execute.get("warm", True):
-                first = partial(share, stack.enter_context(zygotes(_cells(course, assignment), masks())))
-            for converter, result in _run(converters, jobs, executor, first):
+                make = partial(make, first=partial(share, stack.enter_context(zygotes(cells, masks()))))
+            for converter, result in _run(converters, jobs, executor, make):
                 try:
                     finish(converter.save(result()))
                 except Exception as error:
@@ -152,7 +152,7 @@ def execute(notebook: NotebookNode, resources: dict, config: Config, root: str) 
 
 
 def _run(
-    converters: list["_Converter"], jobs: int | None, executor: Executor | None, first: Callable[[], None] | None
+    converters: list["_Converter"], jobs: int | None, executor: Executor | None, make: Callable[[int | None], Executor]
 ) -> Iterator[tuple["_Converter", Callable[[], Executed]]]:
     """Sanitize and execute; each submission with a function that gives its result, or raises, as they come in.
 
@@ -162,7 +162,7 @@ def _run(
     if not converters:
         return
     again = []
-    pool = executor or make_pool(jobs, PRELOAD, first)
+    pool = executor or make(jobs)
     try:
         for converter, future in _submit(converters, pool):
             if isinstance(future.exception(), BrokenExecutor):
@@ -173,7 +173,7 @@ def _run(
         if executor is None:
             pool.shutdown()
     for converter in again:
-        with make_pool(1, PRELOAD, first) as pool:
+        with make(1) as pool:
             yield from ((one, future.result) for one, future in _submit([converter], pool))
 
 
@@ -200,6 +200,12 @@ def _cells(course: Course, assignment: str) -> list[str]:
     """The texts of the code cells that are the same in every submission, as they are run."""
     cells = [cell for cell in notebooks.read(course.source(assignment)).cells if cell.cell_type == "code"]
     return [notebooks.split_hidden(cell.source)[0] for cell in cells if notebooks.kind(cell) != "solution"]
+
+
+def _preload(cells: list[str]) -> list[str]:
+    """What workers are to import before they are forked."""
+    steps = any("torch.optim" in cell for cell in cells)
+    return [*(["torch._dynamo"] if steps else []), PRELOAD]  # the first step of a torch optimizer imports it
 
 
 def _execution(config: Config) -> Config:

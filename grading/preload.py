@@ -8,7 +8,6 @@ import gc
 import matplotlib.pyplot  # the notebooks of the catalogue import this, and plotly, see `grading.diagnosis`
 import plotly.io  # noqa: F401
 import torch
-import torch._dynamo  # the first step of a torch optimizer would import it
 
 import grading.diagnosis
 import grading.execute

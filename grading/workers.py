@@ -4,7 +4,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -12,20 +12,20 @@ PR_SET_PDEATHSIG = 1
 
 
 def make_pool(
-    jobs: int | None = None, preload: str | None = None, first: Callable[[], None] | None = None
+    jobs: int | None = None, preload: Sequence[str] = (), first: Callable[[], None] | None = None
 ) -> ProcessPoolExecutor:
     """Processes that each do one thing at a time, by default one for each core; they share no state.
 
     Args:
-        preload: a module that is imported once, before the processes are forked; where that cannot be done safely
+        preload: modules that are imported once, before the processes are forked; where that cannot be done safely
             each process imports what it needs.
         first: called in each process when it starts.
     """
     jobs = jobs or os.cpu_count() or 1
-    if preload is None or sys.platform != "linux":
+    if not preload or sys.platform != "linux":
         return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(first,))
     context = get_context("forkserver")
-    context.set_forkserver_preload([preload])
+    context.set_forkserver_preload(list(preload))
     return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(first,))
 
 

@@ -49,8 +49,11 @@ KERNEL_MODULES = (
 )
 
 
-def warm_up():
-    """Import what kernels and notebooks import, and use it once: the first figure and the first step cost the most."""
+def warm_up(cells):
+    """Import what kernels and notebooks import, and use it once: the first figure and the first step cost the most.
+
+    The first step of an optimizer makes torch import as much again; it is left to notebooks of which a cell names them.
+    """
     import matplotlib
 
     sys.modules["debugpy"] = None  # each kernel would import it anew; nobody debugs here
@@ -66,9 +69,9 @@ def warm_up():
 
     torch.set_num_threads(1)  # a thread pool would not survive a fork
     x = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.Adam([x])
     (x * x).backward()
-    optimizer.step()
+    if not cells or any("torch.optim" in cell for cell in cells):
+        torch.optim.Adam([x]).step()
     figure, axes = plt.subplots()
     axes.plot(np.arange(3), label="$x_1$")
     axes.legend()
@@ -124,7 +127,7 @@ def main():
     prepare = json.loads(sys.stdin.buffer.readline() or "null")
     if prepare is None or door not in select.select([door, 0], [], [])[0]:
         os._exit(0)
-    warm_up()
+    warm_up(prepare["cells"])
     remember(prepare["cells"])
     exec(prepare["probes"], {})
     freeze()
