@@ -415,6 +415,9 @@ def _mend_outputs(cell: NotebookNode) -> None:
     """Drop outputs that are none, and characters that no file can hold."""
     sound = []
     for output in cell.get("outputs", []):
+        if _is_plain_text(output):  # most are
+            sound.append(output)
+            continue
         text = json.dumps(output, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
         output = nbformat.from_dict(json.loads(text))
         try:
@@ -425,6 +428,14 @@ def _mend_outputs(cell: NotebookNode) -> None:
             output = new_output("error", ename=str(output.get("ename")), evalue=str(output.get("evalue")), traceback=[])
         sound.append(output)
     cell.outputs = sound
+
+
+def _is_plain_text(output: NotebookNode) -> bool:
+    """Whether an output is the text of a stream and nothing more, with characters that a file can hold."""
+    text = output.get("text")
+    if output.get("output_type") != "stream" or output.get("name") not in ("stdout", "stderr") or len(output) != 3:
+        return False
+    return isinstance(text, str) and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _no_verdict_by_accident(cell: NotebookNode) -> None:

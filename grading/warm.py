@@ -76,6 +76,7 @@ def _end(process: subprocess.Popen, exchange: Path) -> None:
         process.wait(5)
     except subprocess.TimeoutExpired:
         process.kill()
+        process.wait()
     process.stdout.close()
     process.stderr.close()
     shutil.rmtree(exchange, ignore_errors=True)

@@ -133,16 +133,26 @@ def main():
     freeze()
     if len(os.listdir("/proc/self/task")) != 1:
         raise SystemExit("a thread is running: it would not survive a fork")
+    signal.signal(signal.SIGCHLD, wait_for_some)
     while 0 not in select.select([door, 0], [], [])[0]:
         line, _ = door.accept()
         if os.fork() == 0:
             door.close()
             serve(line, exchange)
         line.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.alarm(2)  # not for ever
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()  # those that serve end with their workers; so their processor time is counted
     os._exit(0)  # there is nothing to tidy up: it all lies in this sandbox
+
+
+def wait_for_some(number, frame):
+    """Let those that have served a worker which is gone vanish."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def serve(line, exchange):

@@ -1,8 +1,14 @@
 """Kernels forked from a warm interpreter: fresh, alone, and the same in what they compute."""
 
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from grading import bare, warm
 from grading.execute import Execute
 from grading.grade import Course
 from tests.conftest import ROOT
@@ -71,3 +77,95 @@ def test_a_message_that_is_too_large_costs_only_itself(tmp_path):
     first, second = ["".join(output.text for output in cell.outputs) for cell in notebook.cells]
     assert first == "before\n... Outputs are left out here: the notebook shows too much at once.\n"
     assert second == "after\n"
+
+
+def test_cells_that_wait_for_the_event_loop_run_beside_others(tmp_path):
+    sources = [
+        "async def seven():\n    return 7",
+        "x = await seven()",
+        "import asyncio\nawait asyncio.sleep(0)\nx += 1",
+        "print(x)",
+        "In[2][:9]",
+    ]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    notebook.metadata.kernelspec = {"name": "python3"}
+    notebook, _ = Execute(config=Course(ROOT).config).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
+    assert [cell.execution_count for cell in notebook.cells] == [1, 2, 3, 4, 5]
+    assert notebook.cells[3].outputs[0].text == "8\n"
+    assert notebook.cells[4].outputs[0].data["text/plain"] == "'x = await'"
+
+
+def test_a_copy_that_a_cell_has_forked_answers_nothing(tmp_path):
+    notebook = new_notebook(
+        cells=[new_code_cell(source) for source in ("import os; os.fork()", "print(1)", "print(2)")]
+    )
+    notebook.metadata.kernelspec = {"name": "python3"}
+    notebook, _ = Execute(config=Course(ROOT).config).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
+    assert [cell.outputs[0].text for cell in notebook.cells[1:]] == ["1\n", "2\n"]
+
+
+CALLER = """
+import sys
+from pathlib import Path
+from grading import warm
+warm.share({"plain": Path(sys.argv[1])})
+home = warm.forker()
+print(home.exchange == Path(sys.argv[1]), home.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def call(exchange) -> subprocess.Popen:
+    """A process that calls another one's zygote."""
+    line = [sys.executable, "-c", CALLER, str(exchange)]
+    return subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def ends(pid: int) -> bool:
+    deadline = time.monotonic() + 10
+    while there(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not there(pid)
+
+
+def test_workers_share_a_zygote_and_each_has_a_fork_of_its_own():
+    with warm.zygotes(["x = 1"], bare.masks()) as folders:
+        callers = [call(folders["plain"]) for _ in range(2)]
+        said = [caller.stdout.readline().split() for caller in callers]
+        forks = [int(pid) for _, pid in said]
+        assert [shared for shared, _ in said] == ["True", "True"]
+        assert len(set(forks)) == 2 and all(map(there, forks))
+        callers[0].kill()
+        assert ends(forks[0]), "the fork of a worker that was killed goes on"
+        assert there(forks[1])
+        for caller in callers:
+            caller.communicate("", timeout=30)
+        assert ends(forks[1])
+
+
+def test_without_the_shared_zygote_a_worker_has_its_own():
+    with warm.zygotes([], bare.masks()) as folders:
+        gone = folders["plain"]
+    caller = call(gone)
+    assert caller.stdout.readline().startswith("False")
+    caller.communicate("", timeout=30)
+
+
+def test_ipython_has_looked_at_known_cells(tmp_path, monkeypatch):
+    known = "".join(f"x = {number}\n" for number in range(20))
+    look = f"""
+from IPython.core.interactiveshell import _should_be_async as look
+before = look.cache_info().hits
+look({known!r})
+print(look.cache_info().hits - before)"""
+    with warm.zygotes([known], bare.masks()) as folders:
+        monkeypatch.setattr(warm, "_shared", folders)
+        monkeypatch.setattr(warm, "_forkers", {})
+        notebook = new_notebook(cells=[new_code_cell(look)])
+        notebook.metadata.kernelspec = {"name": "python3"}
+        notebook, _ = Execute(config=Course(ROOT).config).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
+    assert notebook.cells[0].outputs[0].text == "1\n"
