@@ -38,7 +38,7 @@ from grading.gradebook import ClassGradebook, keep_copy, scores
 from grading.record import Record
 from grading.release import quiet_logger
 from grading.results import first_line
-from grading.sandbox import why_not
+from grading.sandbox import SandboxError, why_not
 from grading.submission import Submission, SubmissionError, find
 from grading.warm import share, zygotes
 from grading.workers import make_pool
@@ -124,7 +124,8 @@ def grade(
         with contextlib.ExitStack() as stack:
             make = partial(make_pool, preload=_preload(cells))
             if converters and isolated and executor is None and course.config.Execute.get("warm", True):
-                make = partial(make, first=partial(share, stack.enter_context(zygotes(cells, masks()))))
+                with contextlib.suppress(SandboxError):  # then each worker tries for itself, and says what is wrong
+                    make = partial(make, first=partial(share, stack.enter_context(zygotes(cells, masks()))))
             for converter, result in _run(converters, jobs, executor, make):
                 try:
                     finish(converter.save(result()))

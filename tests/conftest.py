@@ -212,14 +212,15 @@ def scores_of(course: Course, student: str, assignment: str = "averages") -> dic
         return {grade.name: grade.score for notebook in submission.notebooks for grade in notebook.grades}
 
 
-def graded(course: Course, pool: Executor | None = None, **options) -> Graded:
+def graded(course: Course, pool: Executor | None = None, warm: bool | None = None, **options) -> Graded:
     """Grade what is handed in; a cell or a question that hangs is given up after few seconds."""
     course = Course(course.root)
     course.config.Execute.timeout = 4
     course.config.Execute.question_timeout = 4
     course.config.Execute.max_restarts = 2
     course.config.Execute.max_memory = 2**30
-    course.config.Execute.warm = pool is not None  # for a handful of kernels a warm interpreter does not pay
+    # For a handful of kernels a warm interpreter does not pay.
+    course.config.Execute.warm = pool is not None if warm is None else warm
     started = time.monotonic()
     outcomes = grade(course, "averages", executor=pool, **options)
     return Graded(course, {outcome.student: outcome for outcome in outcomes}, time.monotonic() - started)

@@ -8,6 +8,7 @@ import pytest
 
 from grading.course import Course, CourseError
 from grading.grade import grade
+from grading.sandbox import SandboxError
 from tests.classroom import EDITS, SOLUTIONS
 from tests.conftest import DROPS_THE_SIGN, RIGHT, graded, scores_of, spoil, submit, tiny_source
 
@@ -226,3 +227,13 @@ def test_the_callers_folder_is_left_as_it_was(tiny, classroom, monkeypatch):
     with pytest.raises(CourseError):
         grade(tiny, "averages")
     assert tiny.root.samefile(".")
+
+
+def test_what_cannot_be_shared_each_worker_has_for_itself(tiny, monkeypatch):
+    submit(tiny, "ada", RIGHT)
+
+    def none(cells, masks):
+        raise SandboxError("no warm interpreter could be started: broken")
+
+    monkeypatch.setattr("grading.grade.zygotes", none)
+    assert graded(tiny, warm=True, jobs=1).outcomes["ada"].score == 3
