@@ -90,6 +90,14 @@ def test_an_installed_grading_package_is_hidden(monkeypatch, tmp_path):
     assert subprocess.run(line, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+def test_a_python_called_by_a_roundabout_path_is_found_inside():
+    python = Path(sys.executable)
+    roundabout = python.parent / ".." / python.parent.name / python.name
+    asked = [roundabout, "-c", "from grading import sandbox; print(sandbox.why_not())"]
+    result = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "None\n"
+
+
 def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
     monkeypatch.setattr(sandbox, "bubblewrap", lambda: None)
     sandbox.why_not.cache_clear()
