@@ -5,6 +5,7 @@ pipeline (`grading.grade`) runs a kernel for each submission. Both must come to 
 """
 
 import contextlib
+import functools
 import io
 import linecache
 import signal
@@ -16,6 +17,8 @@ from nbformat import NotebookNode
 
 from grading import notebooks
 from grading.student_code import InProcess, connected
+
+_compiled = functools.lru_cache(maxsize=512)(compile)  # the same cells are run for every entry of a catalogue
 
 
 def rehearse(
@@ -105,7 +108,7 @@ def run(source: str, namespace: dict, name: str) -> str | None:
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")
-            exec(compile(source, filename, "exec"), namespace)
+            exec(_compiled(source, filename, "exec"), namespace)
     except AssertionError as error:
         return str(error) or "AssertionError"
     except BaseException as error:
