@@ -90,10 +90,6 @@ class GuardedChannel:
         """Let the student's kernel do other things than answer."""
         self.kernel.rest()
 
-    async def run_cell(self, source: str, request: dict, seconds: float | None) -> dict:
-        """Let the student's kernel run a cell, see `KernelChannel.run_cell`."""
-        return await self.kernel.run_cell(source, request, seconds)
-
     def remarks(self, transcript: list[tuple[str, object]]) -> list[str]:
         """What to tell a student whose optimizer has failed in the bare kernel."""
         reason = self._doubt() if any(_follows(question) for question, _ in transcript) else None

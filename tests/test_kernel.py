@@ -10,7 +10,7 @@ from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
 
 from grading import wire
-from grading.kernel import KernelChannel, KernelStuck
+from grading.kernel import KernelChannel, KernelStuck, needs_event_loop
 from grading.student_code import StudentError, connected, student
 
 CELL = """
@@ -75,6 +75,21 @@ def test_questions_and_their_traces(kernel):
     assert kernel.source_of("h") is None
     (output,) = kernel.cell("import click\nprint(hasattr(click, 'shadow'))")
     assert output.text == "False\n", "a file of the student's shadows a module"
+
+
+@pytest.mark.parametrize(
+    ("source", "needs"),
+    [
+        ("x = await seven()", True),
+        ("async def seven():\n    return 7", True),
+        ("import asyncio", True),
+        ("exit()", True),
+        ("x = 1", False),
+        ("awaited = exits = 1", False),
+    ],
+)
+def test_cells_that_may_need_the_event_loop(source, needs):
+    assert needs_event_loop(source) is needs
 
 
 def test_a_student_who_breaks_the_probes_gets_a_message(kernel):

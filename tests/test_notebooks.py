@@ -1,5 +1,7 @@
 """Notebooks by grade_id: kinds, points, the hidden part, the normal form, and files that are none."""
 
+import os
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -47,6 +49,16 @@ def test_a_byte_order_mark_does_no_harm(tmp_path):
     path = tmp_path / "a.ipynb"
     path.write_text(nbformat.writes(tiny_notebook()), encoding="utf-8-sig")
     assert notebooks.read(path) == tiny_notebook()
+
+
+def test_a_file_is_read_again_when_it_has_changed(tmp_path):
+    path = tmp_path / "a.ipynb"
+    notebooks.write(new_notebook(), path)
+    first = notebooks.read_once(path)
+    assert notebooks.read_once(path) is first
+    notebooks.write(tiny_notebook(), path)
+    os.utime(path, ns=(0, 0))
+    assert notebooks.read_once(path) == tiny_notebook()
 
 
 def test_an_older_notebook_is_brought_up_to_date(tmp_path):

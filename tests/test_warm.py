@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
 from grading import bare, warm
@@ -24,15 +25,20 @@ CELLS = [
 ]
 
 
-def run(folder, warm: bool, sandbox: str = "bwrap") -> list[str]:
-    """The text that each cell prints, in a kernel of its own."""
+def execute(folder, *sources: str, **settings) -> list[NotebookNode]:
+    """The cells of a notebook with these texts, after they have run in a kernel of their own."""
     config = Course(ROOT).config.copy()
-    config.Execute.warm, config.Execute.sandbox = warm, sandbox
-    notebook = new_notebook(cells=[new_code_cell(source) for source in CELLS])
+    config.Execute.update(settings)
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
     notebook.metadata.kernelspec = {"name": "python3"}
     notebook, _ = Execute(config=config).preprocess(notebook, {"metadata": {"path": str(folder)}})
+    return notebook.cells
+
+
+def run(folder, warm: bool) -> list[str]:
+    """The text that each cell prints."""
     said = []
-    for cell in notebook.cells:
+    for cell in execute(folder, *CELLS, warm=warm):
         assert not [output for output in cell.outputs if output.output_type == "error"], cell.outputs
         said.append("".join(output.get("text", "") for output in cell.outputs if output.get("name") == "stdout"))
     return said
@@ -68,13 +74,9 @@ def test_mounts_and_the_zygote_are_out_of_reach(runs):
 
 
 def test_a_message_that_is_too_large_costs_only_itself(tmp_path):
-    config = Course(ROOT).config.copy()
-    config.Execute.max_message = 100_000
     loud = "from IPython.display import display\nprint('before')\ndisplay({'text/plain': 'x' * 200_000}, raw=True)"
-    notebook = new_notebook(cells=[new_code_cell(loud), new_code_cell("print('after')")])
-    notebook.metadata.kernelspec = {"name": "python3"}
-    notebook, _ = Execute(config=config).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
-    first, second = ["".join(output.text for output in cell.outputs) for cell in notebook.cells]
+    cells = execute(tmp_path, loud, "print('after')", max_message=100_000)
+    first, second = ["".join(output.text for output in cell.outputs) for cell in cells]
     assert first == "before\n... Outputs are left out here: the notebook shows too much at once.\n"
     assert second == "after\n"
 
@@ -87,21 +89,15 @@ def test_cells_that_wait_for_the_event_loop_run_beside_others(tmp_path):
         "print(x)",
         "In[2][:9]",
     ]
-    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
-    notebook.metadata.kernelspec = {"name": "python3"}
-    notebook, _ = Execute(config=Course(ROOT).config).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
-    assert [cell.execution_count for cell in notebook.cells] == [1, 2, 3, 4, 5]
-    assert notebook.cells[3].outputs[0].text == "8\n"
-    assert notebook.cells[4].outputs[0].data["text/plain"] == "'x = await'"
+    cells = execute(tmp_path, *sources)
+    assert [cell.execution_count for cell in cells] == [1, 2, 3, 4, 5]
+    assert cells[3].outputs[0].text == "8\n"
+    assert cells[4].outputs[0].data["text/plain"] == "'x = await'"
 
 
 def test_a_copy_that_a_cell_has_forked_answers_nothing(tmp_path):
-    notebook = new_notebook(
-        cells=[new_code_cell(source) for source in ("import os; os.fork()", "print(1)", "print(2)")]
-    )
-    notebook.metadata.kernelspec = {"name": "python3"}
-    notebook, _ = Execute(config=Course(ROOT).config).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
-    assert [cell.outputs[0].text for cell in notebook.cells[1:]] == ["1\n", "2\n"]
+    cells = execute(tmp_path, "import os; os.fork()", "print(1)", "print(2)")
+    assert [cell.outputs[0].text for cell in cells[1:]] == ["1\n", "2\n"]
 
 
 CALLER = """
@@ -165,7 +161,5 @@ print(look.cache_info().hits - before)"""
     with warm.zygotes([known], bare.masks()) as folders:
         monkeypatch.setattr(warm, "_shared", folders)
         monkeypatch.setattr(warm, "_forkers", {})
-        notebook = new_notebook(cells=[new_code_cell(look)])
-        notebook.metadata.kernelspec = {"name": "python3"}
-        notebook, _ = Execute(config=Course(ROOT).config).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
-    assert notebook.cells[0].outputs[0].text == "1\n"
+        (cell,) = execute(tmp_path, look)
+    assert cell.outputs[0].text == "1\n"
