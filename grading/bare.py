@@ -21,7 +21,7 @@ from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
-from grading import notebooks, sandbox, wire
+from grading import notebooks, sandbox, temporary, wire
 from grading.kernel import KernelChannel, KernelStuck
 from grading.plain import doubt
 from grading.student_code import StudentError
@@ -185,7 +185,7 @@ class BareKernel:
 @lru_cache(maxsize=1)
 def masks() -> dict[str, str]:
     """Make a package without optimizers; what is to be seen in the place of what, see `sandbox.command`."""
-    folder = Path(tempfile.mkdtemp(prefix="bare-"))
+    folder = Path(tempfile.mkdtemp(prefix=temporary.prefix("bare")))
     Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)  # a forked worker runs no functions of `atexit`
     torch = Path(importlib.util.find_spec("torch").origin).resolve().parent
     empty, stubs = folder / "empty", folder / "optim"

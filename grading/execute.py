@@ -23,7 +23,7 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute as StockExecute
 from traitlets import Bool, Dict, Enum, Integer
 
-from grading import bare, notebooks, picture, record
+from grading import bare, notebooks, picture, record, temporary
 from grading.catalogue import CatalogueError
 from grading.diagnosis import diagnostician
 from grading.guard import Guard
@@ -81,7 +81,7 @@ class Execute(StockExecute):
         folder = place.get("path") or "."
         with ExitStack() as self._folders:
             scratch = self._folders.enter_context(
-                tempfile.TemporaryDirectory(prefix="submission-", ignore_cleanup_errors=True)
+                tempfile.TemporaryDirectory(prefix=temporary.prefix("submission"), ignore_cleanup_errors=True)
             )
             _stage(Path(folder), Path(scratch))
             place["path"] = scratch
@@ -195,7 +195,7 @@ class Execute(StockExecute):
         manager = super().create_kernel_manager()
         prepare(manager, self.max_message)
         if self.sandbox == "none":
-            sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
+            sockets = tempfile.TemporaryDirectory(prefix=temporary.prefix("kernel"), ignore_cleanup_errors=True)
             manager.transport, manager.ip = "ipc", f"{self._folders.enter_context(sockets)}/s"
         else:
             manager.files = self.resources["metadata"]["path"]

@@ -30,7 +30,7 @@ from nbgrader.preprocessors import Execute as StockExecute
 from traitlets.config import Config
 
 import grading
-from grading import notebooks, record
+from grading import notebooks, record, temporary
 from grading.bare import masks
 from grading.course import Course, CourseError
 from grading.execute import Execute
@@ -98,6 +98,7 @@ def grade(
         raise CourseError(why_not())
     submissions = find(course, assignment, students)
     (course.root / "autograded").mkdir(exist_ok=True)
+    temporary.sweep()
     known, graded_before = record.read(course, assignment), scores(course, assignment)
     finished: dict[str, Record] = {}
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Dict, Unicode
 
+from grading import temporary
+
 GIB = 2**30
 SCRATCH = "/scratch"
 SCRATCH_BYTES = GIB // 4
@@ -161,7 +163,7 @@ class SandboxedKernelManager(AsyncKernelManager):
         super().__init__(*args, **kwargs)
         if why_not():
             raise SandboxError(why_not())
-        self.sockets = Path(tempfile.mkdtemp(prefix="kernel-"))
+        self.sockets = Path(tempfile.mkdtemp(prefix=temporary.prefix("kernel")))
         self.transport, self.ip = "ipc", f"{self.sockets}/s"
         self.connection_file = f"{self.sockets}/kernel.json"
 

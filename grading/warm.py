@@ -20,7 +20,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Dict, Unicode
 
-from grading import sandbox
+from grading import sandbox, temporary
 from grading.kernel import probes
 
 CREDENTIALS = struct.Struct("3i")  # the ids of a process, its user and its group, see unix(7)
@@ -37,7 +37,7 @@ class Zygote:
     """
 
     def __init__(self, masks: dict[str, str], cells: list[str]):
-        self.exchange = Path(tempfile.mkdtemp(prefix="kernels-"))
+        self.exchange = Path(tempfile.mkdtemp(prefix=temporary.prefix("kernels")))
         sandbox.give_away(self.exchange)
         source = (Path(__file__).parent / "zygote.py").read_text(encoding="utf-8")
         inside = [sys.executable, "-I", "-c", source, str(self.exchange)]

@@ -5,7 +5,11 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
+
+import pytest
 
 from grading import record
 from grading.gradebook import scores
@@ -16,14 +20,22 @@ STUDENTS = {f"{name}{i}": source for i in range(4) for name, source in (("right"
 KILLS = int(os.environ.get("KILLS", 3))
 
 
-def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool):
+@pytest.fixture
+def place():
+    """A folder with a short path: names of sockets may not be long."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("warm", ["no", "yes"])
+def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool, place, warm):
     for student, source in STUDENTS.items():
         submit(tiny, student, source)
     submit(tiny, "signs", DROPS_THE_SIGN)
-    marker = f"killed-{os.getpid()}"
+    marker = f"killed-{os.getpid()}-{warm}"
     draw = random.Random(7)
     command = [sys.executable, "-m", "grading", "--root", str(tiny.root), "grade", "--jobs", "2"]
-    environment = {**os.environ, "WARM": "no", "MARKER": marker}  # slow kernels, so that there is time to be killed in
+    environment = {**os.environ, "WARM": warm, "MARKER": marker, "TMPDIR": str(place)}
     done: dict[str, str] = {}
     for kill in range(KILLS + 1):
         process = subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
@@ -46,5 +58,6 @@ def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool):
     outcomes = record.read(tiny, "averages")
     assert set(killed) == {*STUDENTS, "signs"} and {one.state for one in outcomes.values()} == {"graded"}
     assert not list(tiny.root.glob("autograded/*/.*"))
+    assert not [path.name for path in place.glob("grading-*")], "temporary folders outlive graders that were killed"
     again = graded(tiny, pool, force=True)
     assert again.outcomes == outcomes and scores(tiny, "averages") == killed

@@ -1,0 +1,41 @@
+"""Temporary folders: swept when their process has ended, and only then."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from grading import temporary
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+MAKE = "import tempfile; from grading import temporary; tempfile.mkdtemp(prefix=temporary.prefix('kernels'))"
+
+
+def test_a_folder_is_swept_when_its_process_has_ended(place):
+    subprocess.run([sys.executable, "-c", MAKE], check=True, env={**os.environ, "TMPDIR": str(place)})
+    (folder,) = place.iterdir()
+    (folder / "inner").mkdir()
+    temporary.sweep()
+    assert not list(place.iterdir())
+
+
+def test_a_folder_stays_while_its_process_runs():
+    folder = Path(tempfile.mkdtemp(prefix=temporary.prefix("kernels")))
+    temporary.sweep()
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("name", ["grading-1-999999999-kernels-x", "grading-notes", "other", "grading-x-y-z-w"])
+def test_other_folders_stay(place, name):
+    (place / name).mkdir()
+    temporary.sweep()
+    assert (place / name).is_dir()
