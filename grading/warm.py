@@ -108,9 +108,9 @@ class Forker:
             raise ConnectionResetError("the warm interpreter has ended")
         self.pid, _, _ = CREDENTIALS.unpack(sender[2])
 
-    def start(self, name: str, folder: Path, arguments: list[str], environment: dict[str, str]) -> int:
+    def start(self, name: str, folder: Path, arguments: list[str]) -> int:
         """Fork a kernel; its process id inside the sandbox."""
-        request = {"name": name, "folder": str(folder), "arguments": arguments, "environment": environment}
+        request = {"name": name, "folder": str(folder), "arguments": arguments}
         request |= {"limits": sandbox.LIMITS, "bytes": sandbox.SCRATCH_BYTES, "python": sandbox.python_folders()}
         self._write(request)
         while name not in self._started:
@@ -259,7 +259,7 @@ class ForkProvisioner(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **kwargs) -> KernelConnectionInfo:
         manager, home = self.parent, self.parent.home
         arguments = cmd[cmd.index("-f") :] if "-f" in cmd else cmd[1:]
-        pid = home.start(manager.folder.name, manager.folder, arguments, {})
+        pid = home.start(manager.folder.name, manager.folder, arguments)
         self.process = _Fork(home, manager.folder.name, pid)
         self.pid, self.pgid = pid, None
         return self.connection_info

@@ -271,7 +271,6 @@ def become_kernel(request, exchange, zygote_files):
             kind = getattr(resource, f"RLIMIT_{name}")
             resource.setrlimit(kind, (value, value))
         drop_capabilities()
-        os.environ.update(request["environment"])
         fresh_random_state()
         sys.argv = ["ipykernel_launcher", *request["arguments"]]
         from ipykernel.kernelapp import IPKernelApp
