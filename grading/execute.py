@@ -58,13 +58,14 @@ class Execute(StockExecute):
     max_disk = Integer(64 * 2**20, help="Bytes on disk, beside the scratch folder in memory.").tag(config=True)
     max_text = Integer(100_000, help="Characters of printed text that are kept of a cell.").tag(config=True)
     max_output = Integer(20_000_000, help="Bytes of all outputs that are kept of a notebook.").tag(config=True)
-    max_message = Integer(50_000_000, help="Bytes of one message from a kernel; more is not received.").tag(config=True)
+    max_message = Integer(20_000_000, help="Bytes of one message from a kernel; more is not received.").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict, km=None) -> tuple[NotebookNode, dict]:
         self.sources: list[str] = []
         self.healthy: list[tuple[NotebookNode, int]] = []
         self.restarts, self.spent = 0, ""
         self.used = False  # whether a cell has run in the current kernel since it was started
+        self.loop_used = False  # whether one of them may have used the kernel's event loop
         self.deadline = time.monotonic() + self.max_seconds
         self.text_room, self.room = 0, self.max_output
         self.troubles: list[tuple[str, str]] = []  # (state, reason) of each cell that hung or ended Python
@@ -136,8 +137,9 @@ class Execute(StockExecute):
             self.healthy.append((cell, index))
 
     def _run_cell(self, cell: NotebookNode, index: int) -> None:
-        """Run a cell in the current kernel, in the quickest way that this cell allows."""
-        if needs_event_loop(cell.source):
+        """Run a cell in the current kernel, in the quickest way that this cell and those before it allow."""
+        self.loop_used = self.loop_used or needs_event_loop(cell.source)  # tasks of theirs go on in later cells
+        if self.loop_used:
             self.channel.rest()
             self.execute_cell(cell, index)
         else:
@@ -174,7 +176,13 @@ class Execute(StockExecute):
         """Get a new client: after a message that exceeds `max_message` ZeroMQ takes none from this kernel any more."""
         self.channel.rest()
         self.kc.stop_channels()
-        self.channel.kernel.client = await self.async_start_new_kernel_client()
+        self.kc = self.channel.kernel.client = self.km.client()
+        self.kc.start_channels()
+        self.kc.allow_stdin = False
+        try:
+            await self.kc.wait_for_ready(timeout=self.question_timeout)
+        except RuntimeError as error:
+            raise DeadKernelError(str(error)) from None
 
     def _demonstrations(self, nb: NotebookNode) -> set[str]:
         """The texts of cells that need not run: long demonstrations, tagged as such in the release.
@@ -351,7 +359,7 @@ class Execute(StockExecute):
     def _restart(self) -> None:
         """A fresh kernel that has run the earlier healthy cells."""
         self.restarts += 1
-        self.used = False
+        self.used = self.loop_used = False
         self._stop_watching()
         self._cleanup_kernel()
         self.km = self.create_kernel_manager()

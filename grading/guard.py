@@ -13,6 +13,8 @@ from pathlib import Path
 
 SECONDS = 0.5  # between two looks
 PAGE = resource.getpagesize()
+ENTRY = 4096  # bytes that even an empty file takes from a disk
+DEPTH = 30  # of folders in folders; a path that is too long could not be looked at
 
 
 class Guard(threading.Thread):
@@ -47,7 +49,9 @@ class Guard(threading.Thread):
             # Forked processes share most of their memory, and to count each page once takes time: only if need be.
             if sum(map(resident, pids)) > self.memory and sum(proportional(pid, shared) for pid in pids) > self.memory:
                 self.tripped = f"more than {self.memory / 2**30:g} GiB of memory were taken"
-            elif _size(self.folder) > self.disk:
+            elif (size := _size(self.folder, self.disk)) is None:
+                self.tripped = "folders were made beside the scratch folder that cannot be looked into"
+            elif size > self.disk:
                 self.tripped = f"more than {self.disk / 2**20:g} MiB were written beside the scratch folder"
             else:
                 continue
@@ -96,11 +100,25 @@ def proportional(pid: int, shared: int = 0) -> int:
     return max(0, resident(pid) - shared)
 
 
-def _size(folder: Path) -> int:
-    """The bytes of all files below a folder; one that vanishes meanwhile counts nothing."""
-    total = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += Path(path, name).lstat().st_size
+def _size(folder: Path, enough: int) -> int | None:
+    """The bytes of all that is below a folder, or of a part that is more than enough.
+
+    What vanishes meanwhile counts nothing. None if there are folders that are too deep, or not to be read.
+    """
+    total, folders = 0, [(str(folder), 0)]
+    while folders and total <= enough:
+        path, depth = folders.pop()
+        if depth > DEPTH:
+            return None
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        total += max(ENTRY, entry.stat(follow_symlinks=False).st_size)
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append((entry.path, depth + 1))
+        except PermissionError:
+            return None
+        except FileNotFoundError:
+            continue
     return total

@@ -39,6 +39,7 @@ ANSWER = "__import__('sys').modules['grading.probe.core'].answer_all(__import__(
 
 
 RECONNECT = 5  # milliseconds until the next trial to reach a kernel that is starting; ZeroMQ waits 100
+WAITING = 8  # messages of a socket that are held until they are read; the kernel holds many more, in its own memory
 
 
 class KernelStuck(Exception):
@@ -60,6 +61,7 @@ def _context(max_message: int) -> zmq.asyncio.Context:
     context = zmq.asyncio.Context()
     atexit.register(context.destroy, linger=0)
     context.setsockopt(zmq.MAXMSGSIZE, max_message)
+    context.setsockopt(zmq.RCVHWM, WAITING)
     context.setsockopt(zmq.RECONNECT_IVL, RECONNECT)
     return context
 

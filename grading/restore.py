@@ -5,6 +5,7 @@ changed piece of metadata; after this there is none.
 """
 
 import ast
+import re
 import warnings
 from copy import deepcopy
 from pathlib import Path
@@ -15,6 +16,8 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 
 from grading import notebooks
 from grading.submission import without_conflicts
+
+HALF = re.compile("[\ud800-\udfff]")  # half of a character in UTF-16, which no file can hold
 
 
 class Restore(NbGraderPreprocessor):
@@ -79,6 +82,8 @@ def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tup
     last, own = None, {}
     for index, cell in enumerate(submitted):
         name = places.get(index)
+        if HALF.search(str(cell.get("source"))):
+            repairs.append(f"halves of characters in {name or f'cell {index + 1}'} were replaced by \ufffd")
         if name is None:
             after[last].append(_fresh(cell, f"own-{index}"))
             continue
@@ -115,12 +120,13 @@ def _settings(cell: NotebookNode) -> dict:
 
 
 def _text(cell: NotebookNode) -> str | None:
-    """The source of a cell with Unix line ends, and without a merge conflict; None if it is no text."""
+    """The source of a cell that Python and files can hold; None if it is no text."""
     source = cell.get("source")
     if not isinstance(source, str):
         return None
     merged = _conflict(cell)
-    return (source if merged is None else merged).replace("\r\n", "\n").replace("\r", "\n")
+    source = (source if merged is None else merged).replace("\r\n", "\n").replace("\r", "\n")
+    return HALF.sub("\ufffd", source)
 
 
 def _conflict(cell: NotebookNode) -> str | None:

@@ -113,7 +113,9 @@ def command(
             line += ["--symlink", str(Path(path).readlink()), path]
         else:
             line += ["--ro-bind-try", path, path]
-    line += ["--proc", "/proc", "--dev", "/dev", "--size", str(SCRATCH_BYTES), "--perms", "1777", "--tmpfs", "/tmp"]
+    line += ["--proc", "/proc", "--dev", "/dev"]
+    for path in ("/tmp", "/dev/shm"):
+        line += ["--size", str(SCRATCH_BYTES), "--perms", "1777", "--tmpfs", path]
     line += ["--size", str(SCRATCH_BYTES), "--tmpfs", SCRATCH, "--ro-bind", str(files), "/submission"]
     for path in python_folders():
         line += [*_parents(path), "--ro-bind", path, path]
@@ -122,6 +124,8 @@ def command(
     for path, mask in (masks or {}).items():
         line += ["--ro-bind", mask, path]
     line += [*_parents(str(sockets)), "--bind", str(sockets), str(sockets), "--chdir", SCRATCH]
+    # What bubblewrap makes to mount all this on belongs to the user who grades: that may be the one inside.
+    line += ["--remount-ro", "/dev", "--remount-ro", "/"]
     variables = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": SCRATCH,
@@ -182,7 +186,7 @@ class SandboxedKernelManager(AsyncKernelManager):
 
     async def _async_cleanup_resources(self, restart: bool = False) -> None:
         await super()._async_cleanup_resources(restart)
-        shutil.rmtree(self.sockets, ignore_errors=True)
+        temporary.remove(self.sockets)
 
 
 def _uid() -> int:

@@ -1,7 +1,9 @@
 """Temporary folders bear the name of their process: those of a grader that was killed are swept by the next one."""
 
+import contextlib
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -15,12 +17,21 @@ def prefix(kind: str) -> str:
     return f"grading-{_HERE}-{os.getpid()}-{kind}-"
 
 
+def remove(folder: Path) -> None:
+    """Take away a folder, however deep or forbidden a student has made what is in it."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        subprocess.run(["chmod", "-R", "u+rwx", folder], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["rm", "-rf", folder], check=False, stderr=subprocess.DEVNULL)
+
+
 def sweep() -> None:
     """Take away the folders of processes that have ended without doing so."""
     for path in Path(tempfile.gettempdir()).glob(f"grading-{_HERE}-*-*-*"):
         pid = path.name.split("-")[2]
         if pid.isdigit() and not _runs(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
+            remove(path)
 
 
 def _runs(pid: int) -> bool:

@@ -79,7 +79,7 @@ def _end(process: subprocess.Popen, exchange: Path) -> None:
         process.wait()
     process.stdout.close()
     process.stderr.close()
-    shutil.rmtree(exchange, ignore_errors=True)
+    temporary.remove(exchange)
 
 
 class Forker:
@@ -296,4 +296,4 @@ class WarmKernelManager(AsyncKernelManager):
 
     async def _async_cleanup_resources(self, restart: bool = False) -> None:
         await super()._async_cleanup_resources(restart)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        temporary.remove(self.folder)

@@ -73,6 +73,20 @@ def test_many_small_files_are_noticed(family, tmp_path):
     assert process.wait(timeout=10) == -9
 
 
+def test_empty_files_are_counted_too(family, tmp_path):
+    process = family(1)
+    for number in range(300):
+        (tmp_path / f"{number}").touch()
+    assert watch(process, tmp_path) == "more than 1 MiB were written beside the scratch folder"
+
+
+def test_folders_that_are_too_deep_are_noticed(family, tmp_path):
+    process = family(1)
+    (tmp_path / "/".join("d" * 50)).mkdir(parents=True)
+    assert watch(process, tmp_path) == "folders were made beside the scratch folder that cannot be looked into"
+    assert process.wait(timeout=10) == -9
+
+
 def test_a_process_that_has_ended_is_nothing(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()

@@ -1,6 +1,7 @@
 """Questions to a real kernel: they leave no trace in it, and what kills or stops it is told apart."""
 
 import contextlib
+import os
 import time
 
 import pytest
@@ -10,7 +11,8 @@ from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
 
 from grading import wire
-from grading.kernel import KernelChannel, KernelStuck, needs_event_loop
+from grading.guard import resident
+from grading.kernel import KernelChannel, KernelStuck, needs_event_loop, prepare
 from grading.student_code import StudentError, connected, student
 
 CELL = """
@@ -75,6 +77,27 @@ def test_questions_and_their_traces(kernel):
     assert kernel.source_of("h") is None
     (output,) = kernel.cell("import click\nprint(hasattr(click, 'shadow'))")
     assert output.text == "False\n", "a file of the student's shadows a module"
+
+
+def test_what_a_kernel_sends_unasked_does_not_fill_memory(tmp_path):
+    flood = """
+def f():
+    import time
+    for _ in range(60):
+        get_ipython().kernel.iopub_thread.socket.send_multipart([b"junk", b"x" * 10_000_000], copy=False)
+    time.sleep(2)
+    return 3"""
+    resources = {"metadata": {"path": tmp_path}}
+    client = NotebookClient(new_notebook(), shutdown_kernel="immediate", resources=resources)
+    client.kernel_manager_class = AsyncKernelManager
+    prepare(client.create_kernel_manager(), 20_000_000)
+    with client.setup_kernel(), contextlib.closing(KernelChannel(client.kc, [flood], 20, tmp_path)) as channel:
+        channel.load_probes()
+        channel.run_silently(flood, 20)
+        before = resident(os.getpid())
+        with connected(channel):
+            assert student.call("f") == 3
+        assert resident(os.getpid()) - before < 300_000_000
 
 
 @pytest.mark.parametrize(

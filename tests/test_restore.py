@@ -33,6 +33,18 @@ def test_an_untouched_submission_needs_no_repair(released):
     assert (ids(cells), repairs) == (NAMES, [])
 
 
+def test_halves_of_characters_are_replaced(released):
+    submitted = copy.deepcopy(released)
+    submitted[1].source = "def mean(values): return '\ud800'"
+    submitted.append(new_markdown_cell("\udfff"))
+    cells, repairs = restored(submitted, released)
+    assert cells[1].source == "def mean(values): return '\ufffd'" and cells[-1].source == "\ufffd"
+    assert repairs == [
+        "halves of characters in mean were replaced by \ufffd",
+        "halves of characters in cell 6 were replaced by \ufffd",
+    ]
+
+
 def test_a_deleted_cell_is_put_back(released):
     cells, repairs = restored(copy.deepcopy(released[:2] + released[3:]), released)
     assert ids(cells) == NAMES

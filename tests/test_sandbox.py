@@ -90,6 +90,42 @@ def test_an_installed_grading_package_is_hidden(monkeypatch, tmp_path):
     assert subprocess.run(line, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+WRITES = """
+import os, sys, pathlib
+done = []
+parents = map(str, pathlib.Path(sys.prefix).parents)
+for folder in {"/", "/dev", "/dev/pts", "/etc", "/root", "/usr", "/submission", *parents}:
+    try:
+        open(folder + "/left", "w").close()
+        done.append(folder)
+    except OSError:
+        pass
+for name in os.listdir("/"):
+    try:
+        os.rename("/" + name, "/gone-" + name)
+        done.append(name)
+    except OSError:
+        pass
+print(os.getuid(), done)
+"""
+
+ORDINARY = """
+import sys
+from tests.test_warm import execute
+for warm in (True, False):
+    (cell,) = execute(sys.argv[1], sys.argv[2], warm=warm)
+    print(cell.outputs[0].text, end="")
+"""
+
+
+def test_graded_by_an_ordinary_user_it_writes_as_little(tmp_path):
+    """What bubblewrap makes belongs to the user who starts it, and kernels forked from one interpreter share it."""
+    become = [] if os.getuid() else ["unshare", "--user", "--map-user=1234", "--map-group=1234"]
+    line = [*become, sys.executable, "-c", ORDINARY, str(tmp_path), WRITES]
+    said = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said == f"{1234 if become else os.getuid()} []\n" * 2
+
+
 def test_a_python_called_by_a_roundabout_path_is_found_inside():
     python = Path(sys.executable)
     roundabout = python.parent / ".." / python.parent.name / python.name

@@ -28,6 +28,19 @@ def test_a_folder_is_swept_when_its_process_has_ended(place):
     assert not list(place.iterdir())
 
 
+def test_a_folder_that_is_deep_and_forbidden_is_removed(place):
+    before, folder = Path.cwd(), place / "grading"
+    folder.mkdir()
+    os.chdir(folder)
+    for _ in range(1500):
+        os.mkdir("d")  # noqa: PTH102 - the whole path is too long for a name
+        os.chdir("d")
+    os.chdir(before)
+    (folder / "d").chmod(0)
+    temporary.remove(folder)
+    assert not folder.exists()
+
+
 def test_a_folder_stays_while_its_process_runs():
     folder = Path(tempfile.mkdtemp(prefix=temporary.prefix("kernels")))
     temporary.sweep()

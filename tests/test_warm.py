@@ -1,11 +1,13 @@
 """Kernels forked from a warm interpreter: fresh, alone, and the same in what they compute."""
 
+import contextlib
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -81,6 +83,37 @@ def test_a_message_that_is_too_large_costs_only_itself(tmp_path):
     assert second == "after\n"
 
 
+def test_a_kernel_that_ends_after_such_a_message_costs_one_cell(tmp_path):
+    loud = "import os, threading\nthreading.Timer(0.5, os._exit, (0,)).start()\nprint('x' * 30_000_000)"
+    first, second = execute(tmp_path, loud, "print('after')")
+    assert first.outputs[-1].ename == "DeadKernelError"
+    assert second.outputs[0].text == "after\n"
+
+
+def test_a_value_that_cannot_be_shown_costs_only_its_cell(tmp_path):
+    source = "class T:\n    def __repr__(self):\n        return self.gone\nT()"
+    first, second = execute(tmp_path, source, "print(T.__name__)")
+    assert first.outputs[0].ename == "AttributeError"
+    assert second.outputs[0].text == "T\n"
+
+
+def test_input_says_that_nobody_can_answer(tmp_path):
+    first, second = execute(tmp_path, "input('?')", "print(input)")
+    assert first.outputs[-1].ename == "StdinNotImplementedError"
+    assert "built-in function input" in second.outputs[0].text or "raw_input" in second.outputs[0].text
+
+
+def test_a_cell_that_hides_ipython_costs_nothing(tmp_path):
+    _, second = execute(tmp_path, "import sys\ndel sys.modules['IPython']", "print('after')")
+    assert second.outputs[0].text == "after\n"
+
+
+def test_tasks_of_earlier_cells_go_on(tmp_path):
+    start = "import asyncio\nasync def work():\n    await asyncio.sleep(0.02)\ntask = asyncio.create_task(work())"
+    *_, last = execute(tmp_path, start, "import time; time.sleep(0.1)", "x = 1", "y = 2", "print(task.done())")
+    assert last.outputs[0].text == "True\n"
+
+
 def test_cells_that_wait_for_the_event_loop_run_beside_others(tmp_path):
     sources = [
         "async def seven():\n    return 7",
@@ -98,6 +131,21 @@ def test_cells_that_wait_for_the_event_loop_run_beside_others(tmp_path):
 def test_a_copy_that_a_cell_has_forked_answers_nothing(tmp_path):
     cells = execute(tmp_path, "import os; os.fork()", "print(1)", "print(2)")
     assert [cell.outputs[0].text for cell in cells[1:]] == ["1\n", "2\n"]
+
+
+def test_kernels_share_no_terminal(tmp_path):
+    with contextlib.ExitStack() as open_:
+        clients = []
+        for source in ("import os; ends = os.openpty(); print(os.ttyname(ends[1]))", "!ls /dev/pts"):
+            client = NotebookClient(new_notebook(cells=[new_code_cell(source)]), shutdown_kernel="immediate")
+            client.kernel_manager_class = warm.WarmKernelManager
+            client.create_kernel_manager().files = str(tmp_path)
+            open_.enter_context(client.setup_kernel())
+            client.execute_cell(client.nb.cells[0], 0)
+            clients.append(client)
+        first, second = [client.nb.cells[0].outputs[0].text.split() for client in clients]
+    assert first == ["/dev/pts/0"]
+    assert second == ["0", "ptmx"], "more than the terminal of `ls`"
 
 
 CALLER = """

@@ -58,11 +58,14 @@ def describe(error: BaseException) -> dict:
     for frame in traceback.extract_tb(error.__traceback__):
         if "/grading/" not in frame.filename and "site-packages" not in frame.filename and frame.line:
             line, code = frame.lineno, frame.line
+    return {"type": type(error).__name__, "message": _words(error), "line": line, "code": code}
+
+
+def _words(error: BaseException | None) -> str:
     try:
-        message = str(error)
-    except Exception:  # a student's exception may not even say what it is
-        message = ""
-    return {"type": type(error).__name__, "message": message, "line": line, "code": code}
+        return str(error)
+    except BaseException:  # a student's exception may not even say what it is
+        return ""
 
 
 def build(data: object) -> object:
@@ -155,7 +158,8 @@ def loaded(module: str):
 
 def connect(path: str) -> None:
     """Open the line over which the grader asks: a Unix socket, see `grading/kernel.py`."""
-    global _line, _questions
+    global _line, _questions, _shell
+    _shell = sys.modules["IPython"].get_ipython()
     _line = socket.socket(socket.AF_UNIX)
     _line.settimeout(None)
     _line.connect(path)
@@ -180,20 +184,24 @@ def run_cell(cell: str, parent: dict) -> str:
     Returns:
         JSON text: what ipykernel would reply, long texts cut.
     """
-    process, shell = os.getpid(), sys.modules["IPython"].get_ipython()
-    kernel = shell.kernel
+    process, kernel = os.getpid(), _shell.kernel
     kernel.set_parent([], parent)
-    result = shell.run_cell(cell, store_history=True)
+    kernel._forward_input(allow_stdin=False)  # `input()` raises an error that says that nobody can answer
+    try:
+        result = _shell.run_cell(cell, store_history=True)
+    finally:
+        kernel._restore_input()
     if os.getpid() != process:
         os._exit(0)  # a copy that the cell has forked, and that would answer in the place of the kernel
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the student may have put anything there
             stream.flush()
     kernel.session.send(kernel.iopub_socket, "status", {"execution_state": "idle"}, parent=parent)
-    reply = {"status": "ok", "execution_count": shell.execution_count - 1}
-    if not result.success or getattr(shell, "_last_traceback_during_displayhook", False):
-        error = result.error_before_exec or result.error_in_exec
-        lines = [str(line)[:1000] for line in (shell._last_traceback or [])[-100:]]
-        reply |= {"status": "error", "ename": type(error).__name__, "evalue": describe(error)["message"][:1000]}
+    reply = {"status": "ok", "execution_count": _shell.execution_count - 1}
+    if not result.success or getattr(_shell, "_last_traceback_during_displayhook", False):
+        error = result.error_in_exec if result.error_before_exec is None else result.error_before_exec
+        lines = [str(line)[:1000] for line in (_shell._last_traceback or [])[-100:]]
+        # The error is None where the value of the last line could not be shown.
+        reply |= {"status": "error", "ename": type(error).__name__, "evalue": _words(error)[:1000]}
         reply |= {"traceback": lines}
     return json.dumps(reply)

@@ -72,15 +72,45 @@ for folder in (".", "/tmp", "/dev/shm"):
     ),
     "fills_the_sockets_folder": (
         """
-import glob, time
-for folder in [*glob.glob("/tmp/kernel*"), *glob.glob("/tmp/kernel*/*/")]:
+import os, time
+from ipykernel.connect import get_connection_file
+folder = os.path.dirname(get_connection_file())
+for place in (folder, os.path.dirname(folder)):
     try:
         for i in range(100):
-            with open(f"{folder}/full{i}", "wb") as file:
+            with open(f"{place}/full{i}", "wb") as file:
                 file.write(bytes(10**6))
     except OSError:
         pass
 time.sleep(3)""",
+        "kernel_died",
+    ),
+    "fills_the_sockets_folder_with_nothing": (
+        """
+import os, time
+from ipykernel.connect import get_connection_file
+os.chdir(os.path.dirname(get_connection_file()))
+for i in range(60_000):
+    open(f"empty{i}", "w").close()
+time.sleep(3)""",
+        "kernel_died",
+    ),
+    "makes_folders_too_deep_to_look_into": (
+        """
+import os, time
+from ipykernel.connect import get_connection_file
+os.chdir(os.path.dirname(get_connection_file()))
+for i in range(1900):
+    os.mkdir("d")
+    os.chdir("d")
+time.sleep(3)""",
+        "kernel_died",
+    ),
+    "ends_soon_after_a_message_that_is_too_large": (
+        """
+import os, threading
+threading.Timer(1, os._exit, (0,)).start()
+print("x" * 60_000_000)""",
         "kernel_died",
     ),
     "opens_thousands_of_files": (
