@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config, PyFileConfigLoader
@@ -84,6 +85,26 @@ class Course:
     def gradebook(self) -> Gradebook:
         """nbgrader's database of this course; use it in a `with` block."""
         return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+
+    @contextmanager
+    def alone(self):
+        """Keep everybody else from grading in this course at the same time.
+
+        Raises:
+            CourseError: somebody is at it.
+        """
+        (self.root / "records").mkdir(exist_ok=True)
+        lock = FileLock(self.root / "records" / ".lock")  # the system lets go of it when its process ends
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise CourseError(
+                "Another command is grading in this course at this moment. Wait until it is done, then run this again."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @contextmanager
     def entered(self):

@@ -421,7 +421,7 @@ def _in_words(error: Exception, timeout: int | None) -> tuple[str, str]:
 
 
 def _mend_outputs(cell: NotebookNode) -> None:
-    """Drop outputs that are none, and characters that no file can hold."""
+    """Drop outputs that are none, and characters that no file can hold; join what was printed in several pieces."""
     sound = []
     for output in cell.get("outputs", []):
         if _is_plain_text(output):  # most are
@@ -436,7 +436,13 @@ def _mend_outputs(cell: NotebookNode) -> None:
                 continue
             output = new_output("error", ename=str(output.get("ename")), evalue=str(output.get("evalue")), traceback=[])
         sound.append(output)
-    cell.outputs = sound
+    cell.outputs = []
+    for output in sound:  # where the pieces part depends on moments
+        last = cell.outputs[-1] if cell.outputs else {}
+        if output.output_type == "stream" and (last.get("output_type"), last.get("name")) == ("stream", output.name):
+            last.text += output.text
+        else:
+            cell.outputs.append(output)
 
 
 def _is_plain_text(output: NotebookNode) -> bool:

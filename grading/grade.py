@@ -27,6 +27,7 @@ from nbgrader import utils
 from nbgrader.api import MissingEntry
 from nbgrader.converters import Autograde
 from nbgrader.preprocessors import Execute as StockExecute
+from sqlalchemy.exc import OperationalError
 from traitlets.config import Config
 
 import grading
@@ -89,7 +90,7 @@ def grade(
         A record for each student, in their order.
 
     Raises:
-        CourseError: unknown assignment, nothing released, or nothing submitted.
+        CourseError: unknown assignment, nothing released, nothing submitted, or somebody else is grading.
     """
     course.source(assignment)
     _require_release(course, assignment)
@@ -99,14 +100,14 @@ def grade(
     submissions = find(course, assignment, students)
     (course.root / "autograded").mkdir(exist_ok=True)
     temporary.sweep()
-    known, graded_before = record.read(course, assignment), scores(course, assignment)
     finished: dict[str, Record] = {}
 
     def finish(ended: Record) -> None:
         finished[ended.student] = ended
         done(ended)
 
-    with course.entered(), ClassGradebook(course) as gradebook:
+    with course.alone(), course.entered(), ClassGradebook(course) as gradebook:
+        known, graded_before = record.read(course, assignment), scores(course, assignment)
         settings, cells = _settings_digest(course, assignment, gradebook), _cells(course, assignment)
         converters = []
         for submission in submissions:
@@ -243,7 +244,7 @@ class _Converter(Autograde):
         """Restore what the student must not change; the notebook to execute."""
         submission, name = self.submission, self.submission.assignment
         self.submission.repairs.clear()
-        notebook = submission.notebook()
+        notebook, self.when = submission.notebook(), submission.timestamp()
         shutil.rmtree(self.draft, ignore_errors=True)
         self.draft.mkdir(parents=True)
         submission.copy_files(self.draft)
@@ -258,20 +259,22 @@ class _Converter(Autograde):
     def save(self, executed: Executed) -> Record:
         """Write the scores to the gradebook and the executed notebook to `autograded/`, then the record."""
         submission, name = self.submission, self.submission.assignment
-        timestamp = self.coursedir.get_existing_timestamp(str(submission.folder))
         with self.gradebook.transaction():
-            self.gradebook.open_submission(name, submission.student, timestamp)
+            self.gradebook.open_submission(name, submission.student, self.when)
             after = [p for p in self.autograde_preprocessors if not issubclass(p, StockExecute)]
             notebook = self._preprocess(executed.notebook, after)
-        writer = FilesWriter(parent=self, config=self.config, build_directory=str(self.draft))
-        output = {**self.resources, "output_extension": ".ipynb"}
-        writer.write(nbformat.writes(notebook), output, notebook_name=name)
+            # All files are written before the transaction ends: without room for them there are no new scores.
+            writer = FilesWriter(parent=self, config=self.config, build_directory=str(self.draft))
+            output = {**self.resources, "output_extension": ".ipynb"}
+            writer.write(nbformat.writes(notebook), output, notebook_name=name)
+            ended = self._record(notebook, executed)
+            prepared, path = ended.prepare(self.course), record.file_of(self.course, name, submission.student)
+            path.unlink(missing_ok=True)  # it speaks of other scores than those that are there from now on
         if self.target.exists():
             shutil.rmtree(self.target)
         self.draft.rename(self.target)
         self.set_permissions(name, submission.student)
-        ended = self._record(notebook, executed)
-        ended.save(self.course)
+        prepared.replace(path)
         return ended
 
     def _record(self, notebook: NotebookNode, executed: Executed) -> Record:
@@ -365,11 +368,16 @@ def _without_grade(course: Course, submission: Submission, error: Exception, iso
     state, reason = record.NOT_GRADABLE, f"{submission.folder}: {type(error).__name__}: {error}"
     if isinstance(error, SubmissionError):
         state, reason = error.state, str(error)
+    elif isinstance(error, OperationalError) and "locked" in str(error):
+        reason = "The gradebook was locked by another program, formgrader perhaps, for a minute; grade again."
     elif isinstance(error, BrokenExecutor):
         reason = f"{submission.folder}: the process that graded it ended twice; look at it by hand"
     shutil.rmtree(course.root / "autograded" / submission.student / f".{submission.assignment}.new", ignore_errors=True)
     ended = Record(submission.student, submission.assignment, state, reason, isolated=isolated, graded_at=_now())
-    ended.save(course)
+    try:
+        ended.save(course)
+    except OSError as problem:
+        ended.reason += f" (And no record could be written: {problem.strerror}.)"
     return ended
 
 

@@ -30,12 +30,17 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 
 from grading.course import Course
 
+PATIENCE = 60  # seconds until a gradebook that another program has locked is given up
+
 
 class ClassGradebook(Gradebook):
     """A gradebook that stays open while a class is graded."""
 
     def __init__(self, course: Course):
-        super().__init__(course.coursedir.db_url, course.coursedir.course_id)
+        url = course.coursedir.db_url
+        if url.startswith("sqlite:///") and "?" not in url:
+            url += f"?timeout={PATIENCE}"
+        super().__init__(url, course.coursedir.course_id)
         self._released: dict[tuple[str, str], dict[str, SimpleNamespace]] = {}
         self._kernelspecs: dict[tuple[str, str], str | None] = {}
         self._rows: dict[tuple[type, str, str, str], dict[str, Grade | Comment]] = {}

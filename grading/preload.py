@@ -14,9 +14,7 @@ import grading.execute
 import grading.oracle.autodiff
 import grading.oracle.optimizers
 import grading.oracle.training  # noqa: F401
-from grading.workers import end_with_parent
 
-end_with_parent()  # multiprocessing alone would wait for the workers to end first
 matplotlib.use("Agg")
 torch.set_num_threads(1)  # as many processes as cores are enough
 # No collection in a worker looks at, and so copies, the memory that all of them share.

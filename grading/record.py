@@ -14,6 +14,7 @@ from grading.course import Course
 GRADED, REPAIRED, TIMED_OUT, DIED = "graded", "repaired", "cell_timed_out", "kernel_died"
 UNREADABLE, MISSING, UNCLEAR = "notebook_unreadable", "notebook_missing", "notebook_unclear"
 LINK, NOT_GRADABLE = "symbolic_link", "not_gradable"
+LONGEST = 2000  # characters of a reason
 WITH_A_GRADE = (GRADED, REPAIRED, TIMED_OUT, DIED)
 
 
@@ -53,19 +54,27 @@ class Record:
     graded_at: str = field(default="", compare=False)
     unchanged: bool = field(default=False, compare=False)
 
+    def __post_init__(self):
+        self.reason, self.repairs = printable(self.reason), [printable(words) for words in self.repairs]
+
     @property
     def has_grade(self) -> bool:
         return self.state in WITH_A_GRADE
 
     def save(self, course: Course) -> None:
         """Write the record; whoever reads at the same time, or after a crash, sees the old one or this one."""
+        self.prepare(course).replace(file_of(course, self.assignment, self.student))
+
+    def prepare(self, course: Course) -> Path:
+        """Write the record under another name; it takes effect when that file is moved to its place, `file_of`."""
         path = file_of(course, self.assignment, self.student)
         path.parent.mkdir(parents=True, exist_ok=True)
         data = asdict(self)
         del data["unchanged"]
         half = path.with_suffix(".half")
-        half.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        half.replace(path)
+        text = json.dumps(data, indent=1, ensure_ascii=False)
+        half.write_bytes(text.encode("utf-8", "backslashreplace") + b"\n")
+        return half
 
     @classmethod
     def load(cls, path: Path) -> "Record | None":
@@ -74,6 +83,12 @@ class Record:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
+
+
+def printable(text: str) -> str:
+    """A text without anything that a terminal would obey or a file cannot hold, and not endless."""
+    plain = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:LONGEST])
+    return plain + "..." * (len(text) > LONGEST)
 
 
 def file_of(course: Course, assignment: str, student: str) -> Path:

@@ -75,8 +75,13 @@ def accept(course: Course, made: Preview) -> Path:
         The copy of the old gradebook.
 
     Raises:
-        CourseError: somebody has written to the gradebook since.
+        CourseError: somebody has written to the gradebook since, or is grading.
     """
+    with course.alone():
+        return _accept(course, made)
+
+
+def _accept(course: Course, made: Preview) -> Path:
     book = gradebook_file(course)
     if _digest(book) != made.digest:
         raise CourseError(f"{book}: has been changed since the preview, perhaps in formgrader. Run make regrade again.")

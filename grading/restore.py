@@ -7,7 +7,9 @@ changed piece of metadata; after this there is none.
 import ast
 import re
 import warnings
+from collections.abc import Iterable
 from copy import deepcopy
+from itertools import chain
 from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -15,8 +17,12 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from grading import notebooks
-from grading.submission import without_conflicts
+from grading.merge import resolve
 
+TOLD = 8  # names of cells in one sentence
+DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
+ATTACHED = re.compile(r"!\[[^\]]*\]\(attachment:([^)\s]*)[^)]*\)")
+STRAY = re.compile("[\0\ufeff]")  # no Python, and nobody sees them
 HALF = re.compile("[\ud800-\udfff]")  # half of a character in UTF-16, which no file can hold
 
 
@@ -70,40 +76,80 @@ def _without_links(root: Path, student: str, assignment: str, notebook: str) -> 
 def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tuple[list[NotebookNode], list[str]]:
     """The student's cells in the structure of the release, and what had to be repaired."""
     wanted = {notebooks.grade_id(cell): cell for cell in released if notebooks.grade_id(cell)}
-    found, repairs = {}, []
-    for index, cell in enumerate(submitted):
-        name = _name(cell)
-        if name in wanted:
-            if name in found:
-                repairs.append(f"the cell {name} was there twice, the last one counts")
-            found[name] = index  # as for nbgrader, the last cell of a name is the student's
-    places = {index: name for name, index in found.items()}
+    repairs = _Repairs()
+    texts = [_text(cell, _name(cell) or f"cell {index + 1}", repairs) for index, cell in enumerate(submitted)]
+    places, left_out = _places(submitted, texts, wanted, repairs)
     after: dict[str | None, list[NotebookNode]] = {None: []}  # a student's own cells, by the cell that they follow
     last, own = None, {}
     for index, cell in enumerate(submitted):
         name = places.get(index)
-        if HALF.search(str(cell.get("source"))):
-            repairs.append(f"halves of characters in {name or f'cell {index + 1}'} were replaced by \ufffd")
-        if name is None:
-            after[last].append(_fresh(cell, f"own-{index}"))
+        if index in left_out:
             continue
-        own[name] = _like(wanted[name], cell)
+        if name is None:
+            after[last].append(_fresh(cell, texts[index], f"own-{index}"))
+            continue
+        own[name] = _like(wanted[name], texts[index])
         if cell.get("cell_type") != wanted[name].cell_type:
-            repairs.append(f"the cell {name} had become a {cell.get('cell_type')} cell")
-        if _conflict(cell) is not None:
-            repairs.append(f"the cell {name} held a merge conflict, of which the first version was kept")
+            repairs.add(f"cells that had become {cell.get('cell_type')} were put right", name)
         if _settings(cell) != _settings(wanted[name]):
-            repairs.append(f"points or settings of the cell {name} had been changed")
+            repairs.add("changed points or settings were put right", name)
         after[name], last = [], name
-    missing = [name for name in wanted if name not in own]
-    if missing:
-        repairs.append(f"missing cells were put back: {', '.join(missing)}")
+    written = _defined(cell.source for cell in [*own.values(), *chain(*after.values())] if cell.cell_type == "code")
+    for name in wanted:
+        if name not in own:
+            repairs.add("missing cells were put back", name)
     if list(own) != [name for name in wanted if name in own]:
-        repairs.append("cells were put back in order")
+        repairs.add("cells were put back in order")
     cells = after[None]
     for name, model in wanted.items():
-        cells = [*cells, own.get(name) or _like(model, model), *after.get(name, [])]
-    return cells, repairs
+        cells = [*cells, own.get(name) or _put_back(model, written), *after.get(name, [])]
+    return cells, repairs.told()
+
+
+class _Repairs:
+    """What was repaired: each kind once, with the names of the cells."""
+
+    def __init__(self):
+        self.names: dict[str, list[str]] = {}
+
+    def add(self, words: str, name: str | None = None) -> None:
+        self.names.setdefault(words, []).append(name)
+
+    def told(self) -> list[str]:
+        told = []
+        for words, names in self.names.items():
+            names = [name for name in dict.fromkeys(names) if name is not None]
+            more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+            told.append(f"{words}: {', '.join(names[:TOLD])}{more}" if names else words)
+        return told
+
+
+def _places(
+    submitted: list[NotebookNode], texts: list[str | None], wanted: dict[str, NotebookNode], repairs: _Repairs
+) -> tuple[dict[int, str], set[int]]:
+    """Which released cell each submitted one is, by its index; and those that are nothing but a copy of a release's.
+
+    A cell is known by its grade_id, or, where the metadata are lost, by the id that Jupyter gives it. Of several the
+    last one counts, as for nbgrader, but not one in which nothing was written.
+    """
+    found: dict[str, list[int]] = {}
+    for index, cell in enumerate(submitted):
+        if _name(cell) in wanted:
+            found.setdefault(_name(cell), []).append(index)
+    by_id = {cell.id: name for name, cell in wanted.items() if name not in found and "id" in cell}
+    for index, cell in enumerate(submitted):
+        name = by_id.get(cell.get("id")) if _name(cell) not in wanted else None
+        if name is not None and name not in found:
+            found[name] = [index]
+            repairs.add("cells without metadata, known by their ids", name)
+    places, left_out = {}, set()
+    for name, indices in found.items():
+        if len(indices) > 1:
+            repairs.add("cells that were there more than once, of which the last one counts", name)
+            untouched = {index for index in indices if (texts[index] or "").strip() == wanted[name].source.strip()}
+            left_out |= untouched if len(untouched) < len(indices) else set(indices[:-1])
+        places[[index for index in indices if index not in left_out][-1]] = name
+    return places, left_out
 
 
 def _name(cell: NotebookNode) -> str | None:
@@ -119,21 +165,24 @@ def _settings(cell: NotebookNode) -> dict:
     return {key: data[key] for key in keys if key in data}
 
 
-def _text(cell: NotebookNode) -> str | None:
-    """The source of a cell that Python and files can hold; None if it is no text."""
+def _text(cell: NotebookNode, name: str, repairs: _Repairs) -> str | None:
+    """The source of a cell as Python and files can hold it, without a merge conflict; None if it is no text."""
     source = cell.get("source")
     if not isinstance(source, str):
+        repairs.add("cells without text", name)
         return None
-    merged = _conflict(cell)
-    source = (source if merged is None else merged).replace("\r\n", "\n").replace("\r", "\n")
-    return HALF.sub("\ufffd", source)
-
-
-def _conflict(cell: NotebookNode) -> str | None:
-    """The first version of a code cell that holds a merge conflict and so cannot run; None for any other cell."""
-    if cell.get("cell_type") != "code" or not isinstance(cell.get("source"), str):
-        return None
-    return without_conflicts(cell.source.replace("\r\n", "\n"), _is_python)
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    if HALF.search(source):
+        repairs.add("cells with halves of characters, which were replaced by \ufffd", name)
+        source = HALF.sub("\ufffd", source)
+    if cell.get("cell_type") == "code":
+        if STRAY.search(source) and not _is_python(source):
+            repairs.add("cells with invisible characters, which were removed", name)
+            source = STRAY.sub("", source)
+        if merged := resolve(source, _is_python):
+            repairs.add(f"cells with {merged.words}", name)
+            source = merged.text
+    return source
 
 
 def _is_python(source: str) -> bool:
@@ -145,21 +194,37 @@ def _is_python(source: str) -> bool:
     return True
 
 
-def _fresh(cell: NotebookNode, name: str) -> NotebookNode:
-    """A cell of the student's own: its text, and nothing else."""
+def _fresh(cell: NotebookNode, text: str | None, name: str) -> NotebookNode:
+    """A cell of the student's own: its text, its pictures, and nothing else."""
     kind = cell.get("cell_type") if cell.get("cell_type") in ("code", "markdown", "raw") else "raw"
-    fresh = NotebookNode(id=name, cell_type=kind, source=_text(cell) or "", metadata=NotebookNode())
+    fresh = NotebookNode(id=name, cell_type=kind, source=text or "", metadata=NotebookNode())
     if kind == "code":
         fresh.outputs, fresh.execution_count = [], None
+    if kind == "markdown":
+        pictures = cell.get("attachments") or {}
+        if pictures:
+            fresh.attachments = pictures
+        # Without its picture such a link would stop the feedback page.
+        fresh.source = ATTACHED.sub(lambda link: link[0] if link[1] in pictures else "(missing picture)", fresh.source)
     return fresh
 
 
-def _like(model: NotebookNode, cell: NotebookNode) -> NotebookNode:
+def _like(model: NotebookNode, text: str | None) -> NotebookNode:
     """The student's text in a cell that is otherwise the released one."""
     fresh = NotebookNode(model)
     fresh.metadata = deepcopy(model.metadata)
-    source = _text(cell)
-    fresh.source = model.source if source is None else source
+    fresh.source = model.source if text is None else text
     if fresh.cell_type == "code":
         fresh.outputs, fresh.execution_count = [], None
     return fresh
+
+
+def _put_back(model: NotebookNode, written: set[str]) -> NotebookNode:
+    """A missing cell: as it was released, but an empty gap must not replace what the student wrote in another cell."""
+    names = sorted(_defined([model.source]) & written) if notebooks.kind(model) == "solution" else []
+    return _like(model, f"# This cell was missing; {', '.join(names)}: see another cell." if names else None)
+
+
+def _defined(sources: Iterable[str]) -> set[str]:
+    """The names of all functions and classes that stand at the left margin of some cells."""
+    return {name for source in sources for name in DEFINES.findall(source)}

@@ -79,7 +79,7 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
     known = exercises(course, assignment)
     legend = ", ".join(f"{i} {name}" for i, name in enumerate(known, start=1))
     table = Table(title=f"{assignment}: {legend}", title_justify="left", title_style="", show_lines=False)
-    table.add_column("student", no_wrap=True)
+    table.add_column("student", no_wrap=True, max_width=40)
     for i, points in enumerate(known.values(), start=1):
         table.add_column(f"{i}\n/{points:g}", justify="right", no_wrap=True)
     table.add_column(f"total\n/{sum(known.values()):g}", justify="right", no_wrap=True)
@@ -87,14 +87,14 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
     for result in results:
         notes = [remark(result.record)] if result.record and remark(result.record) else []
         if not result.points:
-            table.add_row(escape(result.student), *["-"] * (len(known) + 1), escape("; ".join(notes)))
+            table.add_row(_cell(result.student), *["-"] * (len(known) + 1), _cell("; ".join(notes)))
             continue
         marks = [_mark(result.points.get(name, 0.0), points) for name, points in known.items()]
         empty = [name for name, words in result.wrong.items() if words == NOT_WRITTEN]
         notes += [f"{name}: {words}" for name, words in result.wrong.items() if words != NOT_WRITTEN]
         if empty:
             notes.append(f"{NOT_WRITTEN}: {'all' if len(empty) == len(known) else ', '.join(empty)}")
-        table.add_row(escape(result.student), *marks, f"{result.total:g}", escape("; ".join(notes)))
+        table.add_row(_cell(result.student), *marks, f"{result.total:g}", _cell("; ".join(notes)))
     if any(result.record and not result.record.isolated for result in results):
         table.caption = NOT_ISOLATED
     return table
@@ -143,6 +143,11 @@ def write_csv(course: Course, assignments: list[str], path: Path) -> None:
         writer = csv.DictWriter(file, [*columns, "total"], restval="")
         writer.writeheader()
         writer.writerows(rows[student] for student in sorted(rows))
+
+
+def _cell(text: str) -> str:
+    """A text that may come from a student, for a table on a terminal."""
+    return escape(record.printable(text))
 
 
 def _mark(points: float, full: float) -> str:

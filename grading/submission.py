@@ -2,21 +2,20 @@
 
 import fnmatch
 import hashlib
-import json
-import re
 import shutil
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from nbformat import NotebookNode
+from nbgrader.utils import parse_utc
 
-from grading import notebooks, record
+from grading import handed_in, notebooks, record
 from grading.course import Course, CourseError
 
 MIB = 2**20
 MAX_NOTEBOOK = 30 * MIB
 MAX_FILES = 100 * MIB  # all others together: more does not fit into the sandbox's scratch folder
-MARKER = re.compile(r"^(<{7} .*|={7}|>{7} .*)$", re.MULTILINE)
 
 
 class SubmissionError(Exception):
@@ -56,17 +55,25 @@ class Submission:
                 "without outputs (in JupyterLab: Edit > Clear Outputs of All Cells)",
             )
         try:
-            return notebooks.read(path)
-        except notebooks.NotebookError as error:
-            merged = without_conflicts(path.read_bytes().decode("utf-8-sig", "replace"), _is_json)
-            if merged is None:
-                raise SubmissionError(record.UNREADABLE, str(error)) from None
-        try:
-            notebook = notebooks.parse(merged, path)
+            notebook, repairs = handed_in.read(path)
         except notebooks.NotebookError as error:
             raise SubmissionError(record.UNREADABLE, str(error)) from None
-        self.repairs.append("the file held a merge conflict, of which the first version was kept")
+        self.repairs += repairs
         return notebook
+
+    def timestamp(self) -> datetime | None:
+        """When it was handed in, as `timestamp.txt` says; None if there is no such file, or no time in it."""
+        path = self.folder / "timestamp.txt"
+        if not path.exists() and not path.is_symlink():
+            return None
+        try:
+            if path.is_symlink() or not path.is_file() or path.stat().st_size > 1000:
+                raise ValueError
+            text = path.read_text(encoding="utf-8").strip()
+            return parse_utc(text) if text else None
+        except (OSError, ValueError, OverflowError, TypeError):
+            self.repairs.append("timestamp.txt holds no time, so nothing is known of when this was handed in")
+            return None
 
     def files(self) -> list[Path]:
         """All regular files but the notebooks and what nbgrader is told to ignore, in order."""
@@ -109,7 +116,8 @@ class Submission:
     def _path(self) -> Path:
         """The notebook's file; a renamed one if it is the only one there."""
         expected = self.folder / f"{self.assignment}.ipynb"
-        others = sorted(path for path in self.folder.glob("*.ipynb") if path != expected)
+        inside = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
+        others = [path for path in inside if path.suffix.lower() == ".ipynb" and not path.name.startswith(".")]
         for path in [self.folder, expected, *([] if expected.exists() else others)]:
             if path.is_symlink():
                 raise SubmissionError(
@@ -117,26 +125,43 @@ class Submission:
                 )
         if expected.is_file():
             return expected
-        if len(others) == 1 and others[0].is_file():
-            self.repairs.append(f"the notebook was renamed to {others[0].name}")
-            return others[0]
-        if others:
+        if expected.exists():
+            raise SubmissionError(record.MISSING, f"{expected}: is a folder, or no file; ask for the notebook")
+        copies = {_content(path): path for path in reversed(others) if path.is_file()}
+        if len(copies) == 1:
+            (found,) = copies.values()
+            self.repairs.append(f"the notebook was renamed to {found.name}")
+            return found
+        if copies:
             names = ", ".join(path.name for path in others)
             raise SubmissionError(
                 record.UNCLEAR,
                 f"{expected}: is missing, and it is not clear which of {names} it is; rename the right one",
             )
-        raise SubmissionError(record.MISSING, f"{expected}: is missing; ask the student for it, or remove the folder")
+        seen = inside if self.folder.is_dir() else sorted(self.folder.parent.iterdir())
+        names = ", ".join(path.name + "/" * path.is_dir() for path in seen[:5]) + ", ..." * (len(seen) > 5)
+        there = f" (there is: {names})" if seen else " (the folder is empty)"
+        raise SubmissionError(
+            record.MISSING, f"{expected}: is missing{there}; ask the student for it, or remove the folder"
+        )
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find(course: Course, assignment: str, students: list[str] | None = None) -> list[Submission]:
     """The submissions in `submitted/<student>/<assignment>/`, by student.
 
+    Also those that lie beside it, or in a folder of which the name is spelled otherwise: they are told to be missing.
+
     Raises:
         CourseError: there are none.
     """
     root = course.root / "submitted"
-    folders = sorted(path for path in root.glob(f"*/{assignment}") if path.is_dir()) if root.is_dir() else []
+    people = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    folders = [path / assignment for path in people if (path / assignment).is_dir() or _misplaced(path, assignment)]
     ignore = course.coursedir.ignore
     found = [Submission(folder.parent.name, assignment, folder, ignore) for folder in folders]
     if students is not None:
@@ -149,38 +174,7 @@ def find(course: Course, assignment: str, students: list[str] | None = None) -> 
     return found
 
 
-def without_conflicts(text: str, sound) -> str | None:
-    """A text with its merge conflicts resolved to the first version, or the second if only that is sound.
-
-    Lines that look like markers are no conflict if the text is sound with them: a string may hold such lines.
-
-    Args:
-        sound: says of a text whether it can be used.
-
-    Returns:
-        The resolved text; None if there is no conflict, or no version is sound.
-    """
-    if not MARKER.search(text) or sound(text):
-        return None
-    for wanted in (0, 1):
-        kept, side = [], None
-        for line in text.split("\n"):
-            if re.match(r"<{7} ", line):
-                side = 0
-            elif side is not None and line.rstrip("\r") == "=" * 7:
-                side = 1
-            elif side is not None and re.match(r">{7} ", line):
-                side = None
-            elif side in (None, wanted):
-                kept.append(line)
-        if sound(version := "\n".join(kept)):
-            return version
-    return None
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+def _misplaced(folder: Path, assignment: str) -> bool:
+    """Whether a student's folder seems to hold a submission in a wrong place."""
+    names = (assignment, f"{assignment}.ipynb")
+    return not folder.name.startswith(".") and any(path.name.casefold() in names for path in folder.iterdir())

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+from grading.temporary import runs
+
 PR_SET_PDEATHSIG = 1
 
 
@@ -21,16 +23,18 @@ def make_pool(
             each process imports what it needs.
         first: called in each process when it starts.
     """
-    jobs = jobs or os.cpu_count() or 1
+    jobs, begin = jobs or os.cpu_count() or 1, (os.getpid(), first)
     if not preload or sys.platform != "linux":
-        return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(first,))
+        return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=begin)
     context = get_context("forkserver")
-    context.set_forkserver_preload(list(preload))
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(first,))
+    context.set_forkserver_preload(["grading.leash", *preload])
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=begin)
 
 
-def _begin(first: Callable[[], None] | None) -> None:
+def _begin(grader: int, first: Callable[[], None] | None) -> None:
     end_with_parent()
+    if not runs(grader):  # it was killed before this process was ready to be told
+        os._exit(1)
     if first is not None:
         first()
 

@@ -1,5 +1,7 @@
 """A course folder: its settings, its assignments, and messages that say what is wrong with it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from grading import notebooks
 from grading.course import Course, CourseError
 from grading.execute import Execute
-from tests.conftest import cell, tiny_notebook, tiny_source
+from tests.conftest import ROOT, cell, tiny_notebook, tiny_source
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +74,12 @@ def test_the_gradebook_is_in_the_course_folder(tiny):
         assert [assignment.name for assignment in gradebook.assignments] == ["averages"]
         assert gradebook.find_assignment("averages").max_score == 3
     assert (tiny.root / "gradebook.db").is_file()
+
+
+def test_only_one_at_a_time_may_grade(tiny):
+    code = "import sys; from grading.course import *\nwith Course(Path(sys.argv[1])).alone(): print('mine')"
+    line = [sys.executable, "-c", code, str(tiny.root)]
+    with tiny.alone():
+        refused = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Another command is grading in this course" in refused.stderr and refused.stdout == ""
+    assert subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "mine\n"

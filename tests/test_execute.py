@@ -3,6 +3,9 @@
 import json
 
 import pytest
+from nbformat.v4 import new_code_cell, new_output
+
+from grading.execute import _mend_outputs
 
 FULL, NONE = (2, 1), (0, 0)
 
@@ -119,3 +122,10 @@ def test_running_cells_again_leaves_no_trace_in_the_notebook(classroom):
 def test_a_cell_that_loops_is_told_so(classroom):
     (error,) = classroom.notebook("has_a_cell_that_loops").cells[3].outputs
     assert error.ename == "CellTimeoutError"
+
+
+def test_what_was_printed_in_pieces_is_one_output():
+    pieces = [new_output("stream", name=name, text=text) for name, text in (("stdout", "a"), ("stdout", "b\n"))]
+    cell = new_code_cell("", outputs=[*pieces, new_output("stream", name="stderr", text="c")])
+    _mend_outputs(cell)
+    assert [(output.name, output.text) for output in cell.outputs] == [("stdout", "ab\n"), ("stderr", "c")]

@@ -1,16 +1,21 @@
 """Grading a class: everybody gets an outcome, one bad submission stops nobody, and again gives the same."""
 
+import io
 import os
 import shutil
 from concurrent.futures import Executor
 
 import pytest
+from nbformat.v4 import new_code_cell
+from rich.console import Console
 
+from grading import results
 from grading.course import Course, CourseError
 from grading.grade import grade
+from grading.gradebook import scores
 from grading.sandbox import SandboxError
 from tests.classroom import EDITS, SOLUTIONS
-from tests.conftest import DROPS_THE_SIGN, RIGHT, graded, scores_of, spoil, submit, tiny_source
+from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, graded, scores_of, spoil, submit, tiny_source
 
 SOME = ["drops_the_sign", "ends_python", "right", "sends_no_json", "sends_two_notebooks"]
 
@@ -50,9 +55,13 @@ def test_what_the_student_changed_is_restored(classroom, student, scores):
 @pytest.mark.parametrize(
     ("student", "state", "words"),
     [
-        ("sends_no_json", "notebook_unreadable", "is not a notebook (Notebook does not appear to be JSON"),
+        ("sends_no_json", "notebook_unreadable", "is not a notebook (Expecting property name"),
         ("sends_other_json", "notebook_unreadable", "averages.ipynb: is not a notebook"),
-        ("sends_nothing", "notebook_missing", "is missing; ask the student for it, or remove the folder"),
+        (
+            "sends_nothing",
+            "notebook_missing",
+            "is missing (the folder is empty); ask the student for it, or remove the folder",
+        ),
         ("sends_two_notebooks", "notebook_unclear", "not clear which of a.ipynb, b.ipynb it is; rename the right one"),
     ],
 )
@@ -237,3 +246,52 @@ def test_what_cannot_be_shared_each_worker_has_for_itself(tiny, monkeypatch):
 
     monkeypatch.setattr("grading.grade.zygotes", none)
     assert graded(tiny, warm=True, jobs=1).outcomes["ada"].score == 3
+
+
+def test_what_no_name_or_file_can_hold_costs_only_its_own(tiny, pool):
+    submit(tiny, "ada", RIGHT)
+    submit(tiny, "bob", RIGHT).write_text('{"nbformat": "\\ud800", "cells": []}')
+    submit(tiny, "cleo" * 63, RIGHT)  # a name of 252 letters: there is no room for `.json`
+    submit(tiny, "dan", RIGHT, lambda notebook: notebook.cells.append(new_code_cell("x = '\ud800'")))
+    submit(tiny, "eve", RIGHT)
+    folder = tiny.root / "submitted" / "fay" / "averages"
+    folder.mkdir(parents=True)
+    for name in (b"\xe9tude.ipynb", b"\xe8tude.ipynb"):
+        (folder / os.fsdecode(name)).write_bytes(name)
+    class_ = graded(tiny, pool)
+    states = {student: ended.state for student, ended in class_.outcomes.items()}
+    long = states.pop("cleo" * 63)
+    assert states == {
+        "ada": "graded",
+        "bob": "notebook_unreadable",
+        "dan": "repaired",
+        "eve": "graded",
+        "fay": "notebook_unclear",
+    }
+    assert long == "not_gradable" and "no record could be written" in class_.outcomes["cleo" * 63].reason
+    assert {student: sum(found.values()) for student, found in scores(tiny, "averages").items()} == {
+        "ada": 3.0,
+        "dan": 3.0,
+        "eve": 3.0,
+    }
+    console = Console(width=160, file=io.StringIO())
+    console.print(results.table(tiny, "averages", results.collect(tiny, "averages")))
+    console.file.getvalue().encode("utf-8")
+
+
+def test_an_older_submission_that_comes_back_after_a_crash_is_graded_again(tiny, pool, monkeypatch):
+    path = submit(tiny, "ada", RIGHT)
+    graded(tiny, pool)
+    right = path.read_bytes()
+    submit(tiny, "ada", FORGETS_TO_DIVIDE)
+
+    def crash(self, *args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr("grading.grade._Converter.set_permissions", crash)
+        graded(tiny, pool)
+    assert scores(tiny, "averages")["ada"] == {"test_mean": 0.0, "test_mean_negative": 0.0}
+    path.write_bytes(right)
+    assert not graded(tiny, pool).outcomes["ada"].unchanged
+    assert scores(tiny, "averages")["ada"] == {"test_mean": 2.0, "test_mean_negative": 1.0}

@@ -1,5 +1,7 @@
 """One gradebook for the class: all of a submission or nothing, and nbgrader's own rules about manual grades."""
 
+import sqlite3
+import threading
 from datetime import datetime
 
 import pytest
@@ -77,3 +79,14 @@ def test_a_late_submission_loses_what_the_plugin_says(tiny, pool):
             for student in ("ada", "bob")
         }
     assert penalties == {"ada": None, "bob": 3}
+
+
+def test_a_gradebook_that_is_locked_for_a_while_is_waited_for(tiny):
+    book = sqlite3.connect(tiny.root / "gradebook.db", check_same_thread=False)
+    book.execute("BEGIN EXCLUSIVE")
+    threading.Timer(7, book.rollback).start()  # sqlite3 alone gives up after five seconds
+    with ClassGradebook(tiny) as gradebook, gradebook.transaction():
+        gradebook.update_or_create_student("ada")
+    book.close()
+    with tiny.gradebook() as gradebook:
+        assert [student.id for student in gradebook.students] == ["ada"]

@@ -33,3 +33,12 @@ def test_half_a_record_is_none(tiny, text):
 @pytest.mark.parametrize(("state", "there"), [("graded", True), ("kernel_died", True), ("notebook_missing", False)])
 def test_which_states_have_a_grade(state, there):
     assert Record("ada", "averages", state).has_grade is there
+
+
+def test_a_reason_can_be_printed_and_written_whatever_it_holds(tiny):
+    saved = a_record(reason="\ud800 \x1b]0;title\n" + "x" * 9000, repairs=["caf\udce9.ipynb"])
+    saved.tests["test_mean"]["error"] = "\ud800"
+    saved.save(tiny)
+    found = record.read(tiny, "averages")["ada"]
+    assert found.reason.startswith("\\ud800 \\x1b]0;title\\nxxx") and len(found.reason) < 2100
+    assert found.repairs == ["caf\\udce9.ipynb"] and found.tests == saved.tests

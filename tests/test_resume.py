@@ -27,6 +27,14 @@ def place():
         yield Path(folder)
 
 
+def left(marker: str) -> list[str]:
+    """The processes that are still there after some time."""
+    give_up = time.monotonic() + 20
+    while processes_with(marker) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    return processes_with(marker)
+
+
 @pytest.mark.parametrize("warm", ["no", "yes"])
 def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool, place, warm):
     for student, source in STUDENTS.items():
@@ -47,10 +55,7 @@ def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool, place, warm):
             time.sleep(draw.uniform(0, 0.5))
             os.kill(process.pid, signal.SIGKILL)
         process.wait(timeout=120)
-        give_up = time.monotonic() + 20
-        while processes_with(marker) and time.monotonic() < give_up:
-            time.sleep(0.05)
-        assert processes_with(marker) == [], "workers outlive a grader that was killed"
+        assert left(marker) == [], "workers outlive a grader that was killed"
         found = {student: one.graded_at for student, one in record.read(tiny, "averages").items()}
         assert {student: found[student] for student in done} == done, "what was done has been done again"
         done = found
@@ -61,3 +66,20 @@ def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool, place, warm):
     assert not [path.name for path in place.glob("grading-*")], "temporary folders outlive graders that were killed"
     again = graded(tiny, pool, force=True)
     assert again.outcomes == outcomes and scores(tiny, "averages") == killed
+
+
+@pytest.mark.parametrize("seconds", [0.8, 1.6, 2.4, 3.2])
+def test_a_grader_that_is_killed_while_it_starts_leaves_no_process(tiny, place, seconds):
+    for student, source in STUDENTS.items():
+        submit(tiny, student, source)
+    marker = f"started-{os.getpid()}-{seconds}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "grading", "--root", str(tiny.root), "grade", "--jobs", "2"],
+        env={**os.environ, "MARKER": marker, "TMPDIR": str(place)},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    )
+    time.sleep(seconds)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert left(marker) == []

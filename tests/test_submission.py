@@ -2,14 +2,16 @@
 
 import json
 import os
+from datetime import datetime
 
 import pytest
 from nbformat.v4 import new_code_cell
 
 from grading import notebooks
 from grading.restore import restored
-from grading.submission import MAX_FILES, MAX_NOTEBOOK, Submission, SubmissionError, find, without_conflicts
+from grading.submission import MAX_FILES, MAX_NOTEBOOK, Submission, SubmissionError, find
 from tests.conftest import RIGHT, submit
+from tests.test_merge import conflict
 
 
 @pytest.fixture
@@ -49,10 +51,6 @@ def test_how_the_file_is_written_does_not_matter(handed_in, change):
     assert path.read_bytes() == before
 
 
-def conflict(first: str, second: str) -> str:
-    return f"<<<<<<< HEAD\n{first}\n=======\n{second}\n>>>>>>> origin/main\n"
-
-
 def test_a_merge_conflict_in_the_file_is_resolved_to_the_first_version(handed_in):
     text = json.dumps(json.loads(text_of(handed_in)), indent=1)
     line = next(line for line in text.split("\n") if "sum(values)" in line)
@@ -81,12 +79,7 @@ def test_a_merge_conflict_in_a_cell_is_resolved_and_one_in_a_string_is_left(tiny
     by_id = {notebooks.grade_id(cell): cell for cell in cells}
     assert by_id["mean"].source.strip() == RIGHT
     assert cells[-1].source == kept
-    assert repairs == ["the cell mean held a merge conflict, of which the first version was kept"]
-
-
-def test_the_second_version_is_taken_if_only_that_is_sound():
-    assert without_conflicts(conflict("(", "1"), lambda text: text.strip() == "1").strip() == "1"
-    assert without_conflicts("=======\n", lambda text: False) is None
+    assert repairs == ["cells with a merge conflict, of which the first version was kept: mean"]
 
 
 def test_files_beside_the_notebook_are_copied_and_links_are_not(handed_in, tmp_path):
@@ -136,6 +129,70 @@ def test_the_digest_follows_contents_and_names_and_not_times(handed_in):
     third = handed_in.digest()
     (handed_in.folder / "b.txt").write_text("2", encoding="utf-8")
     assert len({first, second, third, handed_in.digest()}) == 4
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        ({}, r"is missing \(the folder is empty\); ask the student for it"),
+        ({"averages.py": b"", "averages.zip": b""}, r"is missing \(there is: averages.py, averages.zip\); ask"),
+        ({".ipynb_checkpoints/averages.ipynb": b"{}"}, r"is missing \(there is: .ipynb_checkpoints/\); ask"),
+        ({"averages.ipynb/a": b""}, "is a folder, or no file; ask for the notebook"),
+    ],
+)
+def test_a_missing_notebook_is_told_with_what_is_there(handed_in, there, words):
+    (handed_in.folder / "averages.ipynb").unlink()
+    for name, data in there.items():
+        (handed_in.folder / name).parent.mkdir(exist_ok=True)
+        (handed_in.folder / name).write_bytes(data)
+    with pytest.raises(SubmissionError, match=words) as caught:
+        handed_in.notebook()
+    assert caught.value.state == "notebook_missing"
+
+
+@pytest.mark.parametrize("name", ["my work.ipynb", "Averages.ipynb", "averages (1).ipynb", "averages.IPYNB"])
+def test_a_renamed_notebook_is_found_beside_copies_and_hidden_files(handed_in, name):
+    path = (handed_in.folder / "averages.ipynb").rename(handed_in.folder / name)
+    (handed_in.folder / f"._{name}").write_bytes(b"\0\5\x16\7")
+    (handed_in.folder / f"zz {name}").write_bytes(path.read_bytes())
+    assert mean_of(handed_in) == RIGHT
+    assert handed_in.repairs == [f"the notebook was renamed to {name}"]
+
+
+@pytest.mark.parametrize(
+    ("data", "time"),
+    [
+        (b"2026-01-02 03:04:05 UTC\n", datetime(2026, 1, 2, 3, 4, 5)),
+        (b"", None),
+        (b"yesterday evening", None),
+        ("2026".encode("utf-16"), None),
+        (b"1" * 2000, None),
+    ],
+)
+def test_the_time_of_a_submission_is_read_or_told_to_be_none(handed_in, data, time):
+    (handed_in.folder / "timestamp.txt").write_bytes(data)
+    assert handed_in.timestamp() == time
+    assert bool(handed_in.repairs) == (time is None and data != b"")
+
+
+def test_a_linked_time_is_not_followed(handed_in, tmp_path):
+    (tmp_path / "time").write_text("2026-01-02 03:04:05 UTC")
+    (handed_in.folder / "timestamp.txt").symlink_to(tmp_path / "time")
+    assert handed_in.timestamp() is None
+    assert handed_in.repairs == ["timestamp.txt holds no time, so nothing is known of when this was handed in"]
+
+
+def test_what_lies_in_the_wrong_place_is_told_to_be_missing(tiny):
+    root = tiny.root / "submitted"
+    for name in ("ada/averages.ipynb", "bob/Averages/averages.ipynb"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text("{}")
+    (root / "cleo").mkdir()
+    found = find(tiny, "averages")
+    assert [submission.student for submission in found] == ["ada", "bob"]
+    for submission, seen in zip(found, ("averages.ipynb", "Averages/")):
+        with pytest.raises(SubmissionError, match=rf"is missing \(there is: {seen}\)"):
+            submission.notebook()
 
 
 def test_find_sees_folders_of_that_assignment_only(tiny):

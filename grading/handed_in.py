@@ -1,0 +1,113 @@
+"""Make a notebook of what a student's file holds, however it was written; what was mended is told in plain words."""
+
+import codecs
+import json
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from grading import notebooks
+from grading.merge import MARKER, resolve
+from grading.notebooks import NotebookError
+
+ENCODINGS = {  # of a file that begins so
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    b"{\0": "utf-16-le",
+    b"\0{": "utf-16-be",
+}
+OTHERS = {  # what a file is that begins so, and what to do
+    b"\x1f\x8b": "is compressed (gzip); unpack it",
+    b"PK": "is an archive (zip); unpack it",
+    b"%PDF": "is a PDF; ask for the notebook",
+    b"<!doctype": "is a web page; ask for the notebook",
+    b"<html": "is a web page; ask for the notebook",
+    b"version https://git-lfs": "only points to a file in Git LFS; ask for the notebook",
+}
+NBGRADER = ("grade_id", "grade", "solution", "locked", "task", "points", "schema_version")
+AGAIN = "ask for it again, saved by Jupyter as .ipynb"
+
+
+def read(path: Path) -> tuple[NotebookNode, list[str]]:
+    """The notebook in a student's file, as nbformat 4, and what was mended.
+
+    Outputs, and all metadata but nbgrader's, are left out: nobody needs them. A cell whose source is no text has None.
+
+    Raises:
+        NotebookError: there is none that can be read; the message says what the file holds and what to do.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise NotebookError(f"{path}: cannot be read ({error.strerror}); {AGAIN}") from None
+    text, repairs = _text(path, data)
+    if not _is_json(text) and (merged := resolve(text, _is_json, longest=2_000_000)):
+        text, repairs = merged.text, [*repairs, f"the file held {merged.words}"]
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise NotebookError(f"{path}: is nested too deeply for a notebook; {AGAIN}") from None
+    except ValueError as error:
+        conflict = ", because of a merge conflict" if MARKER.search(text) else ""
+        raise NotebookError(f"{path}: is not a notebook{conflict} ({error}); {AGAIN}") from None
+    if not isinstance(content, dict):
+        raise NotebookError(f"{path}: is not a notebook (it is a list or a single value); {AGAIN}")
+    if str(content.get("nbformat", 4)) != "4":
+        return notebooks.parse(text, path), repairs
+    if not isinstance(content.get("cells"), list):
+        raise NotebookError(f"{path}: is not a notebook (it has no list of cells); {AGAIN}")
+    cells = [_cell(cell) for cell in content["cells"] if isinstance(cell, dict)]
+    if len(cells) < len(content["cells"]):
+        repairs.append(f"{len(content['cells']) - len(cells)} of the cells were none, and were left out")
+    return NotebookNode(nbformat=4, nbformat_minor=5, metadata=NotebookNode(), cells=cells), repairs
+
+
+def _text(path: Path, data: bytes) -> tuple[str, list[str]]:
+    if not data.strip(b"\0 \t\r\n"):
+        raise NotebookError(f"{path}: is empty; {AGAIN}")
+    for beginning, words in OTHERS.items():
+        if data[:99].lower().startswith(beginning.lower()):
+            raise NotebookError(f"{path}: {words}")
+    encoding = next((name for beginning, name in ENCODINGS.items() if data.startswith(beginning)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise NotebookError(f"{path}: is no text in {encoding.upper()} (byte {error.start}); {AGAIN}") from None
+    repairs = [] if encoding == "utf-8" else [f"the file was written in {encoding[:6].upper()}"]
+    return text.strip("\ufeff\0 \t\r\n"), repairs
+
+
+def _cell(cell: dict) -> NotebookNode:
+    """A cell with the parts that count, each of the kind that it should be."""
+    source, metadata, attachments = cell.get("source"), cell.get("metadata"), cell.get("attachments")
+    if isinstance(source, list) and all(isinstance(line, str) for line in source):
+        source = "".join(source)
+    data = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    kept = NotebookNode()
+    if isinstance(data, dict):
+        plain = {key: value for key, value in data.items() if not isinstance(value, (list, dict))}
+        kept.nbgrader = NotebookNode({key: plain[key] for key in NBGRADER if key in plain})
+    sound = NotebookNode(cell_type=cell.get("cell_type"), metadata=kept)
+    sound.source = source if isinstance(source, str) else None
+    if isinstance(cell.get("id"), str):
+        sound.id = cell["id"]
+    if cell.get("cell_type") == "markdown" and isinstance(attachments, dict):
+        sound.attachments = NotebookNode(
+            {name: NotebookNode(kinds) for name, kinds in attachments.items() if _is_attachment(kinds)}
+        )
+    return sound
+
+
+def _is_attachment(kinds: object) -> bool:
+    """Whether it is a picture as base64 text, or as several, by MIME type."""
+    return isinstance(kinds, dict) and bool(kinds) and all(isinstance(text, str) for text in kinds.values())
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,77 @@
+"""Merge conflicts that git has left in a file or a cell."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+FIRST, BASE, SECOND, END = (re.compile(rf"{mark}( .*)?") for mark in ("<{7}", r"\|{7}", "={7}", ">{7}"))
+MARKER = re.compile(r"^(<{7}|\|{7}|={7}|>{7})( .*)?\r?$", re.MULTILINE)
+MIXED = 4  # conflicts of which every choice of versions is tried
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A text without its merge conflicts, and in words what it held."""
+
+    text: str
+    words: str
+
+
+def resolve(text: str, sound: Callable[[str], bool], longest: int = 20_000) -> Resolved | None:
+    """Choose the first version of every conflict, or the second if only that is sound, or of each the one that is.
+
+    Lines that look like markers are no conflict if the text is sound with them: a string may hold such lines.
+
+    Args:
+        sound: says of a text whether it can be used.
+        longest: characters of a text of which every choice is tried.
+
+    Returns:
+        None if there is no conflict, or no choice is sound.
+    """
+    if not MARKER.search(text) or sound(text):
+        return None
+    found = _conflicts(text)
+    if found is None:
+        rest = "\n".join(line for line in text.split("\n") if not MARKER.fullmatch(line))
+        return Resolved(rest, "left-over markers of a merge, which were removed") if sound(rest) else None
+    plain, conflicts = found
+    number = len(conflicts)
+    choices = [(0,) * number, (1,) * number]
+    if number <= MIXED and len(text) <= longest:
+        choices += [choice for choice in product((0, 1), repeat=number) if len(set(choice)) == 2]
+    for choice in choices:
+        lines = list(plain[0])
+        for conflict, side, after in zip(conflicts, choice, plain[1:]):
+            lines += [*conflict[side], *after]
+        if sound(chosen := "\n".join(lines)):
+            kept = {(0,): "the first version was", (1,): "the second version was"}
+            words = kept.get(tuple(set(choice)), "those versions that go together were")
+            return Resolved(chosen, f"a merge conflict, of which {words} kept")
+    return None
+
+
+def _conflicts(text: str) -> tuple[list[list[str]], list[tuple[list[str], list[str]]]] | None:
+    """The lines around the conflicts, and the two versions of each; None if some marker has no other end."""
+    plain: list[list[str]] = [[]]
+    conflicts: list[tuple[list[str], list[str]]] = []
+    kept: list[str] | None = plain[0]  # where the next line goes; None for the version that both come from
+    inside = None  # the mark that has begun the part at hand
+    for line in text.split("\n"):
+        bare = line.rstrip("\r")
+        if FIRST.fullmatch(bare):
+            if inside is not None:
+                return None
+            conflicts.append(([], []))
+            kept, inside = conflicts[-1][0], FIRST
+        elif BASE.fullmatch(bare) and inside is FIRST:
+            kept, inside = None, BASE
+        elif SECOND.fullmatch(bare) and inside in (FIRST, BASE):
+            kept, inside = conflicts[-1][1], SECOND
+        elif END.fullmatch(bare) and inside is SECOND:
+            plain.append([])
+            kept, inside = plain[-1], None
+        elif kept is not None:
+            kept.append(line)
+    return None if inside is not None or not conflicts else (plain, conflicts)

@@ -1,0 +1,101 @@
+"""Files as students hand them in: read where anything can be read, and named in plain words where not."""
+
+import gzip
+import json
+
+import pytest
+
+from grading import handed_in
+from grading.notebooks import NotebookError, grade_id
+from tests.conftest import RIGHT, cell
+from tests.test_merge import conflict
+
+GOOD = {
+    "nbformat": 4,
+    "nbformat_minor": 5,
+    "metadata": {},
+    "cells": [dict(cell(RIGHT, "solution", "mean")), {"cell_type": "markdown", "source": ["a\n", "b"], "metadata": {}}],
+}
+TEXT = json.dumps(GOOD, indent=1)
+
+
+def read(tmp_path, data: bytes):
+    path = tmp_path / "averages.ipynb"
+    path.write_bytes(data)
+    notebook, repairs = handed_in.read(path)
+    assert path.read_bytes() == data
+    return notebook, repairs
+
+
+@pytest.mark.parametrize(
+    ("data", "repairs"),
+    [
+        (TEXT.encode(), []),
+        (TEXT.encode("utf-8-sig"), []),
+        (TEXT.encode() + b"\0\0\n", []),
+        (TEXT.replace("\n", "\r\n").encode(), []),
+        (TEXT.replace("\n", "\r").encode(), []),
+        (TEXT.encode("utf-16"), ["the file was written in UTF-16"]),
+        (TEXT.encode("utf-16-le"), ["the file was written in UTF-16"]),
+        (TEXT.encode("utf-32"), ["the file was written in UTF-32"]),
+        (TEXT.replace('"nbformat": 4', '"nbformat": "4"').encode(), []),
+        (TEXT.replace('"metadata": {},\n "cells"', '"metadata": null,\n "cells"').encode(), []),
+        (
+            json.dumps({**GOOD, "cells": [None, "text", *GOOD["cells"]]}).encode(),
+            ["2 of the cells were none, and were left out"],
+        ),
+        (
+            TEXT.replace(
+                ' "nbformat_minor": 5,\n', conflict(' "nbformat_minor": 5,', ' "nbformat_minor": 4,')
+            ).encode(),
+            ["the file held a merge conflict, of which the first version was kept"],
+        ),
+    ],
+)
+def test_what_can_be_read(tmp_path, data, repairs):
+    notebook, told = read(tmp_path, data)
+    assert [grade_id(one) for one in notebook.cells] == ["mean", None]
+    assert [one.source for one in notebook.cells] == [RIGHT, "a\nb"]
+    assert told == repairs
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is empty; ask for it again, saved by Jupyter as .ipynb"),
+        (b"\0\0 \n", "is empty; ask for it again, saved by Jupyter as .ipynb"),
+        (gzip.compress(TEXT.encode()), "is compressed (gzip); unpack it"),
+        (b"PK\3\4rest", "is an archive (zip); unpack it"),
+        (b"<!DOCTYPE html>", "is a web page; ask for the notebook"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "only points to a file in Git LFS; ask for the notebook"),
+        (b"{\xe9", "is no text in UTF-8 (byte 1)"),
+        (TEXT[:-5].encode(), "is not a notebook (Expecting"),
+        (conflict("{", "[").encode(), "is not a notebook, because of a merge conflict"),
+        (b"[1, 2]", "is not a notebook (it is a list or a single value)"),
+        (b'{"nbformat": 4}', "is not a notebook (it has no list of cells)"),
+        (b'{"nbformat": 9, "cells": []}', "is not a notebook ("),
+        (b'{"nbformat": "\\ud800", "cells": []}', "is not a notebook ("),
+        (b"[" * 100_000 + b"]" * 100_000, "is nested too deeply for a notebook"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path, data, words):
+    with pytest.raises(NotebookError) as caught:
+        read(tmp_path, data)
+    assert str(caught.value).startswith(f"{tmp_path}/averages.ipynb: {words}")
+
+
+@pytest.mark.parametrize("source", [None, 7, [1], {"a": "b"}])
+def test_a_source_that_is_no_text_is_none(tmp_path, source):
+    notebook, _ = read(tmp_path, json.dumps({**GOOD, "cells": [{**GOOD["cells"][0], "source": source}]}).encode())
+    assert notebook.cells[0].source is None
+
+
+def test_odd_metadata_outputs_and_attachments_do_no_harm(tmp_path):
+    odd = {**GOOD["cells"][0], "outputs": "text", "execution_count": "x", "id": 3}
+    nested = {"nbgrader": {"grade_id": "mean", "points": [1]}}
+    markdown = {"cell_type": "markdown", "source": "p", "metadata": None}
+    markdown["attachments"] = {"p.png": {"image/png": "aGk="}, "q.png": None, "r.png": {}}
+    notebook, _ = read(tmp_path, json.dumps({**GOOD, "cells": [odd, {**odd, "metadata": nested}, markdown]}).encode())
+    assert "id" not in notebook.cells[0] and "outputs" not in notebook.cells[0]
+    assert notebook.cells[1].metadata.nbgrader == {"grade_id": "mean"}
+    assert notebook.cells[2].attachments == {"p.png": {"image/png": "aGk="}}
