@@ -8,13 +8,14 @@ import contextlib
 import os
 import resource
 import signal
+import sys
 import threading
 from pathlib import Path
 
 SECONDS = 0.5  # between two looks
 PAGE = resource.getpagesize()
 ENTRY = 4096  # bytes that even an empty file takes from a disk
-DEPTH = 30  # of folders in folders; a path that is too long could not be looked at
+LONGEST = 3000  # characters of a path; a little more and it cannot be looked at
 
 
 class Guard(threading.Thread):
@@ -26,7 +27,7 @@ class Guard(threading.Thread):
             the interpreter that forks kernels.
         folder: the folder of the host's disk that the kernel can write to.
         memory: bytes that the kernel may have in memory, together with all that it started.
-        disk: bytes that it may write to that folder.
+        disk: bytes that it may write to that folder, in addition to what is there now.
 
     Attributes:
         tripped: what was exceeded, in plain words; empty as long as nothing is.
@@ -34,7 +35,8 @@ class Guard(threading.Thread):
 
     def __init__(self, home: int, spared: int, folder: Path, memory: int, disk: int):
         super().__init__(name="guard", daemon=True)
-        self.home, self.spared, self.folder, self.memory, self.disk = home, spared, folder, memory, disk
+        self.home, self.spared, self.folder, self.memory = home, spared, folder, memory
+        self.allowed, self.disk = disk, disk + (_size(folder, sys.maxsize) or 0)  # the submission's own files are there
         self.tripped = ""
         self._ended = threading.Event()
 
@@ -52,7 +54,7 @@ class Guard(threading.Thread):
             elif (size := _size(self.folder, self.disk)) is None:
                 self.tripped = "folders were made beside the scratch folder that cannot be looked into"
             elif size > self.disk:
-                self.tripped = f"more than {self.disk / 2**20:g} MiB were written beside the scratch folder"
+                self.tripped = f"more than {self.allowed / 2**20:g} MiB were written beside the scratch folder"
             else:
                 continue
             for pid in pids:
@@ -105,10 +107,10 @@ def _size(folder: Path, enough: int) -> int | None:
 
     What vanishes meanwhile counts nothing. None if there are folders that are too deep, or not to be read.
     """
-    total, folders = 0, [(str(folder), 0)]
+    total, folders = 0, [str(folder)]
     while folders and total <= enough:
-        path, depth = folders.pop()
-        if depth > DEPTH:
+        path = folders.pop()
+        if len(path) > LONGEST:
             return None
         try:
             with os.scandir(path) as entries:
@@ -116,7 +118,7 @@ def _size(folder: Path, enough: int) -> int | None:
                     with contextlib.suppress(FileNotFoundError):
                         total += max(ENTRY, entry.stat(follow_symlinks=False).st_size)
                     if entry.is_dir(follow_symlinks=False):
-                        folders.append((entry.path, depth + 1))
+                        folders.append(entry.path)
         except PermissionError:
             return None
         except FileNotFoundError:

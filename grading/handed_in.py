@@ -74,6 +74,8 @@ def _text(path: Path, data: bytes) -> tuple[str, list[str]]:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
+        if _is_json(text := data.decode("latin-1")):
+            return text, ["the file was not written in UTF-8, and was read as Latin-1"]
         raise NotebookError(f"{path}: is no text in {encoding.upper()} (byte {error.start}); {AGAIN}") from None
     repairs = [] if encoding == "utf-8" else [f"the file was written in {encoding[:6].upper()}"]
     return text.strip("\ufeff\0 \t\r\n"), repairs

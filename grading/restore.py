@@ -141,7 +141,7 @@ def _places(
         name = by_id.get(cell.get("id")) if _name(cell) not in wanted else None
         if name is not None and name not in found:
             found[name] = [index]
-            repairs.add("cells without metadata, known by their ids", name)
+            repairs.add("cells without their names, known by their ids", name)
     places, left_out = {}, set()
     for name, indices in found.items():
         if len(indices) > 1:

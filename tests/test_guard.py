@@ -37,9 +37,11 @@ def family():
         process.wait()
 
 
-def watch(process: subprocess.Popen, folder, spared: int = 0, seconds: float = 8, **limits) -> str:
+def watch(process, folder, write=lambda: None, spared: int = 0, seconds: float = 8, **limits) -> str:
+    """What trips a guard over this process; `write` is what happens when it looks already."""
     guard = Guard(process.pid, spared, folder, **{"memory": 150 * MIB, "disk": MIB, **limits})
     guard.start()
+    write()
     give_up = time.monotonic() + seconds
     while not guard.tripped and time.monotonic() < give_up:
         time.sleep(0.05)
@@ -67,23 +69,33 @@ def test_what_stays_within_the_limits_is_left_alone(family, tmp_path):
 
 def test_many_small_files_are_noticed(family, tmp_path):
     process = family(1)
-    for number in range(20):
-        (tmp_path / f"{number}").write_bytes(bytes(MIB // 10))
-    assert watch(process, tmp_path) == "more than 1 MiB were written beside the scratch folder"
+    (tmp_path / "given").write_bytes(bytes(3 * MIB))
+
+    def write():
+        for number in range(20):
+            (tmp_path / f"{number}").write_bytes(bytes(MIB // 10))
+
+    assert watch(process, tmp_path, write) == "more than 1 MiB were written beside the scratch folder"
     assert process.wait(timeout=10) == -9
 
 
 def test_empty_files_are_counted_too(family, tmp_path):
     process = family(1)
-    for number in range(300):
-        (tmp_path / f"{number}").touch()
-    assert watch(process, tmp_path) == "more than 1 MiB were written beside the scratch folder"
+
+    def write():
+        for number in range(300):
+            (tmp_path / f"{number}").touch()
+
+    assert watch(process, tmp_path, write) == "more than 1 MiB were written beside the scratch folder"
 
 
 def test_folders_that_are_too_deep_are_noticed(family, tmp_path):
     process = family(1)
-    (tmp_path / "/".join("d" * 50)).mkdir(parents=True)
-    assert watch(process, tmp_path) == "folders were made beside the scratch folder that cannot be looked into"
+
+    def write():
+        (tmp_path / "/".join(["d" * 99] * 30)).mkdir(parents=True)
+
+    assert watch(process, tmp_path, write) == "folders were made beside the scratch folder that cannot be looked into"
     assert process.wait(timeout=10) == -9
 
 

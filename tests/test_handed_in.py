@@ -38,6 +38,10 @@ def read(tmp_path, data: bytes):
         (TEXT.encode("utf-16"), ["the file was written in UTF-16"]),
         (TEXT.encode("utf-16-le"), ["the file was written in UTF-16"]),
         (TEXT.encode("utf-32"), ["the file was written in UTF-32"]),
+        (
+            TEXT.replace('"metadata": {},\n "cells"', '"metadata": {"title": "\xe9"},\n "cells"').encode("latin-1"),
+            ["the file was not written in UTF-8, and was read as Latin-1"],
+        ),
         (TEXT.replace('"nbformat": 4', '"nbformat": "4"').encode(), []),
         (TEXT.replace('"metadata": {},\n "cells"', '"metadata": null,\n "cells"').encode(), []),
         (

@@ -96,7 +96,7 @@ def test_a_cell_without_metadata_is_known_by_its_id(released):
     submitted[1].source = "def mean(values): return 1"
     cells, repairs = restored(submitted, released)
     assert ids(cells) == NAMES and cells[1].source == "def mean(values): return 1"
-    assert "cells without metadata, known by their ids: mean, test_mean, median, test_median" in repairs
+    assert "cells without their names, known by their ids: mean, test_mean, median, test_median" in repairs
 
 
 @pytest.mark.parametrize("place", [1, 5])
