@@ -368,6 +368,11 @@ def _without_grade(course: Course, submission: Submission, error: Exception, iso
     state, reason = record.NOT_GRADABLE, f"{submission.folder}: {type(error).__name__}: {error}"
     if isinstance(error, SubmissionError):
         state, reason = error.state, str(error)
+    elif isinstance(error, PermissionError) and Path(str(error.filename)).is_relative_to(submission.folder):
+        state = record.UNREADABLE
+        reason = (
+            f"{error.filename}: may not be read; give yourself the right: chmod -R u+rX '{submission.folder.parent}'"
+        )
     elif isinstance(error, OperationalError) and "locked" in str(error):
         reason = "The gradebook was locked by another program, formgrader perhaps, for a minute; grade again."
     elif isinstance(error, BrokenExecutor):

@@ -19,6 +19,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from grading import notebooks
 from grading.merge import resolve
 
+BY_HAND = 50_000  # characters of a cell that somebody may have written; to parse more takes long
 TOLD = 8  # names of cells in one sentence
 DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
 ATTACHED = re.compile(r"!\[[^\]]*\]\(attachment:([^)\s]*)[^)]*\)")
@@ -175,7 +176,7 @@ def _text(cell: NotebookNode, name: str, repairs: _Repairs) -> str | None:
     if HALF.search(source):
         repairs.add("cells with halves of characters, which were replaced by \ufffd", name)
         source = HALF.sub("\ufffd", source)
-    if cell.get("cell_type") == "code":
+    if cell.get("cell_type") == "code" and len(source) <= BY_HAND:
         if STRAY.search(source) and not _is_python(source):
             repairs.add("cells with invisible characters, which were removed", name)
             source = STRAY.sub("", source)

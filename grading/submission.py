@@ -161,7 +161,7 @@ def find(course: Course, assignment: str, students: list[str] | None = None) -> 
     """
     root = course.root / "submitted"
     people = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    folders = [path / assignment for path in people if (path / assignment).is_dir() or _misplaced(path, assignment)]
+    folders = [path / assignment for path in people if _holds(path, assignment)]
     ignore = course.coursedir.ignore
     found = [Submission(folder.parent.name, assignment, folder, ignore) for folder in folders]
     if students is not None:
@@ -174,7 +174,10 @@ def find(course: Course, assignment: str, students: list[str] | None = None) -> 
     return found
 
 
-def _misplaced(folder: Path, assignment: str) -> bool:
-    """Whether a student's folder seems to hold a submission in a wrong place."""
+def _holds(folder: Path, assignment: str) -> bool:
+    """Whether a student's folder holds a submission, or seems to: in a wrong place, or where nobody may look."""
     names = (assignment, f"{assignment}.ipynb")
-    return not folder.name.startswith(".") and any(path.name.casefold() in names for path in folder.iterdir())
+    try:
+        return (folder / assignment).is_dir() or any(path.name.casefold() in names for path in folder.iterdir())
+    except PermissionError:
+        return True

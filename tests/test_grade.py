@@ -3,6 +3,8 @@
 import io
 import os
 import shutil
+import subprocess
+import sys
 from concurrent.futures import Executor
 
 import pytest
@@ -295,3 +297,30 @@ def test_an_older_submission_that_comes_back_after_a_crash_is_graded_again(tiny,
     path.write_bytes(right)
     assert not graded(tiny, pool).outcomes["ada"].unchanged
     assert scores(tiny, "averages")["ada"] == {"test_mean": 2.0, "test_mean_negative": 1.0}
+
+
+FORBIDDEN = """
+import sys
+from pathlib import Path
+from grading.course import Course
+from grading.grade import grade
+if __name__ == "__main__":
+    for ended in grade(Course(Path(sys.argv[1])), "averages", 1):
+        print(ended.student, ended.state, "chmod -R u+rX" in ended.reason)
+"""
+
+
+def test_what_may_not_be_read_stops_nobody(tiny, tmp_path):
+    for student, levels in (("ada", 0), ("bob", 1), ("cleo", 2), ("dan", None)):
+        path = submit(tiny, student, RIGHT)
+        if levels is not None:
+            [path, *path.parents][levels].chmod(0)
+    become = [] if os.getuid() else ["unshare", "--user", "--map-user=1234", "--map-group=1234"]
+    script = tmp_path / "grade.py"
+    script.write_text(FORBIDDEN, encoding="utf-8")
+    said = subprocess.run([*become, sys.executable, script, tiny.root], capture_output=True, text=True, check=False)
+    for path in (tiny.root / "submitted").iterdir():
+        path.chmod(0o755)
+        (path / "averages").chmod(0o755)
+    refused = [f"{student} notebook_unreadable True" for student in ("ada", "bob", "cleo")]
+    assert said.stdout.splitlines() == [*refused, "dan graded False"], said.stderr
