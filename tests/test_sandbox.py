@@ -93,7 +93,7 @@ def test_an_installed_grading_package_is_hidden(monkeypatch, tmp_path):
 WRITES = """
 import os, sys, pathlib
 done = []
-parents = [path for path in map(str, pathlib.Path(sys.prefix).parents) if not path.startswith("/tmp")]  # that is its own
+parents = [path for path in map(str, pathlib.Path(sys.prefix).parents) if not path.startswith("/tmp")]
 for folder in {"/", "/dev", "/dev/pts", "/etc", "/root", "/usr", "/submission", *parents}:
     try:
         open(folder + "/left", "w").close()
