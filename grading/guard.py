@@ -119,8 +119,8 @@ def _size(folder: Path, enough: int) -> int | None:
                         total += max(ENTRY, entry.stat(follow_symlinks=False).st_size)
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
-        except PermissionError:
-            return None
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError:
+            return None
     return total

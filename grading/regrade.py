@@ -78,22 +78,20 @@ def accept(course: Course, made: Preview) -> Path:
         CourseError: somebody has written to the gradebook since, or is grading.
     """
     with course.alone():
-        return _accept(course, made)
-
-
-def _accept(course: Course, made: Preview) -> Path:
-    book = gradebook_file(course)
-    if _digest(book) != made.digest:
-        raise CourseError(f"{book}: has been changed since the preview, perhaps in formgrader. Run make regrade again.")
-    kept = keep_copy(course, datetime.now())
-    copy_database(gradebook_file(made.own), book)
-    for assignment in made.assignments:
-        for folder in sorted((made.own.root / "autograded").glob(f"*/{assignment}")):
-            _replace(folder, course.root / folder.relative_to(made.own.root))
-        for part in (Path("records") / assignment, Path("release") / assignment):
-            if (made.own.root / part).exists():
-                _replace(made.own.root / part, course.root / part)
-    return kept
+        book = gradebook_file(course)
+        if _digest(book) != made.digest:
+            raise CourseError(
+                f"{book}: has been changed since the preview, perhaps in formgrader. Run make regrade again."
+            )
+        kept = keep_copy(course, datetime.now())
+        copy_database(gradebook_file(made.own), book)
+        for assignment in made.assignments:
+            for folder in sorted((made.own.root / "autograded").glob(f"*/{assignment}")):
+                _replace(folder, course.root / folder.relative_to(made.own.root))
+            for part in (Path("records") / assignment, Path("release") / assignment):
+                if (made.own.root / part).exists():
+                    _replace(made.own.root / part, course.root / part)
+        return kept
 
 
 def gradebook_file(course: Course) -> Path:

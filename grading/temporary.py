@@ -32,7 +32,7 @@ def sweep() -> None:
     """Take away the folders of processes that have ended without doing so."""
     for path in Path(tempfile.gettempdir()).glob(f"grading-{_HERE}-*-*-*"):
         pid = path.name.split("-")[2]
-        if pid.isdigit() and not runs(int(pid)):
+        if pid.isdigit() and not path.is_symlink() and not runs(int(pid)):
             remove(path)
 
 

@@ -99,6 +99,11 @@ def test_folders_that_are_too_deep_are_noticed(family, tmp_path):
     assert process.wait(timeout=10) == -9
 
 
+def test_a_folder_that_has_vanished_or_become_a_file_meanwhile_counts_nothing(tmp_path):
+    (tmp_path / "file").touch()
+    assert guard._size(tmp_path / "file", MIB) == guard._size(tmp_path / "gone", MIB) == 0
+
+
 def test_a_process_that_has_ended_is_nothing(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()

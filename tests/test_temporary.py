@@ -47,6 +47,14 @@ def test_a_folder_stays_while_its_process_runs():
     assert folder.is_dir()
 
 
+def test_a_link_is_not_followed(place):
+    (place / "kept").mkdir(mode=0o500)
+    link = place / temporary.prefix("kernels").replace(f"-{os.getpid()}-", "-999999999-")
+    link.symlink_to(place / "kept")
+    temporary.sweep()
+    assert (place / "kept").stat().st_mode & 0o777 == 0o500 and link.is_symlink()
+
+
 @pytest.mark.parametrize("name", ["grading-1-999999999-kernels-x", "grading-notes", "other", "grading-x-y-z-w"])
 def test_other_folders_stay(place, name):
     (place / name).mkdir()
