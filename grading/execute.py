@@ -12,7 +12,9 @@ import shutil
 import tempfile
 import time
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
+from types import CodeType
 
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
@@ -297,7 +299,7 @@ class Execute(StockExecute):
         linecache.cache[name] = (len(hidden), None, hidden.splitlines(keepends=True), name)
         with connected(self.channel) as transcript:
             try:
-                exec(compile(hidden, name, "exec"), {"__name__": "hidden"})
+                exec(_compiled(hidden, name), {"__name__": "hidden"})
             except (DeadKernelError, KernelStuck):
                 raise
             except AssertionError as error:
@@ -390,6 +392,13 @@ def _label(cell: NotebookNode, index: int) -> str:
     return notebooks.grade_id(cell) or f"cell {index + 1}"
 
 
+@lru_cache(maxsize=1024)
+def _compiled(source: str, name: str) -> CodeType:
+    """A hidden part, compiled once for all submissions."""
+    return compile(source, name, "exec")
+
+
+@lru_cache(maxsize=1024)
 def _says_anything(source: str) -> bool:
     """Whether there is more than comments."""
     try:

@@ -99,11 +99,17 @@ def function(text: str, *names: str) -> wire.Described:
     return wire.Described({"function": text, "names": list(names)})
 
 
+def plain(data: object) -> wire.Described:
+    """An argument: data that JSON can hold as they are, and that are too many to look through one by one."""
+    return wire.Described({"plain": data})
+
+
 class Student:
     """Questions about the student's code. Every method returns plain data and raises `StudentError`."""
 
     rng = staticmethod(rng)
     function = staticmethod(function)
+    plain = staticmethod(plain)
 
     def ask(self, probe: str, about: str, **arguments) -> object:
         """Run a probe, `"<module>.<function>"` of `grading.probe`, and return its data.

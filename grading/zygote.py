@@ -20,6 +20,7 @@ import shutil
 import signal
 import socket
 import sys
+import types
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 NEWNS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
@@ -47,6 +48,10 @@ KERNEL_MODULES = (
     "tornado.platform.asyncio",
     "tornado.queues",
 )
+
+
+# What nbclient adds to the command line of a kernel.
+ARGUMENTS = ["--HistoryManager.hist_file=:memory:"]
 
 
 def warm_up(cells):
@@ -113,6 +118,19 @@ def remember(cells):
         compiler.get_file_name(cell)
 
 
+def prepare_kernels():
+    """Do once what each kernel would do when it starts, and spare it what would copy memory that all of them share.
+
+    To look at an object is to write into its memory, because Python counts who holds it.
+    """
+    from ipykernel import ipkernel
+    from ipykernel.kernelapp import IPKernelApp
+
+    # For a debugger, which is not here, ipykernel looks at every module that is loaded: the memory of thousands.
+    ipkernel.sys = types.SimpleNamespace(**{**vars(sys), "modules": {}})
+    IPKernelApp.instance().parse_command_line(ARGUMENTS)  # this also sets up logging, for all loggers that there are
+
+
 def main():
     """Wait for a first call, warm up, and fork a process for each call.
 
@@ -130,6 +148,7 @@ def main():
     warm_up(prepare["cells"])
     remember(prepare["cells"])
     exec(prepare["probes"], {})
+    prepare_kernels()
     freeze()
     if len(os.listdir("/proc/self/task")) != 1:
         raise SystemExit("a thread is running: it would not survive a fork")
@@ -276,6 +295,8 @@ def become_kernel(request, exchange, zygote_files):
         from ipykernel.kernelapp import IPKernelApp
 
         app = IPKernelApp.instance()
+        if sys.argv[1] == "-f" and sys.argv[3:] == ARGUMENTS:  # they are parsed already
+            app.parse_command_line, app.connection_file = lambda argv: None, sys.argv[2]
         app.initialize(sys.argv[1:])
         app.start()
         os._exit(0)

@@ -171,12 +171,14 @@ def cost(namespace: dict, values: list, steps: list, stand_ins: bool = False) ->
         return {"calls": calls, "peak": held()[1]}
 
 
-def built(namespace: dict, values: list, steps: list, stand_ins: bool = False) -> int:
-    """How many bytes all places of a program hold together."""
+def built(namespace: dict, values: list, steps: list, more: list, stand_ins: bool = False) -> int:
+    """How many bytes `more` steps hold on top of what the places of a program hold."""
     with _operations(namespace, stand_ins), _memory() as held:
         tensor = core.lookup(namespace, "Tensor")
         places = _run([tensor(value) for value in values], steps)
-        return held()[0] if places else 0
+        before = held()[0]
+        places = _run(places, more)
+        return held()[0] - before
 
 
 def seconds(namespace: dict, values: list, steps: list, times: int = 1, stand_ins: bool = False) -> float:
@@ -184,7 +186,6 @@ def seconds(namespace: dict, values: list, steps: list, times: int = 1, stand_in
     with _operations(namespace, stand_ins):
         tensor, taken = core.lookup(namespace, "Tensor"), []
         collecting = gc.isenabled()
-        gc.collect()
         gc.disable()
         try:
             for _ in range(times):

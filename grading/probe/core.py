@@ -72,13 +72,15 @@ def build(data: object) -> object:
     """Make an argument from its description.
 
     `{"array": [...], "shape": [...], "dtype": "float64"}` is a numpy array, `{"tuple": [...]}` a tuple,
-    `{"rng": 3}` a fresh `numpy.random.default_rng(3)`, and `{"function": "x * y", "names": ["x", "y"]}` a
-    function of those names.
+    `{"rng": 3}` a fresh `numpy.random.default_rng(3)`, `{"function": "x * y", "names": ["x", "y"]}` a function of those
+    names, and `{"plain": [...]}` what stands there, as it is.
     """
     if isinstance(data, list):
         return [build(item) for item in data]
     if not isinstance(data, dict):
         return data
+    if "plain" in data:
+        return data["plain"]
     if "array" in data:
         import numpy as np
 
