@@ -4,6 +4,9 @@ This file is run as source text by `grading.warm`, so it imports only what the s
 everything once. For each worker of the grader that calls, it forks one that serves this worker alone, and that one
 forks the kernels. Each kernel gets namespaces of its own: it sees neither these interpreters nor another kernel, and
 has a private scratch folder in memory.
+
+Only the children of a process that calls unshare(2) are in a new process namespace. To come back from there afterwards
+it needs rights over the namespace that it is in itself: so the interpreter begins by making that one, too.
 """
 
 import contextlib
@@ -138,6 +141,7 @@ def main():
     in every notebook. Its end is the end of this process and of all that it has forked.
     """
     exchange = sys.argv[1]
+    be_first()
     door = socket.socket(socket.AF_UNIX)
     door.bind(f"{exchange}/zygote")
     door.listen()
@@ -160,6 +164,7 @@ def main():
             serve(line, exchange)
         line.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, lambda number, frame: os._exit(0))
     signal.alarm(2)  # not for ever
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -180,7 +185,8 @@ def serve(line, exchange):
     os.set_blocking(alarm, False)
     signal.set_wakeup_fd(alarm)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    requests, kernels, keepers = b"", {}, {}
+    home = os.open("/proc/self/ns/pid", os.O_RDONLY)
+    requests, kernels, names = b"", {}, {}
     say(line, ready=True)
     while True:
         readable, _, _ = select.select([line, wake], [], [])
@@ -193,10 +199,9 @@ def serve(line, exchange):
                     break
                 if pid == 0:
                     break
-                name = keepers.pop(pid, None)
-                if name is not None:
-                    kernels.pop(name, None)
-                    say(line, ended=name, status=os.waitstatus_to_exitcode(status))
+                name = names.pop(pid)
+                del kernels[name]
+                say(line, ended=name, status=os.waitstatus_to_exitcode(status))
         if line in readable:
             data = line.recv(65536)
             if not data:
@@ -211,9 +216,13 @@ def serve(line, exchange):
                     if name in kernels:
                         kill(kernels[name])
                     continue
-                keeper, kernel = start(request, exchange, [wake, alarm, line.fileno()])
-                keepers[keeper], kernels[name] = name, kernel
-                say(line, started=name, pid=kernel)
+                call(LIBC.unshare, NEWPID)
+                pid = os.fork()
+                if pid == 0:
+                    become_kernel(request, exchange, [wake, alarm, line.fileno(), home])
+                call(LIBC.setns, home, NEWPID)
+                names[pid], kernels[name] = name, pid
+                say(line, started=name, pid=pid)
 
 
 def freeze():
@@ -236,36 +245,19 @@ def kill(pid):
         os.kill(pid, signal.SIGKILL)
 
 
-def start(request, exchange, zygote_files):
-    """Fork a keeper that forks the kernel into new namespaces; the process ids of both, as they are here."""
-    reader, writer = os.pipe()
-    keeper = os.fork()
-    if keeper == 0:
-        try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os.close(reader)
-            new_namespaces()
-            kernel = os.fork()
-            if kernel == 0:
-                become_kernel(request, exchange, [writer, *zygote_files])
-            os.write(writer, str(kernel).encode())
-            os.close(writer)
-            _, status = os.waitpid(kernel, 0)
-            os._exit(status and (os.waitstatus_to_exitcode(status) % 256 or 1))
-        except BaseException as error:
-            os.write(2, f"zygote: {error!r}\n".encode())
-            os._exit(70)
-    os.close(writer)
-    pid = os.read(reader, 32)
-    os.close(reader)
-    return keeper, int(pid or b"0") or keeper
+def be_first():
+    """Go on in a child that is the first process of a namespace of its own; this process only waits for it."""
+    new_namespaces(NEWUSER | NEWPID)
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        os._exit(os.waitstatus_to_exitcode(status) % 256)
 
 
-def new_namespaces():
-    """Leave the zygote's namespaces; the user stays the same."""
+def new_namespaces(kinds):
+    """Leave namespaces, the user's among them; who the user is stays the same."""
     uid, gid = os.getuid(), os.getgid()
-    call(LIBC.unshare, NEWUSER | NEWNS | NEWPID | NEWNET | NEWIPC)
+    call(LIBC.unshare, kinds)
     for file, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{file}", "w") as stream:
             stream.write(text)
@@ -274,6 +266,9 @@ def new_namespaces():
 def become_kernel(request, exchange, zygote_files):
     """Be the first process of the new namespaces: hide the rest of the sandbox, lose all rights, run a kernel."""
     try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        new_namespaces(NEWUSER | NEWNS | NEWNET | NEWIPC)
         null = os.open("/dev/null", os.O_RDWR)
         log = os.open(f"{request['folder']}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for number, file in ((0, null), (1, log), (2, log)):
@@ -295,7 +290,7 @@ def become_kernel(request, exchange, zygote_files):
         from ipykernel.kernelapp import IPKernelApp
 
         app = IPKernelApp.instance()
-        if sys.argv[1] == "-f" and sys.argv[3:] == ARGUMENTS:  # they are parsed already
+        if sys.argv[1:2] == ["-f"] and sys.argv[3:] == ARGUMENTS:  # they are parsed already
             app.parse_command_line, app.connection_file = lambda argv: None, sys.argv[2]
         app.initialize(sys.argv[1:])
         app.start()
