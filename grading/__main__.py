@@ -1,8 +1,10 @@
 """The commands behind the Makefile: `python -m grading <command>`."""
 
+import contextlib
 import os
 import sys
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -105,7 +107,13 @@ def grade(course: Course, assignment: str | None, jobs: int | None, force: bool)
     chosen = course.chosen(assignment)
     if assignment is None:
         chosen = [name for name in chosen if any((course.root / "submitted").glob(f"*/{name}"))] or chosen[:1]
-    failed = sum(_grade(course, name, jobs, force) for name in chosen)
+    from grading import interpreters
+
+    with contextlib.ExitStack() as stack:
+        make_pool = None
+        if force or any(_is_new(course, name) for name in chosen):  # else it is not known yet what there is to do
+            make_pool = stack.enter_context(interpreters.start(course, chosen, _warm()))
+        failed = sum(_grade(course, name, jobs, force, make_pool) for name in chosen)
     if failed:
         raise click.ClickException(f"{failed} submission{'s' * (failed > 1)} could not be graded, see the table above")
 
@@ -208,7 +216,7 @@ def doctor() -> None:
 @click.pass_obj
 def demo(course: Course, jobs: int | None) -> None:
     """Grade a sample class in build/demo/, with its own gradebook."""
-    from grading import results, sample
+    from grading import interpreters, results, sample
     from grading.release import release as make
     from grading.report import report as write_report
     from grading.sample import prepare
@@ -217,15 +225,16 @@ def demo(course: Course, jobs: int | None) -> None:
     own = prepare(course, course.root / "build" / "demo")
     students = sample.load_class(own.root / "mistakes" / "class.toml")
     click.echo(f"A sample class of {len(students)} students hands in {len(own.assignments)} assignments.")
-    for name in own.assignments:
-        make(own, name)
-        sample.hand_in(own, name, students)
     collected = {}
-    for name in own.assignments:
-        if any(ended.has_grade for ended in _run(own, name, jobs)):
-            _feedback(own, name, jobs)
-        collected[name] = results.collect(own, name)
-        write_report(own, name)
+    with interpreters.start(own, own.assignments, _warm()) as make_pool:
+        for name in own.assignments:
+            make(own, name)
+            sample.hand_in(own, name, students)
+        for name in own.assignments:
+            if any(ended.has_grade for ended in _run(own, name, jobs, make_pool)):
+                _feedback(own, name, jobs)
+            collected[name] = results.collect(own, name)
+            write_report(own, name)
     _print_tables(own, collected)
     results.write_csv(own, own.assignments, own.root / "grades.csv")
     where = own.root.relative_to(course.root)
@@ -236,7 +245,18 @@ def demo(course: Course, jobs: int | None) -> None:
     click.echo(f"The class at a glance      {where}/build/report/<assignment>.html")
 
 
-def _run(course: Course, assignment: str, jobs: int | None, force: bool = False) -> list:
+def _warm() -> bool:
+    """Whether kernels are forked, as far as the environment tells: to read the settings takes a second."""
+    return os.environ.get("WARM") != "no" and os.environ.get("SANDBOX") != "none"
+
+
+def _is_new(course: Course, assignment: str) -> bool:
+    """Whether there is a submission that was never graded."""
+    submitted = {path.parent.name for path in (course.root / "submitted").glob(f"*/{assignment}")}
+    return bool(submitted - {path.stem for path in (course.root / "records" / assignment).glob("*.json")})
+
+
+def _run(course: Course, assignment: str, jobs: int | None, make_pool: Callable, force: bool = False) -> list:
     from grading.grade import grade
     from grading.progress import steps
     from grading.submission import find
@@ -248,10 +268,10 @@ def _run(course: Course, assignment: str, jobs: int | None, force: bool = False)
             counts["unchanged" if ended.unchanged else "graded" if ended.has_grade else "not graded"] += 1
             advance(f"{', '.join(f'{number} {words}' for words, number in counts.items())}; last: {ended.student}")
 
-        return grade(course, assignment, jobs, done=done, force=force)
+        return grade(course, assignment, jobs, done=done, force=force, make_pool=make_pool)
 
 
-def _grade(course: Course, assignment: str, jobs: int | None, force: bool) -> int:
+def _grade(course: Course, assignment: str, jobs: int | None, force: bool, make_pool: Callable | None) -> int:
     """Grade, print the table and what has changed; how many submissions have no grade."""
     from grading import catalogue, gradebook, late, notebooks, results
 
@@ -259,7 +279,7 @@ def _grade(course: Course, assignment: str, jobs: int | None, force: bool) -> in
     catalogue.load(course.root / "mistakes" / f"{assignment}.toml", notebooks.read(course.source(assignment)))
     late.apply(course)
     before = gradebook.scores(course, assignment)
-    ended = _run(course, assignment, jobs, force)
+    ended = _run(course, assignment, jobs, make_pool, force)
     late.apply(course)  # only now the gradebook knows who is new and may have an extension
     _print_tables(course, {assignment: results.collect(course, assignment)})
     tests = notebooks.tests_of(notebooks.read(course.source(assignment)))

@@ -9,19 +9,14 @@ still let torch take the step.
 """
 
 import contextlib
-import importlib.util
-import shutil
-import tempfile
 from collections.abc import Callable, Collection
-from functools import lru_cache
-from multiprocessing.util import Finalize
 from pathlib import Path
 
 from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
-from grading import notebooks, sandbox, temporary, wire
+from grading import notebooks, wire
 from grading.kernel import KernelChannel, KernelStuck
 from grading.plain import doubt
 from grading.student_code import StudentError
@@ -29,22 +24,6 @@ from grading.student_code import StudentError
 FOLLOWS = '{"probe": "optimizers.follow",'  # how a question for an update rule begins
 STARTUP_SECONDS = 60  # for starting Python and importing torch
 INERT = {".txt", ".md", ".pdf", ".png", ".jpg", ".jpeg", ".csv"}  # nothing looks for such files in the working folder
-
-# In the place of every module of torch.optim. It can be used, so that cells which try torch.optim out run to their end.
-NO_OPTIMIZER = """
-class Optimizer:
-    def __init__(self, params=(), *args, **kwargs):
-        self.param_groups, self.state, self.defaults = [], {}, {}
-
-    def __getattr__(self, name):
-        return lambda *args, **kwargs: None
-
-
-def __getattr__(name):
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return Optimizer
-"""
 
 # Runs in the kernel before any cell: replaces the fused optimizers in torch's dispatcher, through which all calls go.
 NO_FUSED_KERNELS = """
@@ -126,7 +105,7 @@ class BareKernel:
     """A sandboxed kernel without torch's optimizers. It is started when it is first asked, and runs the cells itself.
 
     Args:
-        make_manager: makes a `SandboxedKernelManager` or a `WarmKernelManager` with the masks of `masks()`.
+        make_manager: makes a `SandboxedKernelManager` or a `WarmKernelManager` with `masks.masks()`.
         watch: lets a `Guard` watch over the kernel of such a manager, and returns it.
         sources: the sources of the student's cells that have run; the list may grow.
         question_seconds, cell_seconds: how long a question, and a cell, may take.
@@ -180,25 +159,6 @@ class BareKernel:
         channel.load_probes(there=getattr(manager, "has_probes", False))
         channel.run(NO_FUSED_KERNELS)
         channel.seconds, self.channel = self.question_seconds, channel
-
-
-@lru_cache(maxsize=1)
-def masks() -> dict[str, str]:
-    """Make a package without optimizers; what is to be seen in the place of what, see `sandbox.command`."""
-    folder = Path(tempfile.mkdtemp(prefix=temporary.prefix("bare")))
-    Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)  # a forked worker runs no functions of `atexit`
-    torch = Path(importlib.util.find_spec("torch").origin).resolve().parent
-    empty, stubs = folder / "empty", folder / "optim"
-    empty.mkdir()
-    for path in (torch / "optim").rglob("*.py"):
-        stub = stubs / path.relative_to(torch / "optim")
-        stub.parent.mkdir(parents=True, exist_ok=True)
-        stub.write_text(NO_OPTIMIZER, encoding="utf-8")
-    sandbox.give_away(folder)
-    hidden = {str(torch / "optim"): str(stubs), str(torch / "include"): str(empty)}  # C++ declares them as well
-    # A conda environment may hold the packages that it was made from.
-    caches = [Path(shown) / "pkgs" for shown in sandbox.python_folders()]
-    return hidden | {str(cache): str(empty) for cache in caches if cache.is_dir()}
 
 
 def trusted(cells: list[NotebookNode]) -> set[str]:

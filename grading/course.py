@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
-from nbgrader.api import Gradebook
-from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config, PyFileConfigLoader
+
+if TYPE_CHECKING:
+    from nbgrader.api import Gradebook
+    from nbgrader.coursedir import CourseDirectory
 
 # nbgrader calls `alembic` by name when it makes a gradebook; it stands beside this interpreter.
 _BESIDE = str(Path(sys.executable).parent)
@@ -48,8 +51,10 @@ class Course:
         return config
 
     @property
-    def coursedir(self) -> CourseDirectory:
+    def coursedir(self) -> "CourseDirectory":
         """A fresh nbgrader CourseDirectory."""
+        from nbgrader.coursedir import CourseDirectory  # nbgrader takes a second to import, and not all need it
+
         return CourseDirectory(config=self.config)
 
     @property
@@ -82,8 +87,10 @@ class Course:
             raise CourseError(f"There is no assignment: {self.root / 'source'} is empty.")
         return self.assignments
 
-    def gradebook(self) -> Gradebook:
+    def gradebook(self) -> "Gradebook":
         """nbgrader's database of this course; use it in a `with` block."""
+        from nbgrader.api import Gradebook
+
         return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
 
     @contextmanager

@@ -27,10 +27,11 @@ from traitlets import Bool, Dict, Enum, Integer
 
 from grading import bare, notebooks, picture, record, temporary
 from grading.catalogue import CatalogueError
+from grading.cold import SandboxedKernelManager
 from grading.diagnosis import diagnostician
 from grading.guard import Guard
 from grading.kernel import KernelChannel, KernelStuck, needs_event_loop, prepare
-from grading.sandbox import SandboxedKernelManager
+from grading.masks import masks
 from grading.student_code import Delegated, StudentError, connected
 from grading.warm import WarmKernelManager
 
@@ -252,7 +253,7 @@ class Execute(StockExecute):
 
     def _bare_manager(self) -> WarmKernelManager | SandboxedKernelManager:
         files, kind = self.resources["metadata"]["path"], WarmKernelManager if self.warm else SandboxedKernelManager
-        manager = kind(kernel_name="python3", files=files, masks=bare.masks())
+        manager = kind(kernel_name="python3", files=files, masks=masks())
         prepare(manager, self.max_message)
         return manager
 

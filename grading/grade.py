@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -31,20 +30,16 @@ from sqlalchemy.exc import OperationalError
 from traitlets.config import Config
 
 import grading
-from grading import notebooks, record, temporary
-from grading.bare import masks
+from grading import interpreters, notebooks, record, temporary
 from grading.course import Course, CourseError
 from grading.execute import Execute
 from grading.gradebook import ClassGradebook, keep_copy, scores
 from grading.record import Record
 from grading.release import quiet_logger
 from grading.results import first_line
-from grading.sandbox import SandboxError, why_not
+from grading.sandbox import why_not
 from grading.submission import Submission, SubmissionError, find
-from grading.warm import share, zygotes
-from grading.workers import make_pool
 
-PRELOAD = "grading.preload"
 AHEAD = 16  # submissions that are sanitized and not yet saved; their notebooks are in memory
 
 
@@ -74,6 +69,7 @@ def grade(
     done: Callable[[Record], None] = lambda record: None,
     students: list[str] | None = None,
     force: bool = False,
+    make_pool: Callable[[int | None], Executor] | None = None,
 ) -> list[Record]:
     """Grade every submission of an assignment in `submitted/` that is new or has changed.
 
@@ -85,6 +81,7 @@ def grade(
         done: called as each submission is finished.
         students: only these.
         force: grade again what has not changed.
+        make_pool: makes such a pool; by default `interpreters.start` begins when it is needed.
 
     Returns:
         A record for each student, in their order.
@@ -108,8 +105,7 @@ def grade(
 
     with course.alone(), course.entered(), ClassGradebook(course) as gradebook:
         known, graded_before = record.read(course, assignment), scores(course, assignment)
-        settings, cells = _settings_digest(course, assignment, gradebook), _cells(course, assignment)
-        converters = []
+        settings, converters = _settings_digest(course, assignment, gradebook), []
         for submission in submissions:
             before = known.get(submission.student)
             try:
@@ -124,11 +120,10 @@ def grade(
         if any(converter.submission.student in graded_before for converter in converters):
             keep_copy(course, datetime.now())
         with contextlib.ExitStack() as stack:
-            make = partial(make_pool, preload=_preload(cells))
-            if converters and isolated and executor is None and course.config.Execute.get("warm", True):
-                with contextlib.suppress(SandboxError):  # then each worker tries for itself, and says what is wrong
-                    make = partial(make, first=partial(share, stack.enter_context(zygotes(cells, masks()))))
-            for converter, result in _run(converters, jobs, executor, make):
+            if converters and make_pool is None:
+                warm = executor is None and isolated and course.config.Execute.get("warm", True)
+                make_pool = stack.enter_context(interpreters.start(course, [assignment], warm))
+            for converter, result in _run(converters, jobs, executor, make_pool):
                 try:
                     finish(converter.save(result()))
                 except Exception as error:
@@ -197,18 +192,6 @@ def _submit(converters: list["_Converter"], pool: Executor) -> Iterator[tuple["_
             return
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
             yield waiting.pop(future), future
-
-
-def _cells(course: Course, assignment: str) -> list[str]:
-    """The texts of the code cells that are the same in every submission, as they are run."""
-    cells = [cell for cell in notebooks.read(course.source(assignment)).cells if cell.cell_type == "code"]
-    return [notebooks.split_hidden(cell.source)[0] for cell in cells if notebooks.kind(cell) != "solution"]
-
-
-def _preload(cells: list[str]) -> list[str]:
-    """What workers are to import before they are forked."""
-    steps = any("torch.optim" in cell for cell in cells)
-    return [*(["torch._dynamo"] if steps else []), PRELOAD]  # the first step of a torch optimizer imports it
 
 
 def _execution(config: Config) -> Config:

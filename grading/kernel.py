@@ -9,12 +9,11 @@ last. It runs the student's cells in the same way: the outputs come as always, b
 import asyncio
 import atexit
 import contextlib
-import inspect
 import json
 import re
 import socket
 import time
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from queue import Empty
 from select import select
@@ -27,6 +26,7 @@ from nbclient.exceptions import DeadKernelError
 from traitlets import default
 
 from grading import wire
+from grading.probe import source
 from grading.student_code import StudentError, defining
 
 CONNECT = """
@@ -141,7 +141,7 @@ class KernelChannel:
             path.chmod(0o666)  # the kernel may run as another user
             door.listen(1)
             door.settimeout(self.seconds)
-            self.run(("" if there else probes()) + CONNECT.format(path=str(path)))
+            self.run(("" if there else source()) + CONNECT.format(path=str(path)))
             self.close()
             self._line = door.accept()[0]
         path.unlink()
@@ -292,25 +292,3 @@ def _require_sound(content: dict) -> None:
     if result.get("status") != "ok":
         reason = f"{result.get('ename', 'no answer')}: {str(result.get('evalue', ''))[:200]}"
         raise StudentError(f"The notebook's Python could not be asked any more ({reason}).")
-
-
-@lru_cache(maxsize=1)
-def probes() -> str:
-    """Source text that defines `grading.wire` and the probes, and nothing else of `grading`, in a kernel."""
-    import grading.probe
-
-    modules = {"grading": "", "grading.wire": inspect.getsource(wire), "grading.probe": ""}
-    paths = sorted(Path(grading.probe.__path__[0]).glob("[a-z]*.py"), key=lambda path: (path.stem != "core", path.stem))
-    for path in paths:  # core first: the others import it
-        modules[f"grading.probe.{path.stem}"] = path.read_text(encoding="utf-8")
-    return f"""
-import sys, types
-for name, source in {json.dumps(modules)}.items():
-    module = types.ModuleType(name)
-    module.__path__ = []
-    sys.modules[name] = module
-    parent, _, child = name.rpartition(".")
-    if parent:
-        setattr(sys.modules[parent], child, module)
-    exec(compile(source, f"/grading/{{name}}.py", "exec"), module.__dict__)
-"""

@@ -20,3 +20,4 @@ torch.set_num_threads(1)  # as many processes as cores are enough
 # No collection in a worker looks at, and so copies, the memory that all of them share.
 gc.collect()
 gc.freeze()
+gc.enable()

@@ -14,11 +14,6 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from jupyter_client.manager import AsyncKernelManager
-from traitlets import Dict, Unicode
-
-from grading import temporary
-
 GIB = 2**30
 SCRATCH = "/scratch"
 SCRATCH_BYTES = GIB // 4
@@ -155,38 +150,6 @@ def give_away(folder: Path, uid: int | None = None) -> None:
     if uid and not os.geteuid():
         for path in [folder, *folder.rglob("*")]:
             os.chown(path, uid, uid, follow_symlinks=False)
-
-
-class SandboxedKernelManager(AsyncKernelManager):
-    """Starts the kernel in a sandbox; it talks over sockets in a folder of its own."""
-
-    files = Unicode(help="The folder whose content the kernel finds in its working folder.")
-    masks = Dict(help="Folders that the kernel sees in the place of others, by the path of the other.")
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        if why_not():
-            raise SandboxError(why_not())
-        self.sockets = Path(tempfile.mkdtemp(prefix=temporary.prefix("kernel")))
-        self.transport, self.ip = "ipc", f"{self.sockets}/s"
-        self.connection_file = f"{self.sockets}/kernel.json"
-
-    @property
-    def guarded(self) -> tuple[int, int, Path]:
-        """What a `guard.Guard` has to know: the process, the generations to spare, the writable folder."""
-        return self.provisioner.process.pid, 2, self.sockets
-
-    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-        give_away(self.sockets)
-        inside = super().format_kernel_cmd(extra_arguments)
-        return command(inside, Path(self.files), self.sockets, masks=self.masks)
-
-    async def _async_pre_start_kernel(self, **kwargs):
-        return await super()._async_pre_start_kernel(stdout=subprocess.DEVNULL, **kwargs)  # it greets the terminal
-
-    async def _async_cleanup_resources(self, restart: bool = False) -> None:
-        await super()._async_cleanup_resources(restart)
-        temporary.remove(self.sockets)
 
 
 def _uid() -> int:

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 
 from grading.temporary import runs
 
@@ -23,12 +23,22 @@ def make_pool(
             each process imports what it needs.
         first: called in each process when it starts.
     """
-    jobs, begin = jobs or os.cpu_count() or 1, (os.getpid(), first)
+    jobs, first_of_all = jobs or os.cpu_count() or 1, (os.getpid(), first)
     if not preload or sys.platform != "linux":
-        return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=begin)
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["grading.leash", *preload])
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=begin)
+        return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=first_of_all)
+    _set(preload)
+    return ProcessPoolExecutor(jobs, mp_context=get_context("forkserver"), initializer=_begin, initargs=first_of_all)
+
+
+def begin(preload: Sequence[str]) -> None:
+    """Let the process that workers are forked from import these modules now, while this one goes on."""
+    if sys.platform == "linux":
+        _set(preload)
+        forkserver.ensure_running()
+
+
+def _set(preload: Sequence[str]) -> None:
+    forkserver.set_forkserver_preload(["grading.leash", *preload])
 
 
 def _begin(grader: int, first: Callable[[], None] | None) -> None:

@@ -64,6 +64,7 @@ def warm_up(cells):
     """
     import matplotlib
 
+    gc.disable()  # until `freeze`: to look for garbage between imports takes an eighth of the time
     sys.modules["debugpy"] = None  # each kernel would import it anew; nobody debugs here
     matplotlib.use("Agg")
     for name in KERNEL_MODULES:
@@ -229,6 +230,7 @@ def freeze():
     """Let no collection in a kernel look at, and so copy, the memory that all kernels share."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def say(line, **words):
@@ -288,10 +290,12 @@ def become_kernel(request, exchange, zygote_files):
         fresh_random_state()
         sys.argv = ["ipykernel_launcher", *request["arguments"]]
         from ipykernel.kernelapp import IPKernelApp
+        from traitlets.config import Config
 
         app = IPKernelApp.instance()
         if sys.argv[1:2] == ["-f"] and sys.argv[3:] == ARGUMENTS:  # they are parsed already
-            app.parse_command_line, app.connection_file = lambda argv: None, sys.argv[2]
+            app.parse_command_line, app.argv = lambda argv: None, sys.argv[1:]
+            app.update_config(Config({"IPKernelApp": {"connection_file": sys.argv[2]}}))
         app.initialize(sys.argv[1:])
         app.start()
         os._exit(0)

@@ -7,8 +7,9 @@ import pytest
 from nbclient.exceptions import DeadKernelError
 
 from grading import bare
+from grading.cold import SandboxedKernelManager
 from grading.guard import Guard
-from grading.sandbox import SandboxedKernelManager
+from grading.masks import masks
 from grading.student_code import StudentError, connected, student
 
 DESCENT = """
@@ -60,7 +61,7 @@ def kernel(tmp_path_factory):
     files = str(tmp_path_factory.mktemp("files"))
 
     def make_manager():
-        return SandboxedKernelManager(kernel_name="python3", files=files, masks=bare.masks())
+        return SandboxedKernelManager(kernel_name="python3", files=files, masks=masks())
 
     def watch(manager):
         guard = Guard(*manager.guarded, 2**31, 2**26)

@@ -246,7 +246,7 @@ def test_what_cannot_be_shared_each_worker_has_for_itself(tiny, monkeypatch):
     def none(cells, masks):
         raise SandboxError("no warm interpreter could be started: broken")
 
-    monkeypatch.setattr("grading.grade.zygotes", none)
+    monkeypatch.setattr("grading.interpreters.zygotes", none)
     assert graded(tiny, warm=True, jobs=1).outcomes["ada"].score == 3
 
 

@@ -1,19 +1,16 @@
 """Kernels forked from a warm interpreter: fresh, alone, and the same in what they compute."""
 
 import contextlib
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from grading import bare, warm
+from grading import forker, warm
 from grading.execute import Execute
 from grading.grade import Course
+from grading.masks import masks
 from tests.conftest import ROOT
 
 CELLS = [
@@ -148,57 +145,6 @@ def test_kernels_share_no_terminal(tmp_path):
     assert second == ["0", "ptmx"], "more than the terminal of `ls`"
 
 
-CALLER = """
-import sys
-from pathlib import Path
-from grading import warm
-warm.share({"plain": Path(sys.argv[1])})
-home = warm.forker()
-print(home.exchange == Path(sys.argv[1]), home.pid, flush=True)
-sys.stdin.read()
-"""
-
-
-def call(exchange) -> subprocess.Popen:
-    """A process that calls another one's zygote."""
-    line = [sys.executable, "-c", CALLER, str(exchange)]
-    return subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def there(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
-
-
-def ends(pid: int) -> bool:
-    deadline = time.monotonic() + 10
-    while there(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not there(pid)
-
-
-def test_workers_share_a_zygote_and_each_has_a_fork_of_its_own():
-    with warm.zygotes(["x = 1"], bare.masks()) as folders:
-        callers = [call(folders["plain"]) for _ in range(2)]
-        said = [caller.stdout.readline().split() for caller in callers]
-        forks = [int(pid) for _, pid in said]
-        assert [shared for shared, _ in said] == ["True", "True"]
-        assert len(set(forks)) == 2 and all(map(there, forks))
-        callers[0].kill()
-        assert ends(forks[0]), "the fork of a worker that was killed goes on"
-        assert there(forks[1])
-        for caller in callers:
-            caller.communicate("", timeout=30)
-        assert ends(forks[1])
-
-
-def test_without_the_shared_zygote_a_worker_has_its_own():
-    with warm.zygotes([], bare.masks()) as folders:
-        gone = folders["plain"]
-    caller = call(gone)
-    assert caller.stdout.readline().startswith("False")
-    caller.communicate("", timeout=30)
-
-
 def test_ipython_has_looked_at_known_cells(tmp_path, monkeypatch):
     known = "".join(f"x = {number}\n" for number in range(20))
     look = f"""
@@ -206,8 +152,20 @@ from IPython.core.interactiveshell import _should_be_async as look
 before = look.cache_info().hits
 look({known!r})
 print(look.cache_info().hits - before)"""
-    with warm.zygotes([known], bare.masks()) as folders:
-        monkeypatch.setattr(warm, "_shared", folders)
-        monkeypatch.setattr(warm, "_forkers", {})
+    with forker.zygotes([known], masks()) as folders:
+        monkeypatch.setattr(forker, "_shared", folders)
+        monkeypatch.setattr(forker, "_forkers", {})
         (cell,) = execute(tmp_path, look)
     assert cell.outputs[0].text == "1\n"
+
+
+def test_a_warm_kernel_has_the_settings_of_a_cold_one(tmp_path):
+    look = """
+import logging
+shell, app, log = get_ipython(), get_ipython().kernel.parent, get_ipython().kernel.log
+print([name for name in (app.connection_file, app.argv[1], shell.config.IPKernelApp.pop("connection_file")) if not name])
+print(sorted(shell.config.items()), app.argv[::2], app.extra_args, shell.history_manager.hist_file)
+print(logging.getLogger().handlers, log.name, log.level, [type(handler).__name__ for handler in log.handlers])"""
+    warm, cold = [execute(tmp_path, look, warm=kind)[0].outputs[0].text for kind in (True, False)]
+    assert warm == cold
+    assert warm.startswith("[]\n") and ":memory:" in warm

@@ -4,3 +4,30 @@ Each module here is loaded, as source text, into the student's kernel. So it may
 standard library, numpy and torch, `grading.wire` and its neighbours, and must hold nothing that a
 student should not read.
 """
+
+import inspect
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from grading import wire
+
+
+@lru_cache(maxsize=1)
+def source() -> str:
+    """Source text that defines `grading.wire` and the probes, and nothing else of `grading`, in a kernel."""
+    modules = {"grading": "", "grading.wire": inspect.getsource(wire), "grading.probe": ""}
+    paths = sorted(Path(__path__[0]).glob("[a-z]*.py"), key=lambda path: (path.stem != "core", path.stem))
+    for path in paths:  # core first: the others import it
+        modules[f"grading.probe.{path.stem}"] = path.read_text(encoding="utf-8")
+    return f"""
+import sys, types
+for name, text in {json.dumps(modules)}.items():
+    module = types.ModuleType(name)
+    module.__path__ = []
+    sys.modules[name] = module
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, module)
+    exec(compile(text, f"/grading/{{name}}.py", "exec"), module.__dict__)
+"""

@@ -106,6 +106,7 @@ def test_warnings_are_on_again_afterwards():
         ([1, {"dict": [["a", {"tuple": [1, 2]}]]}], [1, {"a": (1, 2)}]),
         ({"dict": [["array", [1]]]}, {"array": [1]}),
         ({"tuple": [[1], "x"]}, ([1], "x")),
+        ({"plain": [{"rng": 3}]}, [{"rng": 3}]),
     ],
 )
 def test_build_makes_plain_arguments(data, built):

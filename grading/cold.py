@@ -1,0 +1,42 @@
+"""Cold kernels: a sandboxed interpreter of its own for each submission."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from jupyter_client.manager import AsyncKernelManager
+from traitlets import Dict, Unicode
+
+from grading import sandbox, temporary
+
+
+class SandboxedKernelManager(AsyncKernelManager):
+    """Starts the kernel in a sandbox; it talks over sockets in a folder of its own."""
+
+    files = Unicode(help="The folder whose content the kernel finds in its working folder.")
+    masks = Dict(help="Folders that the kernel sees in the place of others, by the path of the other.")
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if sandbox.why_not():
+            raise sandbox.SandboxError(sandbox.why_not())
+        self.sockets = Path(tempfile.mkdtemp(prefix=temporary.prefix("kernel")))
+        self.transport, self.ip = "ipc", f"{self.sockets}/s"
+        self.connection_file = f"{self.sockets}/kernel.json"
+
+    @property
+    def guarded(self) -> tuple[int, int, Path]:
+        """What a `guard.Guard` has to know: the process, the generations to spare, the writable folder."""
+        return self.provisioner.process.pid, 2, self.sockets
+
+    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+        sandbox.give_away(self.sockets)
+        inside = super().format_kernel_cmd(extra_arguments)
+        return sandbox.command(inside, Path(self.files), self.sockets, masks=self.masks)
+
+    async def _async_pre_start_kernel(self, **kwargs):
+        return await super()._async_pre_start_kernel(stdout=subprocess.DEVNULL, **kwargs)  # it greets the terminal
+
+    async def _async_cleanup_resources(self, restart: bool = False) -> None:
+        await super()._async_cleanup_resources(restart)
+        temporary.remove(self.sockets)

@@ -1,0 +1,46 @@
+"""What workers and kernels are forked from: it imports for seconds, beside the process that grades.
+
+Both are started together, and as early as can be: this module imports little, and nothing of nbgrader. It does not read
+the settings, which import all of it.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+from grading import notebooks
+from grading.course import Course
+from grading.forker import share, zygotes
+from grading.masks import masks
+from grading.sandbox import SandboxError
+from grading.workers import begin, make_pool
+
+PRELOAD = "grading.preload"
+
+
+@contextlib.contextmanager
+def start(
+    course: Course, assignments: list[str], kernels: bool = True
+) -> Iterator[Callable[[int | None], ProcessPoolExecutor]]:
+    """Start them; yields what makes a pool of a number of processes that execute submissions of these assignments.
+
+    Args:
+        kernels: start what kernels are forked from, too. Otherwise each worker starts its own if it needs one.
+    """
+    cells = [cell for name in assignments for cell in given_cells(course, name)]
+    steps = any("torch.optim" in cell for cell in cells)  # the first step of a torch optimizer imports as much again
+    modules = [*(["torch._dynamo"] if steps else []), PRELOAD]
+    begin(modules)
+    make = partial(make_pool, preload=modules)
+    with contextlib.ExitStack() as stack:
+        if kernels:
+            with contextlib.suppress(SandboxError):  # then each worker tries for itself, and says what is wrong
+                make = partial(make, first=partial(share, stack.enter_context(zygotes(cells, masks()))))
+        yield make
+
+
+def given_cells(course: Course, assignment: str) -> list[str]:
+    """The texts of the code cells that are the same in every submission, as they are run."""
+    cells = [cell for cell in notebooks.read(course.source(assignment)).cells if cell.cell_type == "code"]
+    return [notebooks.split_hidden(cell.source)[0] for cell in cells if notebooks.kind(cell) != "solution"]

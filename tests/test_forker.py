@@ -1,0 +1,77 @@
+"""The warm interpreters: shared by workers, each with a fork of its own, and gone when nobody needs them."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from grading import forker
+from grading.masks import masks
+from grading.sandbox import SandboxError
+
+CALLER = """
+import sys
+from pathlib import Path
+from grading import forker
+forker.share({"plain": Path(sys.argv[1])})
+home = forker.forker()
+print(home.exchange == Path(sys.argv[1]), home.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def call(exchange) -> subprocess.Popen:
+    """A process that calls another one's zygote."""
+    line = [sys.executable, "-c", CALLER, str(exchange)]
+    return subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def ends(pid: int) -> bool:
+    deadline = time.monotonic() + 10
+    while there(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not there(pid)
+
+
+def test_workers_share_a_zygote_and_each_has_a_fork_of_its_own():
+    with forker.zygotes(["x = 1"], masks()) as folders:
+        callers = [call(folders["plain"]) for _ in range(2)]
+        said = [caller.stdout.readline().split() for caller in callers]
+        forks = [int(pid) for _, pid in said]
+        assert [shared for shared, _ in said] == ["True", "True"]
+        assert len(set(forks)) == 2 and all(map(there, forks))
+        callers[0].kill()
+        assert ends(forks[0]), "the fork of a worker that was killed goes on"
+        assert there(forks[1])
+        for caller in callers:
+            caller.communicate("", timeout=30)
+        assert ends(forks[1])
+
+
+def test_without_the_shared_zygote_a_worker_has_its_own():
+    with forker.zygotes([], masks()) as folders:
+        gone = folders["plain"]
+    caller = call(gone)
+    assert caller.stdout.readline().startswith("False")
+    caller.communicate("", timeout=30)
+
+
+def test_nobody_waits_for_them_after_an_error():
+    began = time.monotonic()
+    with pytest.raises(ZeroDivisionError), forker.zygotes([], masks()) as folders:
+        began = time.monotonic()
+        raise ZeroDivisionError
+    assert time.monotonic() - began < 1.5, "they were importing, and were waited for"
+    assert not any(folder.exists() for folder in folders.values())
+
+
+def test_without_bubblewrap_there_is_none(monkeypatch):
+    monkeypatch.setattr("grading.sandbox.bubblewrap", lambda: None)
+    with pytest.raises(SandboxError, match="bubblewrap is missing"):
+        forker.Zygote({}, [])
