@@ -101,16 +101,18 @@ class Submission:
             shutil.copyfile(path, copy)
 
     def digest(self) -> str:
-        """A hash of the names and contents of everything that was handed in."""
+        """A hash of the names and contents of everything that was handed in; of files that are left out, the sizes.
+
+        Raises:
+            SubmissionError: the folder is a link: what it leads to may be the whole machine.
+        """
+        _refuse_link(self.folder)
         whole = hashlib.sha256()
         for path in sorted(self.folder.rglob("*")):
             if path.is_symlink() or not path.is_file():
                 continue
-            whole.update(
-                f"\0{path.relative_to(self.folder)}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape")
-            )
-            with path.open("rb") as file:
-                whole.update(hashlib.file_digest(file, "sha256").digest())
+            line = f"\0{path.relative_to(self.folder)}\0{_content(path)}\0"
+            whole.update(line.encode("utf-8", "surrogateescape"))
         return whole.hexdigest()
 
     def _path(self) -> Path:
@@ -119,10 +121,7 @@ class Submission:
         inside = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
         others = [path for path in inside if path.suffix.lower() == ".ipynb" and not path.name.startswith(".")]
         for path in [self.folder, expected, *([] if expected.exists() else others)]:
-            if path.is_symlink():
-                raise SubmissionError(
-                    record.LINK, f"{path}: is a symbolic link, which is never followed; ask for the file itself"
-                )
+            _refuse_link(path)
         if expected.is_file():
             return expected
         if expected.exists():
@@ -146,7 +145,18 @@ class Submission:
         )
 
 
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise SubmissionError(
+            record.LINK, f"{path}: is a symbolic link, which is never followed; ask for the file itself"
+        )
+
+
 def _content(path: Path) -> str:
+    """What tells the content of a file from another's; of one that is too large to be read for anything, the size."""
+    size = path.stat().st_size
+    if size > MAX_FILES:
+        return str(size)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

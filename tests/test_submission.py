@@ -175,6 +175,26 @@ def test_the_time_of_a_submission_is_read_or_told_to_be_none(handed_in, data, ti
     assert bool(handed_in.repairs) == (time is None and data != b"")
 
 
+def test_a_linked_folder_is_not_looked_into(tiny, tmp_path):
+    (tiny.root / "submitted" / "ada").mkdir(parents=True)
+    (tiny.root / "submitted" / "ada" / "averages").symlink_to(tmp_path)
+    (found,) = find(tiny, "averages")
+    for read in (found.digest, found.notebook):
+        with pytest.raises(SubmissionError, match="is a symbolic link, which is never followed") as caught:
+            read()
+        assert caught.value.state == "symbolic_link"
+
+
+def test_a_file_that_is_far_too_large_is_not_read(handed_in):
+    path = handed_in.folder / "film.mp4"
+    path.touch()
+    digests = set()
+    for size in (2**40, 2**40 + 1):  # to read as much would take an hour
+        os.truncate(path, size)
+        digests.add(handed_in.digest())
+    assert len(digests) == 2
+
+
 def test_a_linked_time_is_not_followed(handed_in, tmp_path):
     (tmp_path / "time").write_text("2026-01-02 03:04:05 UTC")
     (handed_in.folder / "timestamp.txt").symlink_to(tmp_path / "time")
