@@ -120,10 +120,11 @@ def _copy(course: Course, book: Path, assignments: list[str]) -> Course:
     for name in ("source", "mistakes", "release"):
         if (course.root / name).is_dir():
             shutil.copytree(course.root / name, root / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    # Only read, and what students hand in is not always something that can be copied: links, pipes, locked files.
+    (root / "submitted").symlink_to(course.root / "submitted")
     for assignment in assignments:
-        for place in ("submitted", "autograded"):
-            for folder in sorted((course.root / place).glob(f"*/{assignment}")):
-                shutil.copytree(folder, root / folder.relative_to(course.root), symlinks=True)
+        for folder in sorted((course.root / "autograded").glob(f"*/{assignment}")):
+            shutil.copytree(folder, root / folder.relative_to(course.root), symlinks=True)
         if (course.root / "records" / assignment).is_dir():
             shutil.copytree(course.root / "records" / assignment, root / "records" / assignment)
     copy_database(book, root / book.name)

@@ -1,6 +1,7 @@
 """A test is changed in the middle of the week: first the preview, then the write, and nothing of a person's is lost."""
 
 import dataclasses
+import os
 import shutil
 
 import pytest
@@ -105,3 +106,16 @@ def test_a_catalogue_that_names_a_test_which_is_gone_is_told_before_anything_run
     notebooks.write(notebook, tiny.source("averages"))
     with pytest.raises(CatalogueError, match="mean_drops_the_sign: there is no test cell test_mean_negative"):
         regrade.preview(tiny, ["averages"])
+
+
+def test_what_cannot_be_copied_stops_no_preview(tiny, pool):
+    submit(quick(tiny), "ada", RIGHT)
+    (tiny.root / "submitted" / "links").mkdir()
+    (tiny.root / "submitted" / "links" / "averages").symlink_to(tiny.root)
+    pipe = submit(tiny, "pipe", RIGHT)
+    pipe.unlink()
+    os.mkfifo(pipe)
+    made = regrade.preview(tiny, ["averages"], executor=pool)
+    assert sorted(made.failed) == ["links", "pipe"]
+    assert "is a symbolic link, which is never followed" in made.failed["links"]
+    assert scores_of(made.own, "ada") == {"test_mean": 2, "test_mean_negative": 1}
