@@ -50,10 +50,11 @@ def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool, place, warm):
         if kill < KILLS:
             # Wait until something more is graded, so that every start gets on, then strike at a random moment.
             give_up = time.monotonic() + 60
-            while len(record.read(tiny, "averages")) <= len(done) and time.monotonic() < give_up:
+            while process.poll() is None and len(record.read(tiny, "averages")) <= len(done):
+                assert time.monotonic() < give_up, "nothing gets on"
                 time.sleep(0.02)
             time.sleep(draw.uniform(0, 0.5))
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
         process.wait(timeout=120)
         assert left(marker) == [], "workers outlive a grader that was killed"
         found = {student: one.graded_at for student, one in record.read(tiny, "averages").items()}
