@@ -104,11 +104,11 @@ def normalize(course: Course) -> None:
 @click.pass_obj
 def grade(course: Course, assignment: str | None, jobs: int | None, force: bool) -> None:
     """Autograde what is in submitted/ and is new or has changed."""
+    from grading import interpreters
+
     chosen = course.chosen(assignment)
     if assignment is None:
         chosen = [name for name in chosen if any((course.root / "submitted").glob(f"*/{name}"))] or chosen[:1]
-    from grading import interpreters
-
     with contextlib.ExitStack() as stack:
         make_pool = None
         if force or any(_is_new(course, name) for name in chosen):  # else it is not known yet what there is to do

@@ -23,11 +23,11 @@ def make_pool(
             each process imports what it needs.
         first: called in each process when it starts.
     """
-    jobs, first_of_all = jobs or os.cpu_count() or 1, (os.getpid(), first)
+    jobs, arguments = jobs or os.cpu_count() or 1, (os.getpid(), first)
     if not preload or sys.platform != "linux":
-        return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=first_of_all)
+        return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=arguments)
     _set(preload)
-    return ProcessPoolExecutor(jobs, mp_context=get_context("forkserver"), initializer=_begin, initargs=first_of_all)
+    return ProcessPoolExecutor(jobs, mp_context=get_context("forkserver"), initializer=_begin, initargs=arguments)
 
 
 def begin(preload: Sequence[str]) -> None:

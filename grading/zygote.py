@@ -1,6 +1,6 @@
 """A warm interpreter inside the sandbox that forks a kernel for each submission. It knows nothing of the course.
 
-This file is run as source text by `grading.warm`, so it imports only what the sandbox has. The interpreter imports
+This file is run as source text by `grading.forker`, so it imports only what the sandbox has. The interpreter imports
 everything once. For each worker of the grader that calls, it forks one that serves this worker alone, and that one
 forks the kernels. Each kernel gets namespaces of its own: it sees neither these interpreters nor another kernel, and
 has a private scratch folder in memory.
@@ -51,7 +51,6 @@ KERNEL_MODULES = (
     "tornado.platform.asyncio",
     "tornado.queues",
 )
-
 
 # What nbclient adds to the command line of a kernel.
 ARGUMENTS = ["--HistoryManager.hist_file=:memory:"]
