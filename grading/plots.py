@@ -1,5 +1,8 @@
 """The interactive plots of the report. Each shows numbers that also stand in a table beside it."""
 
+from collections import Counter
+from math import ceil
+
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
@@ -19,7 +22,8 @@ def scores(points: list[float], full: float) -> go.Figure:
         go.Histogram(x=points, xbins=bins, marker_color=BLUE, marker_line={"color": "white", "width": 1})
     )
     figure.update_xaxes(title=f"points of {full:g}", range=[-width, full + width])
-    figure.update_yaxes(title="students", rangemode="tozero", tickformat="d")
+    most = max(Counter((value + width / 2) // width for value in points).values(), default=1)
+    figure.update_yaxes(title="students", rangemode="tozero", dtick=ceil(most / 6))  # nobody is half a student
     return _styled(figure, 300)
 
 
