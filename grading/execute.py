@@ -35,6 +35,7 @@ from grading.masks import masks
 from grading.student_code import Delegated, StudentError, connected
 from grading.warm import WarmKernelManager
 
+NOT_RUN = {"output_type": "stream", "name": "stdout", "text": "A demonstration: not run while grading.\n"}
 NOT_RECEIVED = "... Outputs are left out here: the notebook shows too much at once.\n"
 LAST_WORDS = 0.3  # seconds, for what a kernel has shown before it ended
 
@@ -99,7 +100,7 @@ class Execute(StockExecute):
         if cell.cell_type != "code":
             return cell, resources
         if cell.source in self.skipped:
-            cell.outputs = [new_output("stream", name="stdout", text="A demonstration: not run while grading.\n")]
+            cell.outputs = [NotebookNode(NOT_RUN)]
             return cell, resources
         began, self.text_room = time.monotonic(), self.max_text
         try:
@@ -223,6 +224,9 @@ class Execute(StockExecute):
                     return None
                 note = f"... The output is cut here, after {self.max_text:,} characters."
                 content["text"] = f"{content['text'][:room]}\n{note}\n"
+            if not self.clear_before_next_output:  # nbclient would look at it at length, as `_mend_outputs` does
+                outs.append(NotebookNode(output_type="stream", name=content["name"], text=content["text"]))
+                return outs[-1]
         elif msg["msg_type"] == "error":
             content["evalue"] = str(content["evalue"])[: self.max_text]
             content["traceback"] = [str(line)[: self.max_text] for line in content["traceback"][-100:]]

@@ -118,9 +118,10 @@ class Forker:
         """End a kernel and everything that it started."""
         self._write({"name": name, "kill": True})
 
-    def ended(self, name: str) -> int | None:
-        """The exit code of a kernel that has ended, else None."""
-        while self._ended.get(name) is None and self.alive() and self._ready(0):
+    def ended(self, name: str, seconds: float = 0.0) -> int | None:
+        """The exit code of a kernel that has ended, or ends within some seconds, else None."""
+        deadline = time.monotonic() + seconds
+        while self._ended.get(name) is None and self.alive() and self._ready(max(0.0, deadline - time.monotonic())):
             with contextlib.suppress(sandbox.SandboxError):
                 self._read(0)
         return self._ended.get(name, None if self._open else -9)

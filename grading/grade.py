@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-import nbformat
 from nbconvert.writers import FilesWriter
 from nbformat import NotebookNode
 from nbgrader import utils
@@ -249,7 +248,7 @@ class _Converter(Autograde):
             # All files are written before the transaction ends: without room for them there are no new scores.
             writer = FilesWriter(parent=self, config=self.config, build_directory=str(self.draft))
             output = {**self.resources, "output_extension": ".ipynb"}
-            writer.write(nbformat.writes(notebook), output, notebook_name=name)
+            writer.write(notebooks.dumps(notebook), output, notebook_name=name)
             ended = self._record(notebook, executed)
             prepared, path = ended.prepare(self.course), record.file_of(self.course, name, submission.student)
             path.unlink(missing_ok=True)  # it speaks of other scores than those that are there from now on

@@ -28,6 +28,7 @@ from nbgrader.api import (
 )
 from nbgrader.preprocessors import NbGraderPreprocessor
 
+from grading import notebooks
 from grading.course import Course
 
 PATIENCE = 60  # seconds until a gradebook that another program has locked is given up
@@ -41,7 +42,7 @@ class ClassGradebook(Gradebook):
         if url.startswith("sqlite:///") and "?" not in url:
             url += f"?timeout={PATIENCE}"
         super().__init__(url, course.coursedir.course_id)
-        self._released: dict[tuple[str, str], dict[str, SimpleNamespace]] = {}
+        self._released: dict[tuple[str, str], dict[tuple[str, str], SimpleNamespace]] = {}
         self._kernelspecs: dict[tuple[str, str], str | None] = {}
         self._rows: dict[tuple[type, str, str, str], dict[str, Grade | Comment]] = {}
 
@@ -84,6 +85,11 @@ class ClassGradebook(Gradebook):
     def find_graded_cell(self, name: str, notebook: str, assignment: str) -> SimpleNamespace:
         return self._cell("graded", name, notebook, assignment)
 
+    def graded_cells(self, notebook: str, assignment: str) -> set[str]:
+        """The names of all cells of the release that have points."""
+        cells = self._cells(notebook, assignment)
+        return {name for kind, name in cells if kind == "graded"}
+
     def find_grade(self, grade_cell: str, notebook: str, assignment: str, student: str) -> Grade:
         return self._row(Grade, grade_cell, notebook, assignment, student)
 
@@ -98,12 +104,18 @@ class ClassGradebook(Gradebook):
         return self._kernelspecs[key]
 
     def _cell(self, kind: str, name: str, notebook: str, assignment: str) -> SimpleNamespace:
-        """A cell of the release: it does not change while a class is graded."""
+        try:
+            return self._cells(notebook, assignment)[kind, name]
+        except KeyError:
+            raise MissingEntry(f"No such cell: {assignment}/{notebook}/{name}") from None
+
+    def _cells(self, notebook: str, assignment: str) -> dict[tuple[str, str], SimpleNamespace]:
+        """The cells of the release by kind and name: they do not change while a class is graded."""
         key = (assignment, notebook)
         if key not in self._released:
             entry = self.find_notebook(notebook, assignment)
             cells = {
-                f"source {cell.name}": SimpleNamespace(
+                ("source", cell.name): SimpleNamespace(
                     name=cell.name,
                     cell_type=cell.cell_type,
                     locked=cell.locked,
@@ -113,12 +125,9 @@ class ClassGradebook(Gradebook):
                 for cell in entry.source_cells
             }
             for cell in [*entry.grade_cells, *entry.task_cells]:
-                cells[f"graded {cell.name}"] = SimpleNamespace(name=cell.name, max_score=cell.max_score)
+                cells["graded", cell.name] = SimpleNamespace(name=cell.name, max_score=cell.max_score)
             self._released[key] = cells
-        try:
-            return self._released[key][f"{kind} {name}"]
-        except KeyError:
-            raise MissingEntry(f"No such cell: {assignment}/{notebook}/{name}") from None
+        return self._released[key]
 
     def _row(self, table: type, name: str, notebook: str, assignment: str, student: str) -> Grade | Comment:
         """A grade or a comment of the submission at hand: all of them are read with one query."""
@@ -154,7 +163,8 @@ class OverwriteCells(_Shared, stock.OverwriteCells):
 
     def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
         nb, resources = super().use(nb, resources)
-        if self.add_missing_cells:
+        graded = self.gradebook.graded_cells(self.notebook_id, self.assignment_id)
+        if self.add_missing_cells and not graded <= notebooks.by_id(nb).keys():
             nb, resources = self.add_missing_grade_cells(nb, resources)
             nb, resources = self.add_missing_task_cells(nb, resources)
         return nb, resources

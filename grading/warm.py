@@ -1,7 +1,6 @@
 """Warm kernels: fork each submission's kernel from an interpreter that has imported everything, in the sandbox."""
 
 import shutil
-import time
 import uuid
 from pathlib import Path
 
@@ -26,9 +25,7 @@ class _Fork:
         return self.home.ended(self.name)
 
     def wait(self, timeout: float | None = None) -> int:
-        deadline = time.monotonic() + (timeout or 30)
-        while (code := self.poll()) is None and time.monotonic() < deadline:
-            time.sleep(0.005)
+        code = self.home.ended(self.name, timeout or 30)
         return -9 if code is None else code
 
     def kill(self) -> None:

@@ -7,7 +7,8 @@ from datetime import datetime
 import pytest
 from nbgrader.api import MissingEntry
 
-from grading.gradebook import ClassGradebook, keep_copy, scores
+from grading import notebooks
+from grading.gradebook import ClassGradebook, OverwriteCells, keep_copy, scores
 from tests.conftest import DROPS_THE_SIGN, RIGHT, graded, scores_of, submit
 
 
@@ -36,6 +37,17 @@ def test_cells_and_grades_that_are_not_there_are_missing_entries(tiny):
             gradebook.open_submission("averages", "ada", None)
             with pytest.raises(MissingEntry):
                 gradebook.find_grade("test_median", "averages", "averages", "ada")
+
+
+@pytest.mark.parametrize("gone", ["test_mean", "mean", None])
+def test_a_missing_test_cell_is_put_back_also_without_the_release(tiny, gone):
+    notebook = notebooks.read(tiny.source("averages"))
+    names = list(notebooks.by_id(notebook))
+    notebook.cells = [cell for cell in notebook.cells if gone is None or notebooks.grade_id(cell) != gone]
+    with ClassGradebook(tiny) as gradebook:
+        there = {"notebook": "averages", "assignment": "averages", "student": "ada", "gradebook": gradebook}
+        notebook, _ = OverwriteCells(add_missing_cells=True).preprocess(notebook, {"nbgrader": there})
+    assert list(notebooks.by_id(notebook)) == [name for name in names if name == "test_mean" or name != gone]
 
 
 def test_a_copy_holds_what_the_gradebook_held(tiny):

@@ -75,6 +75,12 @@ def test_written_and_read_again_is_the_same(tmp_path):
     assert notebooks.read(path) == tiny_notebook()
 
 
+def test_text_for_programs_is_read_as_the_same_notebook():
+    notebook = tiny_notebook()
+    notebook.cells[0].source = "# one\n'größer', '\u2028', '\U0001f600'\n"
+    assert notebooks.parse(notebooks.dumps(notebook), "a.ipynb") == notebook
+
+
 @pytest.mark.parametrize("kind", ["solution", "test", "given"])
 def test_kinds(kind):
     assert notebooks.kind(cell("x = 1", kind, "name")) == kind

@@ -169,3 +169,14 @@ print(logging.getLogger().handlers, log.name, log.level, [type(handler).__name__
     warm, cold = [execute(tmp_path, look, warm=kind)[0].outputs[0].text for kind in (True, False)]
     assert warm == cold
     assert warm.startswith("True") and ":memory:" in warm
+
+
+def test_the_end_of_a_kernel_is_waited_for(tmp_path):
+    client = NotebookClient(new_notebook(), kernel_name="python3")
+    client.kernel_manager_class = warm.WarmKernelManager
+    client.create_kernel_manager().files = str(tmp_path)
+    with client.setup_kernel():
+        process = client.km.provisioner.process
+        assert process.poll() is process.home.ended(process.name, 0.05) is None
+        process.kill()
+        assert process.poll() == process.wait() == -9
