@@ -1,6 +1,8 @@
 """The commands behind the Makefile: `python -m grading <command>`."""
 
+import atexit
 import contextlib
+import gc
 import os
 import sys
 from collections import Counter
@@ -23,12 +25,14 @@ class Commands(click.Group):
     """Commands whose expected errors are a message and not a stack."""
 
     def invoke(self, ctx: click.Context) -> object:
-        from grading.catalogue import CatalogueError
-        from grading.notebooks import NotebookError
-
         try:
             return super().invoke(ctx)
-        except (CourseError, CatalogueError, NotebookError) as error:
+        except (CourseError, ValueError) as error:
+            from grading.catalogue import CatalogueError
+            from grading.notebooks import NotebookError
+
+            if not isinstance(error, CourseError | CatalogueError | NotebookError):
+                raise
             raise click.ClickException(str(error)) from None
 
 
@@ -37,6 +41,7 @@ class Commands(click.Group):
 @click.pass_context
 def main(ctx: click.Context, root: Path) -> None:
     """Release, check and grade the course."""
+    atexit.register(gc.freeze)  # at the end there is no need to look for garbage; nbgrader leaves a lot
     ctx.obj = Course(root.resolve())
 
 

@@ -179,18 +179,29 @@ def _submit(converters: list["_Converter"], pool: Executor) -> Iterator[tuple["_
     waiting: dict[Future, _Converter] = {}
     queue = iter(converters)
     while True:
+        ready = []
         for converter in islice(queue, AHEAD - len(waiting)):
             try:
-                notebook, course = converter.sanitize(), converter.course
-                task = pool.submit(execute, notebook, converter.resources, _execution(course.config), str(course.root))
+                ready.append((converter, converter.sanitize()))
             except Exception as error:
-                task = Future()
-                task.set_exception(error)
+                waiting[_failed(error)] = converter
+        for converter, notebook in ready:  # the first may wait here until the processes of the pool have imported
+            try:
+                settings, root = _execution(converter.course.config), str(converter.course.root)
+                task = pool.submit(execute, notebook, converter.resources, settings, root)
+            except Exception as error:
+                task = _failed(error)
             waiting[task] = converter
         if not waiting:
             return
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
             yield waiting.pop(future), future
+
+
+def _failed(error: Exception) -> Future:
+    task = Future()
+    task.set_exception(error)
+    return task
 
 
 def _execution(config: Config) -> Config:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from grading import notebooks
 from grading.course import Course
 from grading.forker import share, zygotes
 from grading.masks import masks
@@ -28,10 +27,11 @@ def start(
     Args:
         kernels: start what kernels are forked from, too. Otherwise each worker starts its own if it needs one.
     """
-    cells = [cell for name in assignments for cell in given_cells(course, name)]
-    steps = any("torch.optim" in cell for cell in cells)  # the first step of a torch optimizer imports as much again
+    texts = [course.source(name).read_bytes() for name in assignments]
+    steps = any(b"torch.optim" in text for text in texts)  # the first step of a torch optimizer imports as much again
     modules = [*(["torch._dynamo"] if steps else []), PRELOAD]
     begin(modules)
+    cells = [cell for name in assignments for cell in given_cells(course, name)]
     make = partial(make_pool, preload=modules)
     with contextlib.ExitStack() as stack:
         if kernels:
@@ -42,5 +42,7 @@ def start(
 
 def given_cells(course: Course, assignment: str) -> list[str]:
     """The texts of the code cells that are the same in every submission, as they are run."""
+    from grading import notebooks
+
     cells = [cell for cell in notebooks.read(course.source(assignment)).cells if cell.cell_type == "code"]
     return [notebooks.split_hidden(cell.source)[0] for cell in cells if notebooks.kind(cell) != "solution"]
