@@ -6,13 +6,16 @@ import gc
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from grading.course import Course, CourseError
+
+if TYPE_CHECKING:
+    from grading.interpreters import Interpreters
 
 assignment_option = click.option("--assignment", "-a", default=None, help="Only this one; by default all.")
 
@@ -115,10 +118,10 @@ def grade(course: Course, assignment: str | None, jobs: int | None, force: bool)
     if assignment is None:
         chosen = [name for name in chosen if any((course.root / "submitted").glob(f"*/{name}"))] or chosen[:1]
     with contextlib.ExitStack() as stack:
-        make_pool = None
+        started = None
         if force or any(_is_new(course, name) for name in chosen):  # else it is not known yet what there is to do
-            make_pool = stack.enter_context(interpreters.start(course, chosen, _warm()))
-        failed = sum(_grade(course, name, jobs, force, make_pool) for name in chosen)
+            started = stack.enter_context(interpreters.start(course, chosen, _warm()))
+        failed = sum(_grade(course, name, jobs, force, started) for name in chosen)
     if failed:
         raise click.ClickException(f"{failed} submission{'s' * (failed > 1)} could not be graded, see the table above")
 
@@ -231,12 +234,12 @@ def demo(course: Course, jobs: int | None) -> None:
     students = sample.load_class(own.root / "mistakes" / "class.toml")
     click.echo(f"A sample class of {len(students)} students hands in {len(own.assignments)} assignments.")
     collected = {}
-    with interpreters.start(own, own.assignments, _warm()) as make_pool:
+    with interpreters.start(own, own.assignments, _warm()) as started:
         for name in own.assignments:
             make(own, name)
             sample.hand_in(own, name, students)
         for name in own.assignments:
-            if any(ended.has_grade for ended in _run(own, name, jobs, make_pool)):
+            if any(ended.has_grade for ended in _run(own, name, jobs, started)):
                 _feedback(own, name, jobs)
             collected[name] = results.collect(own, name)
             write_report(own, name)
@@ -261,7 +264,7 @@ def _is_new(course: Course, assignment: str) -> bool:
     return bool(submitted - {path.stem for path in (course.root / "records" / assignment).glob("*.json")})
 
 
-def _run(course: Course, assignment: str, jobs: int | None, make_pool: Callable, force: bool = False) -> list:
+def _run(course: Course, assignment: str, jobs: int | None, started: "Interpreters", force: bool = False) -> list:
     from grading.grade import grade
     from grading.progress import steps
     from grading.submission import find
@@ -273,10 +276,10 @@ def _run(course: Course, assignment: str, jobs: int | None, make_pool: Callable,
             counts["unchanged" if ended.unchanged else "graded" if ended.has_grade else "not graded"] += 1
             advance(f"{', '.join(f'{number} {words}' for words, number in counts.items())}; last: {ended.student}")
 
-        return grade(course, assignment, jobs, done=done, force=force, make_pool=make_pool)
+        return grade(course, assignment, jobs, done=done, force=force, started=started)
 
 
-def _grade(course: Course, assignment: str, jobs: int | None, force: bool, make_pool: Callable | None) -> int:
+def _grade(course: Course, assignment: str, jobs: int | None, force: bool, started: "Interpreters | None") -> int:
     """Grade, print the table and what has changed; how many submissions have no grade."""
     from grading import catalogue, gradebook, late, notebooks, results
 
@@ -284,7 +287,7 @@ def _grade(course: Course, assignment: str, jobs: int | None, force: bool, make_
     catalogue.load(course.root / "mistakes" / f"{assignment}.toml", notebooks.read(course.source(assignment)))
     late.apply(course)
     before = gradebook.scores(course, assignment)
-    ended = _run(course, assignment, jobs, make_pool, force)
+    ended = _run(course, assignment, jobs, started, force)
     late.apply(course)  # only now the gradebook knows who is new and may have an extension
     _print_tables(course, {assignment: results.collect(course, assignment)})
     tests = notebooks.tests_of(notebooks.read(course.source(assignment)))

@@ -212,9 +212,8 @@ def zygotes(cells: list[str], masks: dict[str, str]) -> Iterator[dict[str, Path]
     with contextlib.ExitStack() as started:
         plain = Zygote({}, cells)
         started.callback(plain.end)
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
-            line.connect(str(plain.exchange / "zygote"))  # so that it warms up now; the other one may never need to
-        bare = Zygote(masks, cells)
+        wake(plain.exchange)
+        bare = Zygote(masks, cells)  # it may never be needed
         started.callback(bare.end)
         try:
             yield {PLAIN: plain.exchange, BARE: bare.exchange}
@@ -222,6 +221,12 @@ def zygotes(cells: list[str], masks: dict[str, str]) -> Iterator[dict[str, Path]
             plain.process.kill()
             bare.process.kill()
             raise
+
+
+def wake(exchange: Path) -> None:
+    """Let the zygote with this folder warm up now, before anybody waits for it."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(exchange / "zygote"))
 
 
 def share(folders: dict[str, Path]) -> None:

@@ -33,6 +33,7 @@ from grading import interpreters, notebooks, record, temporary
 from grading.course import Course, CourseError
 from grading.execute import Execute
 from grading.gradebook import ClassGradebook, keep_copy, scores
+from grading.interpreters import Interpreters
 from grading.record import Record
 from grading.release import quiet_logger
 from grading.results import first_line
@@ -68,7 +69,7 @@ def grade(
     done: Callable[[Record], None] = lambda record: None,
     students: list[str] | None = None,
     force: bool = False,
-    make_pool: Callable[[int | None], Executor] | None = None,
+    started: Interpreters | None = None,
 ) -> list[Record]:
     """Grade every submission of an assignment in `submitted/` that is new or has changed.
 
@@ -80,7 +81,7 @@ def grade(
         done: called as each submission is finished.
         students: only these.
         force: grade again what has not changed.
-        make_pool: makes such a pool; by default `interpreters.start` begins when it is needed.
+        started: what such a pool is forked from; by default it is started when it is needed.
 
     Returns:
         A record for each student, in their order.
@@ -119,10 +120,10 @@ def grade(
         if any(converter.submission.student in graded_before for converter in converters):
             keep_copy(course, datetime.now())
         with contextlib.ExitStack() as stack:
-            if converters and make_pool is None:
+            if converters and started is None:
                 warm = executor is None and isolated and course.config.Execute.get("warm", True)
-                make_pool = stack.enter_context(interpreters.start(course, [assignment], warm))
-            for converter, result in _run(converters, jobs, executor, make_pool):
+                started = stack.enter_context(interpreters.start(course, [assignment], warm))
+            for converter, result in _run(converters, jobs, executor, started):
                 try:
                     finish(converter.save(result()))
                 except Exception as error:
@@ -149,7 +150,7 @@ def execute(notebook: NotebookNode, resources: dict, config: Config, root: str) 
 
 
 def _run(
-    converters: list["_Converter"], jobs: int | None, executor: Executor | None, make: Callable[[int | None], Executor]
+    converters: list["_Converter"], jobs: int | None, executor: Executor | None, started: Interpreters
 ) -> Iterator[tuple["_Converter", Callable[[], Executed]]]:
     """Sanitize and execute; each submission with a function that gives its result, or raises, as they come in.
 
@@ -159,7 +160,8 @@ def _run(
     if not converters:
         return
     again = []
-    pool = executor or make(jobs)
+    started.prepare_bare()
+    pool = executor or started.make_pool(jobs)
     try:
         for converter, future in _submit(converters, pool):
             if isinstance(future.exception(), BrokenExecutor):
@@ -170,7 +172,7 @@ def _run(
         if executor is None:
             pool.shutdown()
     for converter in again:
-        with make(1) as pool:
+        with started.make_pool(1) as pool:
             yield from ((one, future.result) for one, future in _submit([converter], pool))
 
 

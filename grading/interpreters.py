@@ -7,10 +7,11 @@ the settings, which import all of it.
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 from grading.course import Course
-from grading.forker import share, zygotes
+from grading.forker import BARE, share, wake, zygotes
 from grading.masks import masks
 from grading.sandbox import SandboxError
 from grading.workers import begin, make_pool
@@ -18,11 +19,23 @@ from grading.workers import begin, make_pool
 PRELOAD = "grading.preload"
 
 
+@dataclass(frozen=True)
+class Interpreters:
+    """What `start` has started.
+
+    Attributes:
+        make_pool: makes a pool of a number of processes, by default one for each core, that execute submissions.
+        prepare_bare: lets the interpreter of bare kernels import now, if it may be asked, see `grading/bare.py`; while
+            the processes of the pool still import, a core has nothing else to do.
+    """
+
+    make_pool: Callable[[int | None], ProcessPoolExecutor]
+    prepare_bare: Callable[[], None] = lambda: None
+
+
 @contextlib.contextmanager
-def start(
-    course: Course, assignments: list[str], kernels: bool = True
-) -> Iterator[Callable[[int | None], ProcessPoolExecutor]]:
-    """Start them; yields what makes a pool of a number of processes that execute submissions of these assignments.
+def start(course: Course, assignments: list[str], kernels: bool = True) -> Iterator[Interpreters]:
+    """Start them for submissions of these assignments.
 
     Args:
         kernels: start what kernels are forked from, too. Otherwise each worker starts its own if it needs one.
@@ -32,12 +45,15 @@ def start(
     modules = [*(["torch._dynamo"] if steps else []), PRELOAD]
     begin(modules)
     cells = [cell for name in assignments for cell in given_cells(course, name)]
-    make = partial(make_pool, preload=modules)
+    started = Interpreters(partial(make_pool, preload=modules))
     with contextlib.ExitStack() as stack:
         if kernels:
             with contextlib.suppress(SandboxError):  # then each worker tries for itself, and says what is wrong
-                make = partial(make, first=partial(share, stack.enter_context(zygotes(cells, masks()))))
-        yield make
+                folders = stack.enter_context(zygotes(cells, masks()))
+                make = partial(make_pool, preload=modules, first=partial(share, folders))
+                bare = any(b"oracle.optimizers" in text for text in texts)
+                started = Interpreters(make, partial(wake, folders[BARE])) if bare else Interpreters(make)
+        yield started
 
 
 def given_cells(course: Course, assignment: str) -> list[str]:

@@ -79,7 +79,10 @@ def doubt(sources: list[str], trusted: Collection[str] = ()) -> str | None:
                 return f"import {module or name}"
     reader = _Reader(modules)
     for tree, _ in own:
-        reader.visit(tree)
+        try:
+            reader.visit(tree)
+        except RecursionError:  # a sum of a thousand terms, perhaps: Python itself can read it
+            return "a cell that is too deep to be read"
     return next(iter(reader.doubts), None)
 
 

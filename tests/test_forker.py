@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from grading import forker
@@ -52,6 +53,25 @@ def test_workers_share_a_zygote_and_each_has_a_fork_of_its_own():
         for caller in callers:
             caller.communicate("", timeout=30)
         assert ends(forks[1])
+
+
+def test_a_zygote_that_is_woken_imports_before_it_is_called():
+    def memory(folder: Path) -> int:
+        own = [one for one in psutil.Process().children(recursive=True) if str(folder) in one.cmdline()]
+        return max(one.memory_info().rss for one in own)
+
+    with forker.zygotes([], masks()) as folders:
+        asleep = memory(folders["bare"])
+        forker.wake(folders["bare"])
+        deadline = time.monotonic() + 60
+        while memory(folders["bare"]) < asleep + 100 * 2**20 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert time.monotonic() < deadline, "it sleeps on"
+        forker.wake(folders["bare"])
+        caller = call(folders["bare"])
+        assert caller.stdout.readline().startswith("True")
+        caller.communicate("", timeout=30)
+    forker.wake(folders["bare"])  # it is gone: nothing happens
 
 
 def test_without_the_shared_zygote_a_worker_has_its_own():

@@ -78,6 +78,7 @@ DOUBTFUL = {
     "In [1]: open('f')": "open",
     "def f(:": "a cell that is no Python",
     "(" * 5000 + ")" * 5000: "a cell that is no Python",
+    "x = " + "+".join(["1"] * 900): "a cell that is too deep to be read",
 }
 
 
