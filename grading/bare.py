@@ -9,6 +9,7 @@ still let torch take the step.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -109,6 +110,7 @@ class BareKernel:
         watch: lets a `Guard` watch over the kernel of such a manager, and returns it.
         sources: the sources of the student's cells that have run; the list may grow.
         question_seconds, cell_seconds: how long a question, and a cell, may take.
+        deadline: when, on the monotonic clock, everything has to be done.
     """
 
     def __init__(
@@ -118,9 +120,10 @@ class BareKernel:
         sources: list[str],
         question_seconds: float,
         cell_seconds: float,
+        deadline: float = float("inf"),
     ):
         self.make_manager, self.watch, self.sources = make_manager, watch, sources
-        self.question_seconds, self.cell_seconds = question_seconds, cell_seconds
+        self.question_seconds, self.cell_seconds, self.deadline = question_seconds, cell_seconds, deadline
         self.channel: KernelChannel | None = None
         self.failure, self.ran, self._open = "", 0, contextlib.ExitStack()
 
@@ -132,7 +135,10 @@ class BareKernel:
             if self.channel is None:
                 self._start()
             while self.ran < len(self.sources):
-                self.channel.run_silently(self.sources[self.ran], self.cell_seconds)
+                left = self.deadline - time.monotonic()
+                if left < 0:
+                    raise KernelStuck("there is no time left to run the cells above once more")
+                self.channel.run_silently(self.sources[self.ran], min(self.cell_seconds, max(1.0, left)))
                 self.ran += 1
             return self.channel.ask(question)
         except (DeadKernelError, KernelStuck) as error:
@@ -158,7 +164,7 @@ class BareKernel:
         self._open.callback(channel.close)
         channel.load_probes(there=getattr(manager, "has_probes", False))
         channel.run(NO_FUSED_KERNELS)
-        channel.seconds, self.channel = self.question_seconds, channel
+        channel.seconds, channel.deadline, self.channel = self.question_seconds, self.deadline, channel
 
 
 def trusted(cells: list[NotebookNode]) -> set[str]:

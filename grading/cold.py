@@ -35,7 +35,8 @@ class SandboxedKernelManager(AsyncKernelManager):
         return sandbox.command(inside, Path(self.files), self.sockets, masks=self.masks)
 
     async def _async_pre_start_kernel(self, **kwargs):
-        return await super()._async_pre_start_kernel(stdout=subprocess.DEVNULL, **kwargs)  # it greets the terminal
+        nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # the terminal is not the student's
+        return await super()._async_pre_start_kernel(**nowhere, **kwargs)
 
     async def _async_cleanup_resources(self, restart: bool = False) -> None:
         await super()._async_cleanup_resources(restart)

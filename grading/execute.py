@@ -6,6 +6,7 @@
 
 import ast
 import asyncio
+import contextlib
 import json
 import linecache
 import shutil
@@ -37,6 +38,10 @@ from grading.warm import WarmKernelManager
 
 NOT_RUN = {"output_type": "stream", "name": "stdout", "text": "A demonstration: not run while grading.\n"}
 NOT_RECEIVED = "... Outputs are left out here: the notebook shows too much at once.\n"
+NOBODY = {"header": {}, "parent_header": {}, "metadata": {}, "content": {}}  # a request that no front end has sent
+POISONED = "After this cell Python ended, or did nothing more, in a cell below. So those ran without this one."
+IDLE = 0.5  # seconds in which a kernel may end that a cell has spoilt
+LEAST = 500  # bytes that even an empty output takes
 LAST_WORDS = 0.3  # seconds, for what a kernel has shown before it ended
 
 
@@ -68,6 +73,7 @@ class Execute(StockExecute):
         self.sources: list[str] = []
         self.healthy: list[tuple[NotebookNode, int]] = []
         self.restarts, self.spent = 0, ""
+        self.ready = False  # whether the current kernel has run the healthy cells and nothing else
         self.used = False  # whether a cell has run in the current kernel since it was started
         self.loop_used = False  # whether one of them may have used the kernel's event loop
         self.deadline = time.monotonic() + self.max_seconds
@@ -111,17 +117,13 @@ class Execute(StockExecute):
                 raise DeadKernelError(self.spent)
             if self.channel is None:
                 self._connect()
-            try:
-                self._run(cell, index)
-            except DeadKernelError:
-                if not self.used or self.guard_tripped or self.restarts >= self.max_restarts:
-                    raise
-                # What ran before may have ended Python only now. So this cell is run again, in a fresh kernel.
-                self._restart()
-                self._run(cell, index)
+            self._run_or_blame(cell, index)
             self.used = True
         except (DeadKernelError, CellTimeoutError, KernelStuck) as error:
-            self._give_up(cell, index, *_in_words(error, self.timeout))
+            name, words = _in_words(error, self.timeout)
+            if name == "CellTimeoutError" and time.monotonic() > self.deadline:
+                words = f"This cell was ended: all cells of a notebook together may take {self.max_seconds} s."
+            self._give_up(cell, index, name, words)
         except Exception as error:  # whatever a kernel sends must not cost the other cells
             self.log.error("a broken message in cell %d", index, exc_info=True)
             words = f"This cell sent something that is no message ({type(error).__name__})."
@@ -131,8 +133,58 @@ class Execute(StockExecute):
         _no_verdict_by_accident(cell)
         return cell, resources
 
+    def _run_or_blame(self, cell: NotebookNode, index: int) -> None:
+        """Run a cell. If Python ends or hangs, look first whether that comes from a cell above, which then fails."""
+        while True:
+            try:
+                return self._run(cell, index)
+            except (DeadKernelError, CellTimeoutError, KernelStuck) as error:
+                if self.guard_tripped or self.restarts >= self.max_restarts or time.monotonic() > self.deadline:
+                    raise
+                again = self.used and isinstance(error, DeadKernelError)  # it may be no fault of this cell
+                if self._is_sound(self.healthy):
+                    if not again:
+                        raise
+                elif not self._blame():
+                    raise
+
+    def _blame(self) -> bool:
+        """Find the cell because of which those that have run make no sound kernel, and go on without it."""
+        restarts, healthy = self.restarts, self.healthy
+        sound, unsound = 0, len(healthy)  # so many cells from the first one on
+        while unsound - sound > 1 and time.monotonic() < self.deadline:
+            middle = (sound + unsound) // 2
+            sound, unsound = (middle, unsound) if self._is_sound(healthy[:middle]) else (sound, middle)
+        self.restarts = restarts
+        if not healthy or unsound - sound > 1:
+            return False
+        culprit, index = healthy.pop(unsound - 1)
+        self._fail(culprit, "DeadKernelError", POISONED)
+        self.troubles.append((record.DIED, f"{_label(culprit, index)}: {POISONED}"))
+        self.sources.remove(culprit.source)
+        if self.bare is not None:
+            self.bare.close()
+        self.healthy = healthy
+        self._restart()
+        return True
+
+    def _is_sound(self, healthy: list[tuple[NotebookNode, int]]) -> bool:
+        """Whether a fresh kernel lives on, and runs cells, after these have run; it is the current one from now on."""
+        self.healthy = list(healthy)
+        self._restart()
+        if len(self.healthy) < len(healthy):
+            return False
+        self.channel.rest()
+        time.sleep(IDLE)
+        try:
+            run_sync(self.channel.kernel.run_cell)("", NOBODY, self.question_timeout)
+            return True
+        except (DeadKernelError, KernelStuck, StudentError):
+            return False
+
     def _run(self, cell: NotebookNode, index: int) -> None:
         """Run a cell in the current kernel, a test in its two parts."""
+        self.ready = False
         if notebooks.kind(cell) == "test":
             self._run_test(cell, index)
         else:
@@ -217,25 +269,50 @@ class Execute(StockExecute):
         """Take in an output, up to the limits; where something is left out there is a note."""
         content = msg["content"]
         if msg["msg_type"] == "stream":
-            full, room = len(content["text"]), max(0, self.text_room)
-            self.text_room -= full
-            if full > room:
-                if room == 0:
-                    return None
-                note = f"... The output is cut here, after {self.max_text:,} characters."
-                content["text"] = f"{content['text'][:room]}\n{note}\n"
-            if not self.clear_before_next_output:  # nbclient would look at it at length, as `_mend_outputs` does
-                outs.append(NotebookNode(output_type="stream", name=content["name"], text=content["text"]))
-                return outs[-1]
-        elif msg["msg_type"] == "error":
-            content["evalue"] = str(content["evalue"])[: self.max_text]
+            return self._take_text(outs, msg, cell_index)
+        if msg["msg_type"] == "error":
+            content["ename"], content["evalue"] = str(content["ename"])[:1000], str(content["evalue"])[: self.max_text]
             content["traceback"] = [str(line)[: self.max_text] for line in content["traceback"][-100:]]
-        else:
-            size = len(json.dumps(content))
-            self.room -= size
-            if self.room < 0:
-                return super().output(outs, _too_large(msg, size), display_id, cell_index)
-        return super().output(outs, msg, display_id, cell_index)
+        said, size = self.room >= 0, len(json.dumps(content)) + LEAST
+        self.room -= size
+        if self.room >= 0:
+            return super().output(outs, msg, display_id, cell_index)
+        if msg["msg_type"] == "error" and not any(output.output_type == "error" for output in outs):
+            content["evalue"], content["traceback"] = content["evalue"][:1000], []  # an error decides
+            return super().output(outs, msg, None, cell_index)
+        if said:
+            outs.append(_too_large(size))
+        return None
+
+    def _take_text(self, outs: list, msg: dict, cell_index: int) -> NotebookNode | None:
+        name, text = "stderr" if msg["content"]["name"] == "stderr" else "stdout", msg["content"]["text"]
+        full, room = len(text), max(0, self.text_room)
+        self.text_room -= full + (LEAST if not full else 0)
+        if room == 0 or not full:
+            return None
+        if full > room:
+            text = f"{text[:room]}\n... The output is cut here, after {self.max_text:,} characters.\n"
+        last = outs[-1] if outs and not self.clear_before_next_output else {}
+        if (last.get("output_type"), last.get("name")) == ("stream", name):  # where pieces part depends on moments
+            last.text += text
+            return last
+        if not self.clear_before_next_output:  # nbclient would look at it at length, as `_mend_outputs` does
+            outs.append(NotebookNode(output_type="stream", name=name, text=text))
+            return outs[-1]
+        return super().output(outs, {**msg, "content": {"name": name, "text": text}}, None, cell_index)
+
+    def _update_display_id(self, display_id: str, msg: dict) -> None:
+        """Change outputs that are there already, as long as all of them together do not grow too much."""
+        places = [(cell, i) for cell, found in self._display_id_map.get(display_id, {}).items() for i in found]
+        with contextlib.suppress(IndexError, KeyError):  # one of them was left out
+            before = sum(len(json.dumps(self.nb.cells[cell].outputs[i].data)) for cell, i in places)
+            growth = len(places) * len(json.dumps(msg["content"]["data"])) - before
+            if growth <= self.room:
+                super()._update_display_id(display_id, msg)
+                self.room -= growth
+
+    def handle_comm_msg(self, outs: list, msg: dict, cell_index: int) -> None:
+        """Widgets are not kept: what they look like later, no page shows."""
 
     def _connect(self) -> None:
         """Watch over the kernel, let questions go to it, and load the probes before any cell of the student's."""
@@ -243,6 +320,7 @@ class Execute(StockExecute):
         kernel = KernelChannel(self.kc, self.sources, self.question_timeout, Path(self.km.ip).parent)
         self._folders.callback(kernel.close)
         kernel.load_probes(there=getattr(self.km, "has_probes", False))
+        kernel.deadline = self.deadline
         self.channel = self._guarded(kernel)
 
     def _guarded(self, kernel: KernelChannel) -> bare.GuardedChannel:
@@ -250,7 +328,7 @@ class Execute(StockExecute):
         files = Path(self.resources["metadata"]["path"])
         if self.bare is None and self.sandbox != "none":
             seconds = self.question_timeout, self.timeout or 600
-            self.bare = bare.BareKernel(self._bare_manager, self._guard, self.sources, *seconds)
+            self.bare = bare.BareKernel(self._bare_manager, self._guard, self.sources, *seconds, self.deadline)
             self._folders.callback(self.bare.close)
         brought = bare.brought(files, self.release.parent)
         return bare.GuardedChannel(kernel, self.bare, bare.trusted(self.released), brought)
@@ -358,6 +436,8 @@ class Execute(StockExecute):
             return
         state = record.TIMED_OUT if name == "CellTimeoutError" else record.DIED
         self.troubles.append((state, f"{_label(cell, index)}: {message}"))
+        if self.ready:
+            return
         if self.restarts >= self.max_restarts:
             self.spent = f"{self.max_restarts} fresh kernels have been used up by the cells above"
         else:
@@ -375,6 +455,8 @@ class Execute(StockExecute):
         self._connect()
         healthy, self.healthy = self.healthy, []
         for cell, index in healthy:
+            if time.monotonic() > self.deadline:
+                break
             again = NotebookNode(cell_type="code", source=cell.source, metadata=NotebookNode(), outputs=[])
             try:
                 self._run_cell(again, index)
@@ -384,12 +466,17 @@ class Execute(StockExecute):
                 break
             finally:
                 self.nb.cells[index] = cell  # nbclient puts the cell that it ran there
+        self.ready = True
+
+    def _get_timeout(self, cell: NotebookNode | None) -> float:
+        left = max(1.0, self.deadline - time.monotonic())
+        return min(super()._get_timeout(cell) or left, left)
 
 
-def _too_large(msg: dict, size: int) -> dict:
-    """A message in the place of an output that is left out."""
+def _too_large(size: int) -> NotebookNode:
+    """What stands in the place of an output that is left out."""
     note = f"... An output of {size / 1e6:.1f} MB is left out here: the notebook shows too much.\n"
-    return {**msg, "msg_type": "stream", "content": {"name": "stdout", "text": note}}
+    return new_output("stream", name="stdout", text=note)
 
 
 def _label(cell: NotebookNode, index: int) -> str:
@@ -435,7 +522,7 @@ def _in_words(error: Exception, timeout: int | None) -> tuple[str, str]:
 
 
 def _mend_outputs(cell: NotebookNode) -> None:
-    """Drop outputs that are none, and characters that no file can hold; join what was printed in several pieces."""
+    """Drop outputs that are none, counts that are none, and characters that no file can hold."""
     sound = []
     for output in cell.get("outputs", []):
         if _is_plain_text(output):  # most are
@@ -450,13 +537,9 @@ def _mend_outputs(cell: NotebookNode) -> None:
                 continue
             output = new_output("error", ename=str(output.get("ename")), evalue=str(output.get("evalue")), traceback=[])
         sound.append(output)
-    cell.outputs = []
-    for output in sound:  # where the pieces part depends on moments
-        last = cell.outputs[-1] if cell.outputs else {}
-        if output.output_type == "stream" and (last.get("output_type"), last.get("name")) == ("stream", output.name):
-            last.text += output.text
-        else:
-            cell.outputs.append(output)
+    cell.outputs = sound
+    count = cell.get("execution_count")
+    cell.execution_count = count if type(count) is int and 0 <= count < 2**31 else None
 
 
 def _is_plain_text(output: NotebookNode) -> bool:

@@ -76,6 +76,12 @@ class QuickClient(AsyncKernelClient):
     def _context_of_manager(self) -> zmq.asyncio.Context:
         return self.parent.context
 
+    def start_channels(self, *args: bool, **kwargs: bool) -> None:
+        """Without the heartbeat: whether the kernel lives is known from its process, and one that writes garbage into
+        its sockets could make the thread of the heartbeat, and whoever waits for its end, wait for ever.
+        """
+        super().start_channels(*args, **{**kwargs, "hb": False})
+
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         deadline = time.monotonic() + (timeout or float("inf"))
         while time.monotonic() < deadline:
@@ -100,10 +106,14 @@ class KernelChannel:
         sources: the sources of the student's cells, in the order in which they ran.
         seconds: how long one question may take.
         folder: one that the kernel can reach under the same path.
+
+    Attributes:
+        deadline: when, on the monotonic clock, no question may be waited for any more.
     """
 
     def __init__(self, client: AsyncKernelClient, sources: list[str], seconds: float, folder: Path):
         self.client, self.sources, self.seconds, self.folder = client, sources, seconds, folder
+        self.deadline = float("inf")
         self._line: socket.socket | None = None
         self._number = 0  # of the last question
         self._answering: str | None = None  # the id of the request during which the kernel answers
@@ -196,7 +206,7 @@ class KernelChannel:
         """Write a question, and read until its answer has come."""
         tag, open_ = self._begin(question)
         said = b""
-        deadline = time.monotonic() + self.seconds
+        deadline = min(time.monotonic() + self.seconds, max(self.deadline, time.monotonic() + 1))
         while time.monotonic() < deadline:
             if open_ and select([self._line], [], [], min(1.0, self.seconds))[0]:
                 data = self._read()

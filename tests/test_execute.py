@@ -3,9 +3,8 @@
 import json
 
 import pytest
-from nbformat.v4 import new_code_cell, new_output
 
-from grading.execute import _mend_outputs
+from tests.test_warm import execute
 
 FULL, NONE = (2, 1), (0, 0)
 
@@ -124,8 +123,78 @@ def test_a_cell_that_loops_is_told_so(classroom):
     assert error.ename == "CellTimeoutError"
 
 
-def test_what_was_printed_in_pieces_is_one_output():
-    pieces = [new_output("stream", name=name, text=text) for name, text in (("stdout", "a"), ("stdout", "b\n"))]
-    cell = new_code_cell("", outputs=[*pieces, new_output("stream", name="stderr", text="c")])
-    _mend_outputs(cell)
-    assert [(output.name, output.text) for output in cell.outputs] == [("stdout", "ab\n"), ("stderr", "c")]
+def test_what_was_printed_in_pieces_is_one_output(tmp_path):
+    pieces = "print('a', end='', flush=True); print('b', flush=True); print('c', file=sys.stderr, flush=True)"
+    (cell,) = execute(tmp_path, f"import sys; {pieces}")
+    assert [(output.name, output.text) for output in cell.outputs] == [("stdout", "ab\n"), ("stderr", "c\n")]
+
+
+POISON = {
+    "a_task_that_exits": "import asyncio\nasync def late():\n    raise SystemExit\ntask = asyncio.create_task(late())",
+    "no_more_cells": "get_ipython().run_cell = None",
+    "a_timer_that_ends_python": "import os, threading\nthreading.Timer(0.2, os._exit, (1,)).start()",
+    "garbage_on_every_line": "import os\nfor number in range(200):\n    try:\n        os.set_blocking(number, False)\n"
+    "        os.write(number, b'\\xff{}\\n7 {}\\n' * 4000)\n    except OSError:\n        pass",
+}
+
+
+@pytest.mark.parametrize("poison", POISON.values(), ids=POISON)
+def test_a_cell_that_ends_python_later_fails_alone(tmp_path, poison):
+    slow = "import time; time.sleep(0.3); print(b)"
+    cells = execute(tmp_path, "a = 1", "b = a + 1", poison, slow, "print(a + b)", question_timeout=5)
+    assert "So those ran without this one" in cells[2].outputs[-1].evalue
+    assert [[output.text for output in cell.outputs] for cell in cells[3:]] == [["2\n"], ["3\n"]]
+
+
+def test_a_cell_that_needs_a_deadly_function_fails_alone(tmp_path):
+    deadly = "def f(x):\n    import os\n    return x if x else os._exit(0)"
+    cells = execute(tmp_path, deadly, "f(0)", "print(f(1))", "f(0)", "print(f(2))")
+    assert cells[0].outputs == []
+    assert [cell.outputs[0].get("ename", cell.outputs[0].get("text")) for cell in cells[1:]] == [
+        "DeadKernelError",
+        "1\n",
+        "DeadKernelError",
+        "2\n",
+    ]
+
+
+SEND = "kernel = get_ipython().kernel\nfor number in range(60): kernel.session.send(kernel.iopub_socket, {}, {}, "
+SEND += "parent=kernel.get_parent())"
+FLOODS = {
+    "display_that_is_shown_often": "for number in range(150): display({'text/plain': 'x'}, raw=True, display_id='q')\n"
+    "update_display({'text/plain': 'y' * 8_000_000}, raw=True, display_id='q')",
+    "tracebacks": SEND.format("'error'", "{'ename': 'E', 'evalue': 'v', 'traceback': ['x' * 99_000] * 100}"),
+    "names_of_errors": SEND.format("'error'", "{'ename': 'E' * 15_000_000, 'evalue': 'v', 'traceback': []}"),
+    "names_of_streams": SEND.format("'stream'", "{'name': 'n' * 15_000_000, 'text': 't'}"),
+    "widgets": SEND.format("'comm_open'", "{'comm_id': str(number), 'data': {'state': {'a': 'x' * 15_000_000}}}"),
+    "pictures": "for number in range(60): display({'text/plain': 'x' * 1_000_000}, raw=True)",
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_a_notebook_keeps_only_so_much(tmp_path, flood):
+    first, second = execute(tmp_path, f"from IPython.display import display, update_display\n{flood}", "print(1)")
+    assert len(json.dumps(first)) < 21_000_000
+    assert second.outputs[0].text == "1\n"
+
+
+def test_an_error_decides_also_when_the_notebook_is_full(tmp_path):
+    (cell,) = execute(tmp_path, "display({'text/plain': 'x' * 3_000_000}, raw=True)\n1 / 0", max_output=10_000)
+    assert [output.output_type for output in cell.outputs] == ["stream", "error"]
+    assert "3.0 MB is left out" in cell.outputs[0].text and cell.outputs[1].ename == "ZeroDivisionError"
+
+
+def test_a_display_of_an_earlier_cell_can_be_changed(tmp_path):
+    shown, changed = execute(tmp_path, "print('x')\nshown = display('a', display_id=True)", "shown.update('b')")
+    assert shown.outputs[1].data["text/plain"] == "'b'" and changed.outputs == []
+
+
+def test_a_count_that_is_none_is_left_out(tmp_path):
+    cells = execute(tmp_path, "get_ipython().execution_count = -(10**30)", "print(1)")
+    assert [cell.execution_count for cell in cells] == [None, None]
+
+
+def test_all_cells_together_have_a_time_limit(tmp_path):
+    cells = execute(tmp_path, *["import time; time.sleep(1.5)"] * 3, "import os; os._exit(0)", "1", max_seconds=4)
+    assert "together may take 4 s" in cells[2].outputs[0].evalue
+    assert "used up 4 s" in cells[4].outputs[0].evalue

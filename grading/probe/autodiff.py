@@ -18,6 +18,12 @@ OPERATORS = {
     "neg": operator.neg,
 }
 
+# Taken before any cell of the student's runs.
+_setprofile, _getprofile, _thread_time = sys.setprofile, sys.getprofile, time.thread_time
+_trace, _trace_no_more, _is_tracing = tracemalloc.start, tracemalloc.stop, tracemalloc.is_tracing
+_traced_memory, _reset_peak = tracemalloc.get_traced_memory, tracemalloc.reset_peak
+_disable_gc, _enable_gc, _gc_is_enabled = gc.disable, gc.enable, gc.isenabled
+
 AUTOGRAD = {"backward", "grad", "grad_and_value", "vjp", "jvp", "jacobian", "jacrev", "jacfwd", "gradcheck"}
 
 
@@ -162,12 +168,12 @@ def cost(namespace: dict, values: list, steps: list, stand_ins: bool = False) ->
         calls += event in ("call", "c_call")
 
     with _operations(namespace, stand_ins), _memory() as held:
-        tensor, profile = core.lookup(namespace, "Tensor"), sys.getprofile()
-        sys.setprofile(count)
+        tensor, profile = core.lookup(namespace, "Tensor"), _getprofile()
+        _setprofile(count)
         try:
             _run([tensor(value) for value in values], steps)[-1].backward()
         finally:
-            sys.setprofile(profile)
+            _setprofile(profile)
         return {"calls": calls, "peak": held()[1]}
 
 
@@ -185,32 +191,32 @@ def seconds(namespace: dict, values: list, steps: list, times: int = 1, stand_in
     """The least processor time, of several times, to build a program and to run `backward()` on its last place."""
     with _operations(namespace, stand_ins):
         tensor, taken = core.lookup(namespace, "Tensor"), []
-        collecting = gc.isenabled()
-        gc.disable()
+        collecting = _gc_is_enabled()
+        _disable_gc()
         try:
             for _ in range(times):
-                start = time.thread_time()
+                start = _thread_time()
                 _run([tensor(value) for value in values], steps)[-1].backward()
-                taken.append(time.thread_time() - start)
+                taken.append(_thread_time() - start)
         finally:
             if collecting:
-                gc.enable()
+                _enable_gc()
         return min(taken)
 
 
 @contextlib.contextmanager
 def _memory():
     """Yields a function that tells how many bytes are held more than at the start of the block: now, and at most."""
-    watched = tracemalloc.is_tracing()
+    watched = _is_tracing()
     if not watched:
-        tracemalloc.start()
-    tracemalloc.reset_peak()
-    before = tracemalloc.get_traced_memory()[0]
+        _trace()
+    _reset_peak()
+    before = _traced_memory()[0]
     try:
-        yield lambda: [size - before for size in tracemalloc.get_traced_memory()]
+        yield lambda: [size - before for size in _traced_memory()]
     finally:
         if not watched:
-            tracemalloc.stop()
+            _trace_no_more()
 
 
 def _run(inputs: list, steps: list) -> list:
@@ -269,10 +275,14 @@ def _torch_autograd_use():
             path = frame.f_code.co_filename.replace("\\", "/")
             if "/torch/" in path and frame.f_code.co_name in AUTOGRAD:
                 used["where"] = frame.f_code.co_qualname
+        elif event == "c_call" and getattr(arg, "__name__", None) == "run_backward":  # the engine itself
+            used["where"] = "run_backward"
 
-    before = sys.getprofile()
-    sys.setprofile(watch)
+    before = _getprofile()
+    _setprofile(watch)
     try:
         yield used
+        if _getprofile() is not watch:  # nobody who differentiates by hand takes the watch away
+            used["where"] = used["where"] or "sys.setprofile"
     finally:
-        sys.setprofile(before)
+        _setprofile(before)
