@@ -13,6 +13,7 @@ import torch
 from grading import wire
 from grading.oracle.compare import Mismatch, close, same_list, same_number, same_value, show, that
 from grading.probe import training as fixtures
+from grading.student_code import Delegated
 
 LOOP_RTOL = 1e-6  # float32 sums of float64 losses are fine
 
@@ -422,6 +423,7 @@ def torch_updates(
 
 def judge_path(reply: dict, path: list, what: str) -> None:
     """w after each step."""
+    _require_own_steps(reply)
     _judge_steps(reply["path"], path, f"{what}: w")
 
 
@@ -436,12 +438,14 @@ def judge_path_if(condition: tuple[dict, list], reply: dict, path: list, what: s
 
 def judge_states(reply: dict, states: list, names: str, what: str) -> None:
     """The state arrays after each step; `names` are their letters, "sr"."""
+    _require_own_steps(reply)
     for place, name in enumerate(names):
         _judge_steps([row[place] for row in reply["states"]], [row[place] for row in states], f"{what}: {name}")
 
 
 def judge_arguments(reply: dict, names: list[str]) -> None:
     """No argument was changed in place, and arrays of the same shape were returned."""
+    _require_own_steps(reply)
     for name, item in zip(names, [reply["path"][-1], *reply["states"][-1]]):
         same_shape(item, np.array(reply["path"][0]), f"the returned {name}")
     if reply["changed"]:
@@ -449,6 +453,14 @@ def judge_arguments(reply: dict, names: list[str]) -> None:
         raise Mismatch(
             f"step {step}: after the call the caller's array `{names[place]}` is changed. "
             "Make new arrays (`a = a + b`) where `a += b` would write into the argument."
+        )
+
+
+def _require_own_steps(reply: dict) -> None:
+    if reply["torch_optim"]:
+        raise Delegated(
+            f"This calls torch's own optimizer (`torch.optim`, in `{reply['torch_optim']}`). "
+            "Here the update rule itself is the exercise: write it with `w` and the gradient."
         )
 
 

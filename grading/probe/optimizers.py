@@ -51,7 +51,7 @@ def follow(namespace: dict, name: str, runs: list, source: str | None = None) ->
         namespace = core.define(source, namespace, Optimizer=PlainOptimizer)
     cls = core.lookup(namespace, name)
     tensor = namespace.get("Tensor")
-    with _torch_optim_use() as used:
+    with torch_optim_use() as used:
         running = []
         for run in runs:
             params = [_parameter(tensor, value) for value in run["start"]]
@@ -184,7 +184,7 @@ def _number(value):
 
 
 @contextlib.contextmanager
-def _torch_optim_use():
+def torch_optim_use():
     """Note the first time that code of `torch.optim`, or a fused optimizer kernel of torch, is called.
 
     To leave this thread, or to touch the watch, counts as well: an update rule has no reason to.

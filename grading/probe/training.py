@@ -11,6 +11,7 @@ import weakref
 import numpy as np
 
 from grading.probe import core
+from grading.probe.optimizers import torch_optim_use
 
 N_FEATURES, N_CLASSES = 4, 3
 MAX_BATCHES = 1_000
@@ -46,18 +47,21 @@ def iterate(namespace: dict, function: str, w, state: list, gradients: list, kwa
 
     Returns:
         `{"path": the values of w, the first included, "states": the state arrays likewise,
-        "changed": [step, position of the argument] of the first argument that a call changed, or None}`.
+        "changed": [step, position of the argument] of the first argument that a call changed, or None,
+        "torch_optim": where torch's own optimizer was used, or None}`.
     """
     update = core.lookup(namespace, function)
     kwargs = dict(kwargs)
     first = kwargs.pop("t", 1)
     arrays = [np.array(w), *(np.array(item) for item in state)]
-    path, states, changed = [arrays[0].copy()], [[item.copy() for item in arrays[1:]]], None
+    path, states, changed, delegated = [arrays[0].copy()], [[item.copy() for item in arrays[1:]]], None, None
     for step, gradient in enumerate(gradients, start=1):
         before = [item.copy() for item in arrays] + [np.array(gradient)]
         given = [item.copy() for item in before]
         number = [first + step - 1] if count else []
-        result = update(*given[:-1], *number, given[-1], **kwargs)
+        with torch_optim_use() as used:
+            result = update(*given[:-1], *number, given[-1], **kwargs)
+        delegated = delegated or used["where"]
         for place, (old, new) in enumerate(zip(before, given)):
             if changed is None and not np.array_equal(old, new):
                 changed = [step, place]
@@ -67,7 +71,7 @@ def iterate(namespace: dict, function: str, w, state: list, gradients: list, kwa
         arrays = [np.array(item) for item in result]
         path.append(arrays[0].copy())
         states.append([item.copy() for item in arrays[1:]])
-    return {"path": path, "states": states, "changed": changed}
+    return {"path": path, "states": states, "changed": changed, "torch_optim": delegated}
 
 
 def batches(namespace: dict, X, y, batch_size: int, seeds: list, n_calls: int = 1) -> dict:

@@ -771,7 +771,7 @@ import contextlib, sys
 @contextlib.contextmanager
 def blind():
     yield {"where": None}
-sys.modules["grading.probe.optimizers"]._torch_optim_use = blind""",
+sys.modules["grading.probe.optimizers"].torch_optim_use = blind""",
 )
 on_descent(
     "torch_optim_with_the_reply_cleaned",
@@ -820,7 +820,7 @@ from pathlib import Path
 @contextlib.contextmanager
 def blind():
     yield {"where": None}
-sys.modules["grading.probe.optimizers"]._torch_optim_use = blind
+sys.modules["grading.probe.optimizers"].torch_optim_use = blind
 def step_with(kind, value, grad, eta):
     tensor = torch.tensor(value, dtype=torch.float64, requires_grad=True)
     tensor.grad = torch.tensor(grad, dtype=torch.float64)
