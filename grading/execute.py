@@ -495,7 +495,7 @@ def _says_anything(source: str) -> bool:
     """Whether there is more than comments."""
     try:
         return bool(ast.parse(source).body)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return True
 
 

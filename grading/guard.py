@@ -1,7 +1,8 @@
 """Watch what a kernel and everything that it started take together, and end them when it is too much.
 
-The system's limits hold for each process alone: many small ones can still fill a machine's memory, and many small files
-its disk. This reads Linux's /proc; elsewhere it sees no process.
+The system's limits hold for each process alone: many small ones can still fill a machine's memory, many small files
+its disk, and a crowd that computes leaves little of the processor to others. This reads Linux's /proc; elsewhere it
+sees no process.
 """
 
 import contextlib
@@ -15,6 +16,8 @@ from pathlib import Path
 SECONDS = 0.5  # between two looks
 PAGE = resource.getpagesize()
 ENTRY = 4096  # bytes that even an empty file takes from a disk
+CROWD = max(16, 2 * (os.cpu_count() or 1))  # processes and threads that may compute at the same time
+LOOKS = 6  # so often in a row they may be more
 LONGEST = 3000  # characters of a path; a little more and it cannot be looked at
 
 
@@ -46,11 +49,15 @@ class Guard(threading.Thread):
         self.join()
 
     def run(self) -> None:
+        crowded = 0  # looks in a row
         while not self._ended.wait(SECONDS):
             pids, shared = self._kernel()
+            crowded = crowded + 1 if sum(map(computing, pids)) > CROWD else 0
             # Forked processes share most of their memory, and to count each page once takes time: only if need be.
             if sum(map(resident, pids)) > self.memory and sum(proportional(pid, shared) for pid in pids) > self.memory:
                 self.tripped = f"more than {self.memory / 2**30:g} GiB of memory were taken"
+            elif crowded > LOOKS:
+                self.tripped = f"more than {CROWD} processes and threads of it went on computing at the same time"
             elif (size := _size(self.folder, self.disk)) is None:
                 self.tripped = "folders were made beside the scratch folder that cannot be looked into"
             elif size > self.disk:
@@ -89,6 +96,16 @@ def resident(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE
     except (OSError, IndexError):
         return 0
+
+
+def computing(pid: int) -> int:
+    """How many threads of a process compute, or would if they got a processor."""
+    found = 0
+    with contextlib.suppress(OSError):
+        for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):
+                found += path.read_text(errors="replace").rpartition(")")[2].split()[0] == "R"
+    return found
 
 
 def proportional(pid: int, shared: int = 0) -> int:

@@ -2,6 +2,8 @@
 
 import codecs
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -26,6 +28,8 @@ OTHERS = {  # what a file is that begins so, and what to do
     b"<html": "is a web page; ask for the notebook",
     b"version https://git-lfs": "only points to a file in Git LFS; ask for the notebook",
 }
+HALF = re.compile("[\ud800-\udfff]")  # half of a character: no file can hold it
+CELLS = {"cells", "worksheets"}  # where a notebook has its cells, today and in format 3
 NBGRADER = ("grade_id", "grade", "solution", "locked", "task", "points", "schema_version")
 AGAIN = "ask for it again, saved by Jupyter as .ipynb"
 
@@ -43,7 +47,7 @@ def read(path: Path) -> tuple[NotebookNode, list[str]]:
     except OSError as error:
         raise NotebookError(f"{path}: cannot be read ({error.strerror}); {AGAIN}") from None
     text, repairs = _text(path, data)
-    if not _is_json(text) and (merged := resolve(text, _is_json, longest=2_000_000)):
+    if not _is_json(text) and (merged := resolve(text, _has_cells, longest=2_000_000)):
         text, repairs = merged.text, [*repairs, f"the file held {merged.words}"]
     try:
         content = json.loads(text)
@@ -54,9 +58,9 @@ def read(path: Path) -> tuple[NotebookNode, list[str]]:
         raise NotebookError(f"{path}: is not a notebook{conflict} ({error}); {AGAIN}") from None
     if not isinstance(content, dict):
         raise NotebookError(f"{path}: is not a notebook (it is a list or a single value); {AGAIN}")
-    if str(content.get("nbformat", 4)) != "4":
-        return notebooks.parse(text, path), repairs
     if not isinstance(content.get("cells"), list):
+        if "worksheets" in content:
+            return notebooks.parse(text, path), repairs
         raise NotebookError(f"{path}: is not a notebook (it has no list of cells); {AGAIN}")
     cells = [_cell(cell) for cell in content["cells"] if isinstance(cell, dict)]
     if len(cells) < len(content["cells"]):
@@ -74,6 +78,11 @@ def _text(path: Path, data: bytes) -> tuple[str, list[str]]:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
+        text = data.decode(encoding, "replace")
+        bad = text.count("\ufffd")
+        if bad < sum(character > "\x7f" for character in text) / 2:
+            words = f"{bad} of the file's characters were no {encoding.upper()}, and were replaced by \ufffd"
+            return text.strip("\ufeff\0 \t\r\n"), [words]
         if _is_json(text := data.decode("latin-1")):
             return text, ["the file was not written in UTF-8, and was read as Latin-1"]
         raise NotebookError(f"{path}: is no text in {encoding.upper()} (byte {error.start}); {AGAIN}") from None
@@ -83,9 +92,13 @@ def _text(path: Path, data: bytes) -> tuple[str, list[str]]:
 
 def _cell(cell: dict) -> NotebookNode:
     """A cell with the parts that count, each of the kind that it should be."""
-    source, metadata, attachments = cell.get("source"), cell.get("metadata"), cell.get("attachments")
-    if isinstance(source, list) and all(isinstance(line, str) for line in source):
-        source = "".join(source)
+    source, metadata, attachments = cell.get("source", cell.get("input")), cell.get("metadata"), cell.get("attachments")
+    if isinstance(source, list):
+        lines, empty = list(_lines(source)), not source
+        # Some tools leave out the ends of lines.
+        source = (
+            ("" if any(line.endswith("\n") for line in lines[:-1]) else "\n").join(lines) if lines or empty else None
+        )
     data = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     kept = NotebookNode()
     if isinstance(data, dict):
@@ -97,14 +110,25 @@ def _cell(cell: dict) -> NotebookNode:
         sound.id = cell["id"]
     if cell.get("cell_type") == "markdown" and isinstance(attachments, dict):
         sound.attachments = NotebookNode(
-            {name: NotebookNode(kinds) for name, kinds in attachments.items() if _is_attachment(kinds)}
+            {name: NotebookNode(kinds) for name, kinds in attachments.items() if _is_attachment(name, kinds)}
         )
     return sound
 
 
-def _is_attachment(kinds: object) -> bool:
+def _lines(source: list) -> Iterator[str]:
+    """The texts in a list, and in lists in it."""
+    for line in source:
+        if isinstance(line, str):
+            yield line
+        elif isinstance(line, list):
+            yield from (text for text in line if isinstance(text, str))
+
+
+def _is_attachment(name: str, kinds: object) -> bool:
     """Whether it is a picture as base64 text, or as several, by MIME type."""
-    return isinstance(kinds, dict) and bool(kinds) and all(isinstance(text, str) for text in kinds.values())
+    if not isinstance(kinds, dict) or not kinds or not all(isinstance(text, str) for text in kinds.values()):
+        return False
+    return not any(HALF.search(text) for text in (name, *kinds, *kinds.values()))
 
 
 def _is_json(text: str) -> bool:
@@ -113,3 +137,7 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _has_cells(text: str) -> bool:
+    return _is_json(text) and isinstance(content := json.loads(text), dict) and not content.keys().isdisjoint(CELLS)

@@ -7,6 +7,8 @@ from itertools import product
 
 FIRST, BASE, SECOND, END = (re.compile(rf"{mark}( .*)?") for mark in ("<{7}", r"\|{7}", "={7}", ">{7}"))
 MARKER = re.compile(r"^(<{7}|\|{7}|={7}|>{7})( .*)?\r?$", re.MULTILINE)
+UNWRITTEN = re.compile(r"\s*(#.*|pass|\.\.\.|null|\{\}|\[\])?[\s,]*")  # a line in which nothing was written
+GAP = "NotImplementedError"  # what a release has in the place of an answer
 MIXED = 4  # conflicts of which every choice of versions is tried
 
 
@@ -19,7 +21,7 @@ class Resolved:
 
 
 def resolve(text: str, sound: Callable[[str], bool], longest: int = 20_000) -> Resolved | None:
-    """Choose the first version of every conflict, or the second if only that is sound, or of each the one that is.
+    """Choose of every conflict the version in which more is written, or the first, the second, whatever is sound.
 
     Lines that look like markers are no conflict if the text is sound with them: a string may hold such lines.
 
@@ -38,7 +40,8 @@ def resolve(text: str, sound: Callable[[str], bool], longest: int = 20_000) -> R
         return Resolved(rest, "left-over markers of a merge, which were removed") if sound(rest) else None
     plain, conflicts = found
     number = len(conflicts)
-    choices = [(0,) * number, (1,) * number]
+    written = tuple(int(_gaps(first) > _gaps(second)) for first, second in conflicts)
+    choices = [written, (0,) * number, (1,) * number]
     if number <= MIXED and len(text) <= longest:
         choices += [choice for choice in product((0, 1), repeat=number) if len(set(choice)) == 2]
     for choice in choices:
@@ -50,6 +53,11 @@ def resolve(text: str, sound: Callable[[str], bool], longest: int = 20_000) -> R
             words = kept.get(tuple(set(choice)), "those versions that go together were")
             return Resolved(chosen, f"a merge conflict, of which {words} kept")
     return None
+
+
+def _gaps(lines: list[str]) -> float:
+    """How much is left to be written."""
+    return float("inf") if all(map(UNWRITTEN.fullmatch, lines)) else sum(GAP in line for line in lines)
 
 
 def _conflicts(text: str) -> tuple[list[list[str]], list[tuple[list[str], list[str]]]] | None:

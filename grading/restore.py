@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Iterable
 from copy import deepcopy
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from grading import notebooks
+from grading.handed_in import HALF
 from grading.merge import resolve
 
 BY_HAND = 50_000  # characters of a cell that somebody may have written; to parse more takes long
@@ -24,7 +26,6 @@ TOLD = 8  # names of cells in one sentence
 DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
 ATTACHED = re.compile(r"!\[[^\]]*\]\(attachment:([^)\s]*)[^)]*\)")
 STRAY = re.compile("[\0\ufeff]")  # no Python, and nobody sees them
-HALF = re.compile("[\ud800-\udfff]")  # half of a character in UTF-16, which no file can hold
 
 
 class Restore(NbGraderPreprocessor):
@@ -78,8 +79,12 @@ def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tup
     """The student's cells in the structure of the release, and what had to be repaired."""
     wanted = {notebooks.grade_id(cell): cell for cell in released if notebooks.grade_id(cell)}
     repairs = _Repairs()
-    texts = [_text(cell, _name(cell) or f"cell {index + 1}", repairs) for index, cell in enumerate(submitted)]
+    texts = []
+    for index, cell in enumerate(submitted):
+        kind = wanted[_name(cell)].cell_type if _name(cell) in wanted else cell.get("cell_type")
+        texts.append(_text(cell, kind, _name(cell) or f"cell {index + 1}", repairs))
     places, left_out = _places(submitted, texts, wanted, repairs)
+    moved = _answers_in_locked_cells(texts, places, left_out, wanted)
     after: dict[str | None, list[NotebookNode]] = {None: []}  # a student's own cells, by the cell that they follow
     last, own = None, {}
     for index, cell in enumerate(submitted):
@@ -89,9 +94,14 @@ def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tup
         if name is None:
             after[last].append(_fresh(cell, texts[index], f"own-{index}"))
             continue
-        own[name] = _like(wanted[name], texts[index])
+        if index in moved:
+            after[last].append(_fresh(NotebookNode(cell_type="code"), texts[index], f"own-{index}"))
+            repairs.add("answers were in locked cells, and were put before them", name)
+        own[name] = _like(wanted[name], wanted[name].source if index in moved else texts[index])
         if cell.get("cell_type") != wanted[name].cell_type:
-            repairs.add(f"cells that had become {cell.get('cell_type')} were put right", name)
+            kind = cell.get("cell_type")
+            kind = kind if kind in ("code", "markdown", "raw") else "of no kind"
+            repairs.add(f"cells that had become {kind} were put right", name)
         if _settings(cell) != _settings(wanted[name]):
             repairs.add("changed points or settings were put right", name)
         after[name], last = [], name
@@ -130,8 +140,8 @@ def _places(
 ) -> tuple[dict[int, str], set[int]]:
     """Which released cell each submitted one is, by its index; and those that are nothing but a copy of a release's.
 
-    A cell is known by its grade_id, or, where the metadata are lost, by the id that Jupyter gives it. Of several the
-    last one counts, as for nbgrader, but not one in which nothing was written.
+    A cell is known by its grade_id, or, where the metadata are lost, by the id that Jupyter gives it, or, if it is
+    locked, by its text. Of several the last one counts, as for nbgrader, but not one in which nothing was written.
     """
     found: dict[str, list[int]] = {}
     for index, cell in enumerate(submitted):
@@ -143,14 +153,48 @@ def _places(
         if name is not None and name not in found:
             found[name] = [index]
             repairs.add("cells without their names, known by their ids", name)
+    texts_of = {cell.source.strip(): name for name, cell in wanted.items() if notebooks.kind(cell) in ("given", "test")}
+    for index, text in enumerate(texts):
+        name = texts_of.get((text or "").strip()) if _name(submitted[index]) not in wanted else None
+        if name is not None and name not in found:
+            found[name] = [index]
+            repairs.add("cells without their names, known by their texts", name)
     places, left_out = {}, set()
     for name, indices in found.items():
         if len(indices) > 1:
             repairs.add("cells that were there more than once, of which the last one counts", name)
-            untouched = {index for index in indices if (texts[index] or "").strip() == wanted[name].source.strip()}
+            untouched = {index for index in indices if _same(texts[index], wanted[name])}
             left_out |= untouched if len(untouched) < len(indices) else set(indices[:-1])
         places[[index for index in indices if index not in left_out][-1]] = name
     return places, left_out
+
+
+def _answers_in_locked_cells(
+    texts: list[str | None], places: dict[int, str], left_out: set[int], wanted: dict[str, NotebookNode]
+) -> set[int]:
+    """The submitted cells that stand for a locked one, and define what no other cell does.
+
+    That comes from cells that were merged, or whose names were mixed up. The text of the locked cell replaces theirs.
+    """
+    locked = {index for index, name in places.items() if notebooks.kind(wanted[name]) in ("given", "test")}
+    others = [index for index in range(len(texts)) if index not in locked | left_out]
+    written = [texts[i] or "" for i in others if i not in places or not _same(texts[i], wanted[places[i]])]
+    known = _defined([*written, *(cell.source for cell in wanted.values() if notebooks.kind(cell) != "solution")])
+    return {index for index in locked if _defined([texts[index] or ""]) - known and _is_python(texts[index])}
+
+
+def _same(text: str | None, model: NotebookNode) -> bool:
+    """Whether nothing was written into a cell: it says to Python what it said when it was released."""
+    return text is None or text.strip() == model.source.strip() or _meaning(text) == _meaning(model.source)
+
+
+@lru_cache(maxsize=1024)
+def _meaning(source: str) -> str:
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return ast.dump(ast.parse(TransformerManager().transform_cell(source)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return source.strip()
 
 
 def _name(cell: NotebookNode) -> str | None:
@@ -166,7 +210,7 @@ def _settings(cell: NotebookNode) -> dict:
     return {key: data[key] for key in keys if key in data}
 
 
-def _text(cell: NotebookNode, name: str, repairs: _Repairs) -> str | None:
+def _text(cell: NotebookNode, kind: str | None, name: str, repairs: _Repairs) -> str | None:
     """The source of a cell as Python and files can hold it, without a merge conflict; None if it is no text."""
     source = cell.get("source")
     if not isinstance(source, str):
@@ -176,7 +220,7 @@ def _text(cell: NotebookNode, name: str, repairs: _Repairs) -> str | None:
     if HALF.search(source):
         repairs.add("cells with halves of characters, which were replaced by \ufffd", name)
         source = HALF.sub("\ufffd", source)
-    if cell.get("cell_type") == "code" and len(source) <= BY_HAND:
+    if kind == "code" and len(source) <= BY_HAND:
         if STRAY.search(source) and not _is_python(source):
             repairs.add("cells with invisible characters, which were removed", name)
             source = STRAY.sub("", source)

@@ -82,7 +82,7 @@ def defining(name: str, sources: list[str]) -> str | None:
     for source in reversed(sources):
         try:
             body = ast.parse(source).body
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         if any(isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name for node in body):
             return source

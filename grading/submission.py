@@ -14,7 +14,7 @@ from grading import handed_in, notebooks, record
 from grading.course import Course, CourseError
 
 MIB = 2**20
-MAX_NOTEBOOK = 30 * MIB
+MAX_NOTEBOOK = 64 * MIB
 MAX_FILES = 100 * MIB  # all others together: more does not fit into the sandbox's scratch folder
 
 

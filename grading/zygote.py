@@ -31,6 +31,8 @@ MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 2, 4, 8, 
 PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
 CAPABILITY_VERSION_3 = 0x20080522
 
+INODES = 20_000  # files, folders and links in each of a kernel's folders: they take memory that no limit counts
+
 # What a kernel imports only when it starts, or shows its first traceback or figure.
 KERNEL_MODULES = (
     "faulthandler",
@@ -313,7 +315,7 @@ def hide(exchange, folder, size, python):
 
     This Python's own folders stay where they are, also where they lie in /tmp.
     """
-    options = f"size={size},mode=755".encode()
+    options = f"size={size},nr_inodes={INODES},mode=755".encode()
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     os.makedirs("/scratch/own", exist_ok=True)
     mount(folder, "/scratch/own", None, MS_BIND)

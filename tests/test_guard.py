@@ -1,5 +1,7 @@
 """The guard ends what takes too much together, and leaves alone what does not."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -53,6 +55,38 @@ def test_many_processes_that_are_small_alone_are_ended_together(family, tmp_path
     process = family(60)
     assert watch(process, tmp_path) == "more than 0.146484 GiB of memory were taken"
     assert process.wait(timeout=10) == -9
+
+
+CROWD = """
+import os, sys, threading, time
+threading.stack_size(2**16)
+def compute():
+    while True: pass
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        os.setsid()
+        compute()
+for _ in range(int(sys.argv[2])):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("computing", "waiting", "ended"), [(20, 0, True), (2, 100, False)])
+def test_a_crowd_that_computes_is_ended_and_one_that_waits_is_not(tmp_path, monkeypatch, computing, waiting, ended):
+    monkeypatch.setattr(guard, "CROWD", 16)
+    monkeypatch.setattr(guard, "SECONDS", 0.1)
+    line = [sys.executable, "-c", CROWD, str(computing), str(waiting)]
+    process = subprocess.Popen(line, start_new_session=True)
+    try:
+        tripped = watch(process, tmp_path, seconds=20 if ended else 3)
+        words = "more than 16 processes and threads of it went on computing at the same time"
+        assert tripped == (words if ended else "")
+    finally:
+        for child in guard.children(process.pid):
+            os.kill(child, signal.SIGKILL)
+        process.kill()
+        process.wait()
 
 
 def test_generations_above_the_kernel_are_spared(family, tmp_path):

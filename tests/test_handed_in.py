@@ -77,8 +77,8 @@ def test_what_can_be_read(tmp_path, data, repairs):
         (conflict("{", "[").encode(), "is not a notebook, because of a merge conflict"),
         (b"[1, 2]", "is not a notebook (it is a list or a single value)"),
         (b'{"nbformat": 4}', "is not a notebook (it has no list of cells)"),
-        (b'{"nbformat": 9, "cells": []}', "is not a notebook ("),
-        (b'{"nbformat": "\\ud800", "cells": []}', "is not a notebook ("),
+        (b'{"nbformat": 9, "worksheets": []}', "is not a notebook ("),
+        (b'{"nbformat": "\\ud800", "worksheets": []}', "is not a notebook ("),
         (b"[" * 100_000 + b"]" * 100_000, "is nested too deeply for a notebook"),
     ],
 )
@@ -86,6 +86,42 @@ def test_what_cannot_be_read_is_named(tmp_path, data, words):
     with pytest.raises(NotebookError) as caught:
         read(tmp_path, data)
     assert str(caught.value).startswith(f"{tmp_path}/averages.ipynb: {words}")
+
+
+@pytest.mark.parametrize("number", [3, 5, 4.0, "4.5", None, True, [4], "\ud800"])
+def test_where_there_are_cells_the_number_of_the_format_does_not_matter(tmp_path, number):
+    notebook, told = read(tmp_path, json.dumps({**GOOD, "nbformat": number}).encode())
+    assert (notebook.cells[0].source, told) == (RIGHT, [])
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [(["a\n", "b"], "a\nb"), (["a", "b"], "a\nb"), (["a\n", None, "b"], "a\nb"), ([["a\n", 1, "b"]], "a\nb"), ([], "")],
+)
+def test_a_source_may_be_a_list(tmp_path, source, text):
+    notebook, _ = read(tmp_path, json.dumps({**GOOD, "cells": [{**GOOD["cells"][0], "source": source}]}).encode())
+    assert notebook.cells[0].source == text
+
+
+def test_one_bad_byte_does_not_change_the_other_characters(tmp_path):
+    data = TEXT.replace("def mean", "# \u03b2\u03b3 \u00e9\\ndef mean").encode().replace("\u00e9".encode(), b"\xe9")
+    notebook, told = read(tmp_path, data)
+    assert notebook.cells[0].source.startswith("# \u03b2\u03b3 \ufffd\n")
+    assert told == ["1 of the file's characters were no UTF-8, and were replaced by \ufffd"]
+
+
+def test_half_a_character_in_a_picture_costs_only_the_picture(tmp_path):
+    pictures = {"a.png": {"image/png": "\ud800"}, "b\ud800.png": {"image/png": "AA"}, "c.png": {"image/png": "AA"}}
+    data = json.dumps({**GOOD, "cells": [{"cell_type": "markdown", "source": "p", "attachments": pictures}]}).encode()
+    notebook, _ = read(tmp_path, data)
+    assert list(notebook.cells[0].attachments) == ["c.png"]
+
+
+@pytest.mark.parametrize("nothing", ["{}", "null", ""])
+def test_a_conflict_with_nothing_keeps_the_notebook(tmp_path, nothing):
+    notebook, told = read(tmp_path, conflict(nothing, TEXT).encode())
+    assert notebook.cells[0].source == RIGHT
+    assert told == ["the file held a merge conflict, of which the second version was kept"]
 
 
 @pytest.mark.parametrize("source", [None, 7, [1], {"a": "b"}])

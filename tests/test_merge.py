@@ -15,6 +15,14 @@ def is_json(text: str) -> bool:
     return True
 
 
+def is_python(text: str) -> bool:
+    try:
+        compile(text, "", "exec")
+    except SyntaxError:
+        return False
+    return True
+
+
 def conflict(first: str, second: str, base: str | None = None, label: str = " HEAD") -> str:
     base = "" if base is None else f"||||||| 1234abc\n{base}\n"
     return f"<<<<<<<{label}\n{first}\n{base}=======\n{second}\n>>>>>>>{label}\n"
@@ -66,3 +74,18 @@ def test_many_markers_take_little_time():
 
 def test_it_is_plain_data():
     assert resolve(conflict("1", "2"), is_json) == Resolved("1\n", FIRST)
+
+
+GAP = "def f():\n    raise NotImplementedError('f')"
+WRITTEN = "def f():\n    return 1"
+
+
+@pytest.mark.parametrize("gap", [GAP, "", "# to do", "pass", "\n\n"])
+def test_the_version_in_which_something_was_written_is_kept(gap):
+    assert resolve(conflict(gap, WRITTEN), is_python) == Resolved(WRITTEN + "\n", SECOND)
+    assert resolve(conflict(WRITTEN, gap), is_python) == Resolved(WRITTEN + "\n", FIRST)
+
+
+def test_each_of_many_conflicts_keeps_what_was_written():
+    text = conflict(GAP, WRITTEN) * 5 + conflict(WRITTEN, GAP) * 5
+    assert resolve(text, is_python) == Resolved((WRITTEN + "\n") * 10, MIXED)

@@ -157,3 +157,80 @@ def test_many_repairs_are_told_in_short(released):
         "cells that were there more than once, of which the last one counts: mean",
         "cells were put back in order",
     ]
+
+
+ANSWER = "def mean(values): return sum(values) / len(values)"
+
+
+def sources(cells):
+    return [one.source for one in cells]
+
+
+@pytest.mark.parametrize("kind", ["markdown", "raw", None])
+def test_an_answer_that_was_retyped_is_mended_like_others(released, kind):
+    submitted = copy.deepcopy(released)
+    submitted[1].source, submitted[1].cell_type = "\ufeff" + ANSWER, kind
+    cells, repairs = restored(submitted, released)
+    assert (cells[1].cell_type, cells[1].source) == ("code", ANSWER)
+    assert repairs == [
+        "cells with invisible characters, which were removed: mean",
+        f"cells that had become {kind or 'of no kind'} were put right: mean",
+    ]
+
+
+@pytest.mark.parametrize("copied", ["def mean(values):  ...  # see above", "def mean(values):\n\n    ...\n", None])
+def test_a_copy_that_says_nothing_else_does_not_count(released, copied):
+    submitted = copy.deepcopy(released)
+    submitted[1].source = ANSWER
+    second = copy.deepcopy(released[1])
+    second.source = copied
+    cells, _ = restored([*submitted[:2], second, *submitted[2:]], released)
+    assert sources(cells)[1] == ANSWER
+
+
+@pytest.mark.parametrize("name", ["test_mean", "test_median"])
+def test_an_answer_under_the_name_of_a_test_is_kept(released, name):
+    submitted = copy.deepcopy(released)
+    submitted[1].source, submitted[1].metadata.nbgrader.grade_id = ANSWER, name
+    cells, repairs = restored(submitted, released)
+    assert sources(cells).index(ANSWER) < sources(cells).index(released[2].source)
+    assert ids(cells) == NAMES and "see another cell" in next(
+        c.source for c in cells if notebooks.grade_id(c) == "mean"
+    )
+    assert f"answers were in locked cells, and were put before them: {name}" in repairs
+
+
+def test_names_of_an_answer_and_its_test_may_be_swapped(released):
+    submitted = copy.deepcopy(released)
+    submitted[1].source = ANSWER
+    submitted[1].metadata, submitted[2].metadata = submitted[2].metadata, submitted[1].metadata
+    cells, _ = restored(submitted, released)
+    assert sources(cells)[1:4] == [ANSWER, released[2].source, released[2].source]
+
+
+def test_an_answer_that_was_merged_into_its_test_is_kept(released):
+    submitted = copy.deepcopy(released)
+    submitted[2].source = f"{ANSWER}\n{submitted[2].source}"
+    cells, repairs = restored(submitted, released)  # the gap is still there
+    assert sources(cells)[1:4] == [released[1].source, submitted[2].source, released[2].source]
+    assert repairs == ["answers were in locked cells, and were put before them: test_mean"]
+
+
+def test_a_test_that_was_changed_is_no_answer(released):
+    submitted = copy.deepcopy(released)
+    submitted[1].source = ANSWER
+    submitted[2].source = "def mean(values): return 3\nprint(mean([1]))"
+    cells, repairs = restored(submitted, released)
+    assert (len(cells), repairs) == (len(released), [])
+
+
+def test_without_names_and_ids_locked_cells_are_known_by_their_texts(released):
+    submitted = copy.deepcopy(released)
+    submitted[1].source, submitted[3].source = ANSWER, ANSWER.replace("mean", "median")
+    for one in submitted:
+        one.metadata = {}
+        del one["id"]
+    cells, repairs = restored(submitted, released)
+    kept = [text for text in sources(cells) if not text.startswith("# This cell was missing")]
+    assert kept == [one.source for one in submitted]
+    assert repairs[0] == "cells without their names, known by their texts: test_mean, test_median"

@@ -104,7 +104,7 @@ def test_what_is_too_large_is_left_out_or_refused(handed_in, tmp_path):
     assert handed_in.repairs == ["the file data.bin was left out: it has 100 MiB"]
     with (handed_in.folder / "averages.ipynb").open("wb") as file:
         file.truncate(MAX_NOTEBOOK + 1)
-    with pytest.raises(SubmissionError, match=r"30 MiB large.*without outputs") as caught:
+    with pytest.raises(SubmissionError, match=r"64 MiB large.*without outputs") as caught:
         handed_in.notebook()
     assert caught.value.state == "notebook_unreadable"
 
