@@ -13,7 +13,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from select import select
 
-from grading import probe, sandbox, temporary
+from grading import probe, sandbox, syscalls, temporary
 
 CREDENTIALS = struct.Struct("3i")  # the ids of a process, its user and its group, see unix(7)
 
@@ -108,6 +108,7 @@ class Forker:
     def start(self, name: str, folder: Path, arguments: list[str]) -> int:
         """Fork a kernel; its process id inside the sandbox."""
         request = {"name": name, "folder": str(folder), "arguments": arguments}
+        request["filter"] = syscalls.program().hex()
         request |= {"limits": sandbox.LIMITS, "bytes": sandbox.SCRATCH_BYTES, "python": sandbox.python_folders()}
         self._write(request)
         while name not in self._started:

@@ -14,6 +14,8 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
+from grading import syscalls
+
 GIB = 2**30
 SCRATCH = "/scratch"
 SCRATCH_BYTES = GIB // 4
@@ -22,10 +24,12 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
 OWN_FOLDER = Path(__file__).resolve().parent  # holds the oracle: no student's code may read it
 SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "fonts", "localtime", "mime.types")
 
-# Runs inside, before the kernel: copies the submission to the scratch folder, sets the limits, gives up being root.
+# Runs inside, before the kernel: copies the submission to the scratch folder, sets the limits, gives up being root, and
+# lets the system refuse some calls, see `grading/syscalls.py`.
 PRELUDE = """
-import json, os, resource, shutil, sys
-limits, uid, files, *command = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3], *sys.argv[4:]
+import ctypes, json, os, resource, shutil, struct, sys
+limits, uid, files, *command = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3], *sys.argv[5:]
+program = ctypes.create_string_buffer(bytes.fromhex(sys.argv[4]))
 shutil.copytree(files, ".", dirs_exist_ok=True)
 for name, value in limits.items():
     resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
@@ -36,6 +40,9 @@ if uid:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+if len(program) > 1:
+    filter = struct.pack("@HP", len(program) // 8, ctypes.addressof(program))
+    ctypes.CDLL(None).prctl(22, 2, filter, 0, 0)  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
 os.execv(command[0], command)
 """
 
@@ -95,7 +102,7 @@ def command(
     Args:
         files: a folder whose content is copied to the scratch folder, where the command starts.
         sockets: a folder that is the same, and writable, inside and outside.
-        limited: set the limits on CPU time, memory and so on; the zygote sets them for each of its kernels.
+        limited: set the limits on CPU time, memory, calls and so on; the zygote sets them for each of its kernels.
         masks: folders that are seen in the place of others, by the path of the other.
     """
     uid = _uid()
@@ -136,8 +143,8 @@ def command(
     }
     for name, value in variables.items():
         line += ["--setenv", name, value]
-    limits = json.dumps(LIMITS if limited else {"CORE": 0})
-    return [*line, sys.executable, "-I", "-c", PRELUDE, limits, str(uid), "/submission", *inside]
+    limits, refused = json.dumps(LIMITS if limited else {"CORE": 0}), syscalls.program().hex() if limited else ""
+    return [*line, sys.executable, "-I", "-c", PRELUDE, limits, str(uid), "/submission", refused, *inside]
 
 
 def give_away(folder: Path, uid: int | None = None) -> None:
