@@ -130,7 +130,8 @@ def test_what_was_printed_in_pieces_is_one_output(tmp_path):
 
 
 POISON = {
-    "a_task_that_exits": "import asyncio\nasync def late():\n    await asyncio.sleep(0.2)\n    raise SystemExit\ntask = asyncio.create_task(late())",
+    "a_task_that_exits": "import asyncio\nasync def late():\n    await asyncio.sleep(0.2)\n    raise SystemExit\n"
+    "task = asyncio.create_task(late())",
     "no_more_cells": "get_ipython().run_cell = None",
     "a_timer_that_ends_python": "import os, threading\nthreading.Timer(0.2, os._exit, (1,)).start()",
     "garbage_on_every_line": "import os\nfor number in range(200):\n    try:\n        os.set_blocking(number, False)\n"
