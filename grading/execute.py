@@ -304,7 +304,7 @@ class Execute(StockExecute):
     def _update_display_id(self, display_id: str, msg: dict) -> None:
         """Change outputs that are there already, as long as all of them together do not grow too much."""
         places = [(cell, i) for cell, found in self._display_id_map.get(display_id, {}).items() for i in found]
-        with contextlib.suppress(IndexError, KeyError):  # one of them was left out
+        with contextlib.suppress(AttributeError, IndexError, KeyError):  # one of them was left out
             before = sum(len(json.dumps(self.nb.cells[cell].outputs[i].data)) for cell, i in places)
             growth = len(places) * len(json.dumps(msg["content"]["data"])) - before
             if growth <= self.room:
@@ -518,7 +518,7 @@ def _in_words(error: Exception, timeout: int | None) -> tuple[str, str]:
         return "CellTimeoutError", f"This cell did not finish within {timeout} s: is there a loop that never ends?"
     if isinstance(error, KernelStuck):
         return "CellTimeoutError", f"No answer in time: {error}. Is there a loop that never ends?"
-    return "DeadKernelError", f"This cell could not be run to its end: {error}."
+    return "DeadKernelError", f"This cell could not be run to its end: {str(error).rstrip('.')}."
 
 
 def _mend_outputs(cell: NotebookNode) -> None:

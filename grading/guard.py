@@ -104,7 +104,7 @@ def computing(pid: int) -> int:
     with contextlib.suppress(OSError):
         for path in Path(f"/proc/{pid}/task").glob("*/stat"):
             with contextlib.suppress(OSError):
-                found += path.read_text(errors="replace").rpartition(")")[2].split()[0] == "R"
+                found += path.read_text(errors="replace").rpartition(")")[2].startswith(" R")
     return found
 
 

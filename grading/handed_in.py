@@ -24,13 +24,13 @@ OTHERS = {  # what a file is that begins so, and what to do
     b"\x1f\x8b": "is compressed (gzip); unpack it",
     b"PK": "is an archive (zip); unpack it",
     b"%PDF": "is a PDF; ask for the notebook",
-    b"<!doctype": "is a web page; ask for the notebook",
-    b"<html": "is a web page; ask for the notebook",
+    b"<": "is a web page; ask for the notebook",
     b"version https://git-lfs": "only points to a file in Git LFS; ask for the notebook",
 }
 HALF = re.compile("[\ud800-\udfff]")  # half of a character: no file can hold it
 CELLS = {"cells", "worksheets"}  # where a notebook has its cells, today and in format 3
 NBGRADER = ("grade_id", "grade", "solution", "locked", "task", "points", "schema_version")
+AROUND = "\ufeff\0\x1a \t\r\n"  # what some programs leave before or after a text
 AGAIN = "ask for it again, saved by Jupyter as .ipynb"
 
 
@@ -63,6 +63,8 @@ def read(path: Path) -> tuple[NotebookNode, list[str]]:
             return notebooks.parse(text, path), repairs
         raise NotebookError(f"{path}: is not a notebook (it has no list of cells); {AGAIN}")
     cells = [_cell(cell) for cell in content["cells"] if isinstance(cell, dict)]
+    if content["cells"] and not cells:
+        raise NotebookError(f"{path}: is not a notebook (none of its cells is one); {AGAIN}")
     if len(cells) < len(content["cells"]):
         repairs.append(f"{len(content['cells']) - len(cells)} of the cells were none, and were left out")
     return NotebookNode(nbformat=4, nbformat_minor=5, metadata=NotebookNode(), cells=cells), repairs
@@ -71,8 +73,9 @@ def read(path: Path) -> tuple[NotebookNode, list[str]]:
 def _text(path: Path, data: bytes) -> tuple[str, list[str]]:
     if not data.strip(b"\0 \t\r\n"):
         raise NotebookError(f"{path}: is empty; {AGAIN}")
+    begins = data[:99].lstrip(codecs.BOM_UTF8 + b" \t\r\n")
     for beginning, words in OTHERS.items():
-        if data[:99].lower().startswith(beginning.lower()):
+        if begins.startswith(beginning) and not MARKER.match(begins.decode("latin-1")):
             raise NotebookError(f"{path}: {words}")
     encoding = next((name for beginning, name in ENCODINGS.items() if data.startswith(beginning)), "utf-8")
     try:
@@ -82,12 +85,12 @@ def _text(path: Path, data: bytes) -> tuple[str, list[str]]:
         bad = text.count("\ufffd")
         if bad < sum(character > "\x7f" for character in text) / 2:
             words = f"{bad} of the file's characters were no {encoding.upper()}, and were replaced by \ufffd"
-            return text.strip("\ufeff\0 \t\r\n"), [words]
+            return text.strip(AROUND), [words]
         if _is_json(text := data.decode("latin-1")):
             return text, ["the file was not written in UTF-8, and was read as Latin-1"]
         raise NotebookError(f"{path}: is no text in {encoding.upper()} (byte {error.start}); {AGAIN}") from None
     repairs = [] if encoding == "utf-8" else [f"the file was written in {encoding[:6].upper()}"]
-    return text.strip("\ufeff\0 \t\r\n"), repairs
+    return text.strip(AROUND), repairs
 
 
 def _cell(cell: dict) -> NotebookNode:

@@ -71,6 +71,8 @@ def test_what_can_be_read(tmp_path, data, repairs):
         (gzip.compress(TEXT.encode()), "is compressed (gzip); unpack it"),
         (b"PK\3\4rest", "is an archive (zip); unpack it"),
         (b"<!DOCTYPE html>", "is a web page; ask for the notebook"),
+        (b"\xef\xbb\xbf\n<?xml version='1.0'?><html>", "is a web page; ask for the notebook"),
+        (json.dumps({"cells": [GOOD["cells"]]}).encode(), "is not a notebook (none of its cells is one)"),
         (b"version https://git-lfs.github.com/spec/v1\n", "only points to a file in Git LFS; ask for the notebook"),
         (b"{\xe9", "is no text in UTF-8 (byte 1)"),
         (TEXT[:-5].encode(), "is not a notebook (Expecting"),
@@ -86,6 +88,11 @@ def test_what_cannot_be_read_is_named(tmp_path, data, words):
     with pytest.raises(NotebookError) as caught:
         read(tmp_path, data)
     assert str(caught.value).startswith(f"{tmp_path}/averages.ipynb: {words}")
+
+
+def test_what_programs_leave_behind_a_text_is_left_out(tmp_path):
+    notebook, told = read(tmp_path, TEXT.encode() + b"\x1a")
+    assert (notebook.cells[0].source, told) == (RIGHT, [])
 
 
 @pytest.mark.parametrize("number", [3, 5, 4.0, "4.5", None, True, [4], "\ud800"])
