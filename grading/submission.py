@@ -57,7 +57,9 @@ class Submission:
         try:
             notebook, repairs = handed_in.read(path)
         except notebooks.NotebookError as error:
-            raise SubmissionError(record.UNREADABLE, str(error)) from None
+            beside = ", ".join(other.name for other in self._notebooks() if other != path)
+            more = f" (beside it: {beside})" if beside else ""
+            raise SubmissionError(record.UNREADABLE, f"{error}{more}") from None
         self.repairs += repairs
         return notebook
 
@@ -115,11 +117,15 @@ class Submission:
             whole.update(line.encode("utf-8", "surrogateescape"))
         return whole.hexdigest()
 
+    def _notebooks(self) -> list[Path]:
+        """What looks like a notebook in the folder, in order."""
+        inside = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
+        return [path for path in inside if path.suffix.lower() == ".ipynb" and not path.name.startswith(".")]
+
     def _path(self) -> Path:
         """The notebook's file; a renamed one if it is the only one there."""
         expected = self.folder / f"{self.assignment}.ipynb"
-        inside = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
-        others = [path for path in inside if path.suffix.lower() == ".ipynb" and not path.name.startswith(".")]
+        inside, others = sorted(self.folder.iterdir()) if self.folder.is_dir() else [], self._notebooks()
         for path in [self.folder, expected, *([] if expected.exists() else others)]:
             _refuse_link(path)
         if expected.is_file():

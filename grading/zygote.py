@@ -35,7 +35,7 @@ SECCOMP_MODE_FILTER = 2
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 CAPABILITY_VERSION_3 = 0x20080522
 
-INODES = 20_000  # files, folders and links in each of a kernel's folders: they take memory that no limit counts
+INODES = 100_000  # files, folders and links in each of a kernel's folders: they take memory that no limit counts
 
 # What a kernel imports only when it starts, or shows its first traceback or figure.
 KERNEL_MODULES = (

@@ -68,6 +68,13 @@ def test_a_conflict_that_no_version_solves_is_unreadable(handed_in):
     assert caught.value.state == "notebook_unreadable"
 
 
+def test_what_lies_beside_an_unreadable_notebook_is_named(handed_in):
+    (handed_in.folder / "averages.ipynb").rename(handed_in.folder / "averages (1).ipynb")
+    (handed_in.folder / "averages.ipynb").write_bytes(b"")
+    with pytest.raises(SubmissionError, match=r"is empty; ask for it again.*\(beside it: averages \(1\)\.ipynb\)"):
+        handed_in.notebook()
+
+
 def test_a_merge_conflict_in_a_cell_is_resolved_and_one_in_a_string_is_left(tiny):
     released = notebooks.read(tiny.root / "release" / "averages" / "averages.ipynb").cells
     submitted = [cell.copy() for cell in released]
