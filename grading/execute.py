@@ -108,7 +108,7 @@ class Execute(StockExecute):
         if cell.source in self.skipped:
             cell.outputs = [NotebookNode(NOT_RUN)]
             return cell, resources
-        began, self.text_room = time.monotonic(), self.max_text
+        began = time.monotonic()
         try:
             if not self.spent and began > self.deadline:
                 self.spent = f"the cells above have used up {self.max_seconds} s"
@@ -136,6 +136,7 @@ class Execute(StockExecute):
     def _run_or_blame(self, cell: NotebookNode, index: int) -> None:
         """Run a cell. If Python ends or hangs, look first whether that comes from a cell above, which then fails."""
         while True:
+            self.text_room = self.max_text
             try:
                 return self._run(cell, index)
             except (DeadKernelError, CellTimeoutError, KernelStuck) as error:
@@ -453,7 +454,7 @@ class Execute(StockExecute):
         self.start_new_kernel(cwd=self.resources.get("metadata", {}).get("path"))
         self.start_new_kernel_client()
         self._connect()
-        healthy, self.healthy = self.healthy, []
+        healthy, self.healthy, room = self.healthy, [], self.room
         for cell, index in healthy:
             if time.monotonic() > self.deadline:
                 break
@@ -466,7 +467,7 @@ class Execute(StockExecute):
                 break
             finally:
                 self.nb.cells[index] = cell  # nbclient puts the cell that it ran there
-        self.ready = True
+        self.ready, self.room = True, room  # what they showed is there already
 
     def _get_timeout(self, cell: NotebookNode | None) -> float:
         left = max(1.0, self.deadline - time.monotonic())

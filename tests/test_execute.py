@@ -179,6 +179,12 @@ def test_a_notebook_keeps_only_so_much(tmp_path, flood):
     assert second.outputs[0].text == "1\n"
 
 
+def test_what_is_shown_again_in_a_fresh_kernel_counts_once(tmp_path):
+    show = "display({'text/plain': 'x' * 4000}, raw=True)"
+    cells = execute(tmp_path, show, "import os; os._exit(0)", show, max_output=10_000)
+    assert [cell.outputs[0].output_type for cell in cells] == ["display_data", "error", "display_data"]
+
+
 def test_an_error_decides_also_when_the_notebook_is_full(tmp_path):
     (cell,) = execute(tmp_path, "display({'text/plain': 'x' * 3_000_000}, raw=True)\n1 / 0", max_output=10_000)
     assert [output.output_type for output in cell.outputs] == ["stream", "error"]

@@ -210,6 +210,50 @@ assert not made""",
         "graded",
     ),
     "has_many_cells_that_loop": (["while True: pass"] * 4, None),
+    "ends_python_later": (
+        ["import os, threading; threading.Timer(0.3, os._exit, (1,)).start()", "import time; time.sleep(1)"],
+        "kernel_died",
+    ),
+    "takes_all_cells_away": ("get_ipython().run_cell = None", "kernel_died"),
+    "writes_garbage_into_every_socket": (
+        """
+import os
+for number in range(200):
+    try:
+        os.set_blocking(number, False)
+        os.write(number, b'\\xff{"value": 1}\\n\\n7 {"value": 1}\\n' * 1000)
+    except OSError:
+        pass""",
+        "kernel_died",
+    ),
+    "computes_in_a_crowd": (
+        """
+import os, time
+for _ in range(100):
+    if os.fork() == 0:
+        os.setsid()
+        while True: pass
+time.sleep(30)""",
+        None,
+    ),
+    "takes_memory_that_no_process_has": (
+        """
+import ctypes, os
+try:
+    os.memfd_create("x")
+except OSError:
+    refused = ctypes.CDLL(None).shmget(0, 2**20, 0o1600) < 0
+assert refused""",
+        "graded",
+    ),
+    "changes_one_display_many_times": (
+        """
+from IPython.display import display, update_display
+for _ in range(150):
+    display({"text/plain": "x"}, raw=True, display_id="d")
+update_display({"text/plain": "y" * 8_000_000}, raw=True, display_id="d")""",
+        "graded",
+    ),
 }
 
 
