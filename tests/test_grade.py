@@ -252,7 +252,7 @@ def test_what_cannot_be_shared_each_worker_has_for_itself(tiny, monkeypatch):
 
 def test_what_no_name_or_file_can_hold_costs_only_its_own(tiny, pool):
     submit(tiny, "ada", RIGHT)
-    submit(tiny, "bob", RIGHT).write_text('{"nbformat": "\\ud800", "cells": []}')
+    submit(tiny, "bob", RIGHT).write_text('{"nbformat": "\\ud800", "worksheets": []}')
     submit(tiny, "cleo" * 63, RIGHT)  # a name of 252 letters: there is no room for `.json`
     submit(tiny, "dan", RIGHT, lambda notebook: notebook.cells.append(new_code_cell("x = '\ud800'")))
     submit(tiny, "eve", RIGHT)
