@@ -97,11 +97,9 @@ def _cell(cell: dict) -> NotebookNode:
     """A cell with the parts that count, each of the kind that it should be."""
     source, metadata, attachments = cell.get("source", cell.get("input")), cell.get("metadata"), cell.get("attachments")
     if isinstance(source, list):
-        lines, empty = list(_lines(source)), not source
-        # Some tools leave out the ends of lines.
-        source = (
-            ("" if any(line.endswith("\n") for line in lines[:-1]) else "\n").join(lines) if lines or empty else None
-        )
+        lines = list(_lines(source))
+        between = "" if any(line.endswith("\n") for line in lines[:-1]) else "\n"  # some tools leave out the ends
+        source = between.join(lines) if lines or not source else None
     data = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     kept = NotebookNode()
     if isinstance(data, dict):

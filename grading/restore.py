@@ -25,6 +25,7 @@ BY_HAND = 50_000  # characters of a cell that somebody may have written; to pars
 TOLD = 8  # names of cells in one sentence
 DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
 ATTACHED = re.compile(r"!\[[^\]]*\]\(attachment:([^)\s]*)[^)]*\)")
+NO_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what Python says of other texts
 STRAY = re.compile("[\0\ufeff]")  # no Python, and nobody sees them
 
 
@@ -97,7 +98,7 @@ def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tup
         if index in moved:
             after[last].append(_fresh(NotebookNode(cell_type="code"), texts[index], f"own-{index}"))
             repairs.add("answers were in locked cells, and were put before them", name)
-        own[name] = _like(wanted[name], wanted[name].source if index in moved else texts[index])
+        own[name] = _like(wanted[name], None if index in moved else texts[index])
         if cell.get("cell_type") != wanted[name].cell_type:
             kind = cell.get("cell_type")
             kind = kind if kind in ("code", "markdown", "raw") else "of no kind"
@@ -177,10 +178,13 @@ def _answers_in_locked_cells(
     That comes from cells that were merged, or whose names were mixed up. The text of the locked cell replaces theirs.
     """
     locked = {index for index, name in places.items() if notebooks.kind(wanted[name]) in ("given", "test")}
+    changed = {index for index in locked if (texts[index] or "").strip() != wanted[places[index]].source.strip()}
+    if not changed:  # as in most notebooks
+        return set()
     others = [index for index in range(len(texts)) if index not in locked | left_out]
     written = [texts[i] or "" for i in others if i not in places or not _same(texts[i], wanted[places[i]])]
     known = _defined([*written, *(cell.source for cell in wanted.values() if notebooks.kind(cell) != "solution")])
-    return {index for index in locked if _defined([texts[index] or ""]) - known and _is_python(texts[index])}
+    return {index for index in changed if _defined([texts[index] or ""]) - known and _is_python(texts[index])}
 
 
 def _same(text: str | None, model: NotebookNode) -> bool:
@@ -191,9 +195,8 @@ def _same(text: str | None, model: NotebookNode) -> bool:
 @lru_cache(maxsize=1024)
 def _meaning(source: str) -> str:
     try:
-        with warnings.catch_warnings(action="ignore"):
-            return ast.dump(ast.parse(TransformerManager().transform_cell(source)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.dump(_parsed(source))
+    except NO_PYTHON:
         return source.strip()
 
 
@@ -232,11 +235,15 @@ def _text(cell: NotebookNode, kind: str | None, name: str, repairs: _Repairs) ->
 
 def _is_python(source: str) -> bool:
     try:
-        with warnings.catch_warnings(action="ignore"):
-            ast.parse(TransformerManager().transform_cell(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        _parsed(source)
+    except NO_PYTHON:
         return False
     return True
+
+
+def _parsed(source: str) -> ast.Module:
+    with warnings.catch_warnings(action="ignore"):
+        return ast.parse(TransformerManager().transform_cell(source))
 
 
 def _fresh(cell: NotebookNode, text: str | None, name: str) -> NotebookNode:

@@ -7,6 +7,7 @@ namespaces, looking into other processes. See seccomp(2), and linux/filter.h for
 import errno
 import platform
 import struct
+from functools import lru_cache
 
 # By name: the numbers on x86_64 and on aarch64.
 FORBIDDEN = {
@@ -45,6 +46,7 @@ NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # where seccomp_data has them
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000
 
 
+@lru_cache
 def program(machine: str = platform.machine()) -> bytes:
     """The filter as instructions for the kernel, 8 bytes each; empty for a machine whose numbers are not known."""
     if machine not in ARCHITECTURES:
