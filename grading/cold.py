@@ -25,9 +25,9 @@ class SandboxedKernelManager(AsyncKernelManager):
         self.connection_file = f"{self.sockets}/kernel.json"
 
     @property
-    def guarded(self) -> tuple[int, int, Path]:
-        """What a `guard.Guard` has to know: the process, the generations to spare, the writable folder."""
-        return self.provisioner.process.pid, 2, self.sockets
+    def guarded(self) -> dict:
+        """What a `guard.Guard` has to know of this kernel."""
+        return {"home": self.provisioner.process.pid, "spared": 2, "folder": self.sockets, "private": sandbox.PRIVATE}
 
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
         sandbox.give_away(self.sockets)

@@ -347,7 +347,7 @@ class Execute(StockExecute):
             self.guard = self._guard(self.km)
 
     def _guard(self, manager: WarmKernelManager | SandboxedKernelManager) -> Guard:
-        guard = Guard(*manager.guarded, self.max_memory, self.max_disk)
+        guard = Guard(**manager.guarded, memory=self.max_memory, disk=self.max_disk)
         guard.start()
         return guard
 

@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 SECONDS = 0.5  # between two looks
@@ -18,6 +19,7 @@ PAGE = resource.getpagesize()
 ENTRY = 4096  # bytes that even an empty file takes from a disk
 CROWD = max(16, 2 * (os.cpu_count() or 1))  # processes and threads that may compute at the same time
 LOOKS = 6  # so often in a row they may be more
+FILES = 100_000  # files, folders and links in a folder in memory: what they take there no limit counts
 LONGEST = 3000  # characters of a path; a little more and it cannot be looked at
 
 
@@ -31,14 +33,15 @@ class Guard(threading.Thread):
         folder: the folder of the host's disk that the kernel can write to.
         memory: bytes that the kernel may have in memory, together with all that it started.
         disk: bytes that it may write to that folder, in addition to what is there now.
+        private: its folders in memory, as it calls them, in which nothing else limits how many files there are.
 
     Attributes:
         tripped: what was exceeded, in plain words; empty as long as nothing is.
     """
 
-    def __init__(self, home: int, spared: int, folder: Path, memory: int, disk: int):
+    def __init__(self, home: int, spared: int, folder: Path, memory: int, disk: int, private: Sequence[str] = ()):
         super().__init__(name="guard", daemon=True)
-        self.home, self.spared, self.folder, self.memory = home, spared, folder, memory
+        self.home, self.spared, self.folder, self.memory, self.private = home, spared, folder, memory, private
         self.allowed, self.disk = disk, disk + (_size(folder, sys.maxsize) or 0)  # the submission's own files are there
         self.tripped = ""
         self._ended = threading.Event()
@@ -62,6 +65,8 @@ class Guard(threading.Thread):
                 self.tripped = "folders were made beside the scratch folder that cannot be looked into"
             elif size > self.disk:
                 self.tripped = f"more than {self.allowed / 2**20:g} MiB were written beside the scratch folder"
+            elif any(made(pid, path) > FILES for pid in pids[:1] for path in self.private):
+                self.tripped = f"more than {FILES} files were made in one folder"
             else:
                 continue
             for pid in pids:
@@ -106,6 +111,15 @@ def computing(pid: int) -> int:
             with contextlib.suppress(OSError):
                 found += path.read_text(errors="replace").rpartition(")")[2].startswith(" R")
     return found
+
+
+def made(pid: int, folder: str) -> int:
+    """How many files, folders and links a file system holds that a process sees at this path; 0 if it has ended."""
+    try:
+        room = os.statvfs(f"/proc/{pid}/root{folder}")
+    except OSError:
+        return 0
+    return room.f_files - room.f_ffree
 
 
 def proportional(pid: int, shared: int = 0) -> int:

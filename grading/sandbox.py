@@ -18,6 +18,7 @@ from grading import syscalls
 
 GIB = 2**30
 SCRATCH = "/scratch"
+PRIVATE = (SCRATCH, "/tmp", "/dev/shm")  # in memory; nobody else sees them
 SCRATCH_BYTES = GIB // 4
 LIMITS = {"CPU": 600, "AS": 6 * GIB, "NPROC": 256, "NOFILE": 1024, "FSIZE": GIB // 8, "CORE": 0}
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
@@ -116,9 +117,9 @@ def command(
         else:
             line += ["--ro-bind-try", path, path]
     line += ["--proc", "/proc", "--dev", "/dev"]
-    for path in ("/tmp", "/dev/shm"):
-        line += ["--size", str(SCRATCH_BYTES), "--perms", "1777", "--tmpfs", path]
-    line += ["--size", str(SCRATCH_BYTES), "--tmpfs", SCRATCH, "--ro-bind", str(files), "/submission"]
+    for path in PRIVATE:
+        line += ["--size", str(SCRATCH_BYTES), "--perms", "0755" if path == SCRATCH else "1777", "--tmpfs", path]
+    line += ["--ro-bind", str(files), "/submission"]
     for path in python_folders():
         line += [*_parents(path), "--ro-bind", path, path]
     if any(OWN_FOLDER.is_relative_to(folder) for folder in (*SYSTEM, *python_folders())):  # installed, not editable

@@ -2,7 +2,6 @@
 
 import shutil
 import uuid
-from pathlib import Path
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import AsyncKernelManager
@@ -69,9 +68,9 @@ class WarmKernelManager(AsyncKernelManager):
         self.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": "sandboxed-fork"}
 
     @property
-    def guarded(self) -> tuple[int, int, Path]:
-        """What a `guard.Guard` has to know: the process, the generations to spare, the writable folder."""
-        return self.home.pid, 1, self.folder
+    def guarded(self) -> dict:
+        """What a `guard.Guard` has to know of this kernel; the forker itself limits how many files there are."""
+        return {"home": self.home.pid, "spared": 1, "folder": self.folder}
 
     async def _async_pre_start_kernel(self, **kwargs):
         prepared = await super()._async_pre_start_kernel(**kwargs)

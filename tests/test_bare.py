@@ -64,7 +64,7 @@ def kernel(tmp_path_factory):
         return SandboxedKernelManager(kernel_name="python3", files=files, masks=masks())
 
     def watch(manager):
-        guard = Guard(*manager.guarded, 2**31, 2**26)
+        guard = Guard(**manager.guarded, memory=2**31, disk=2**26)
         guard.start()
         return guard
 

@@ -12,6 +12,7 @@ import pytest
 
 from grading import sandbox
 from tests.conftest import ROOT
+from tests.test_warm import execute
 
 PROBE = """
 import json, os, socket, sys
@@ -108,6 +109,22 @@ for name in os.listdir("/"):
         pass
 print(os.getuid(), done)
 """
+
+MANY = """
+for number in range(250_000):
+    open(f"/tmp/{number}", "w").close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("warm", "said"), [(True, "No space left on device"), (False, "more than 100000 files were made in one folder")]
+)
+def test_only_so_many_files_can_be_made(tmp_path, warm, said):
+    """They take memory of the system's, which no limit on bytes counts."""
+    cell, after = execute(tmp_path, MANY, "print(1)", warm=warm)
+    assert said in cell.outputs[-1].evalue
+    assert after.outputs[0].text == "1\n"
+
 
 ORDINARY = """
 import sys
