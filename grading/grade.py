@@ -36,6 +36,7 @@ from grading.gradebook import ClassGradebook, keep_copy, scores
 from grading.interpreters import Interpreters
 from grading.record import Record
 from grading.release import quiet_logger
+from grading.restore import is_untouched
 from grading.results import first_line
 from grading.sandbox import why_not
 from grading.submission import Submission, SubmissionError, find
@@ -226,8 +227,9 @@ class _Converter(Autograde):
         self.course, self.submission, self.gradebook, self.isolated = course, submission, gradebook, isolated
         self.target = Path(self._format_dest(submission.assignment, submission.student))
         self.draft = self.target.with_name(f".{submission.assignment}.new")
+        content = submission.digest()
         when = _extension(gradebook, submission)
-        self.fingerprint = hashlib.sha256(f"{settings} {when} {submission.digest()}".encode()).hexdigest()
+        self.fingerprint = hashlib.sha256(f"{settings} {when} {content}".encode()).hexdigest()
 
     def is_unchanged(self, before: Record, graded_before: dict) -> bool:
         """Whether the submission was graded, as it is, with these tests and settings, and all that is still there."""
@@ -249,7 +251,14 @@ class _Converter(Autograde):
         self.resources["metadata"] = {"path": str(self.draft), "name": name}
         notebook = self._preprocess(notebook, self.sanitize_preprocessors)
         submission.repairs += self.resources["nbgrader"].pop("repairs", [])
+        if submission.beside and is_untouched(notebook, self._released()):
+            others = ", ".join(submission.beside)
+            submission.repairs.append(f"all its gaps are empty, and beside it there is {others}, which was not graded")
         return notebook
+
+    def _released(self) -> NotebookNode:
+        name = self.submission.assignment
+        return notebooks.read_once(self.course.root / "release" / name / f"{name}.ipynb")
 
     def save(self, executed: Executed) -> Record:
         """Write the scores to the gradebook and the executed notebook to `autograded/`, then the record."""

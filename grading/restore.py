@@ -22,6 +22,7 @@ from grading.handed_in import HALF
 from grading.merge import resolve
 
 BY_HAND = 50_000  # characters of a cell that somebody may have written; to parse more takes long
+FEW = 0.25  # of the released cells: a notebook that has fewer may be another one
 TOLD = 8  # names of cells in one sentence
 DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
 ATTACHED = re.compile(r"!\[[^\]]*\]\(attachment:([^)\s]*)[^)]*\)")
@@ -85,6 +86,10 @@ def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tup
         kind = wanted[_name(cell)].cell_type if _name(cell) in wanted else cell.get("cell_type")
         texts.append(_text(cell, kind, _name(cell) or f"cell {index + 1}", repairs))
     places, left_out = _places(submitted, texts, wanted, repairs)
+    if len(places) < FEW * len(wanted):
+        repairs.add(
+            f"it has {len(places)} of the {len(wanted)} cells of the release, so it may be the wrong notebook"
+        )
     moved = _answers_in_locked_cells(texts, places, left_out, wanted)
     after: dict[str | None, list[NotebookNode]] = {None: []}  # a student's own cells, by the cell that they follow
     last, own = None, {}
@@ -116,6 +121,13 @@ def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tup
     for name, model in wanted.items():
         cells = [*cells, own.get(name) or _put_back(model, written), *after.get(name, [])]
     return cells, repairs.told()
+
+
+def is_untouched(notebook: NotebookNode, released: NotebookNode) -> bool:
+    """Whether every gap of a restored notebook is as empty as it was released."""
+    models = notebooks.by_id(released)
+    gaps = {name: cell for name, cell in notebooks.by_id(notebook).items() if notebooks.kind(cell) == "solution"}
+    return all(_same(cell.source, models[name]) for name, cell in gaps.items())
 
 
 class _Repairs:

@@ -2,6 +2,7 @@
 
 import fnmatch
 import hashlib
+import re
 import shutil
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from grading.course import Course, CourseError
 
 MIB = 2**20
 MAX_NOTEBOOK = 64 * MIB
+UNSTORABLE = re.compile("[\n\ud800-\udfff]")  # characters that nbgrader takes in no student's id
 MAX_FILES = 100 * MIB  # all others together: more does not fit into the sandbox's scratch folder
 
 
@@ -32,13 +34,19 @@ class SubmissionError(Exception):
 
 @dataclass
 class Submission:
-    """A student's folder `submitted/<student>/<assignment>/`, and what was repaired while reading it."""
+    """A student's folder `submitted/<student>/<assignment>/`.
+
+    Attributes:
+        repairs: what was repaired while reading it, in plain words.
+        beside: the names of notebooks that are not the one that was read.
+    """
 
     student: str
     assignment: str
     folder: Path
     ignore: list[str] = field(default_factory=list)
     repairs: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
 
     def notebook(self) -> NotebookNode:
         """The submitted notebook.
@@ -47,6 +55,7 @@ class Submission:
             SubmissionError: it is missing, a link, too large, or no notebook.
         """
         path = self._path()
+        self.beside = [other.name for other in self._notebooks() if other != path]
         size = path.stat().st_size
         if size > MAX_NOTEBOOK:
             raise SubmissionError(
@@ -57,8 +66,7 @@ class Submission:
         try:
             notebook, repairs = handed_in.read(path)
         except notebooks.NotebookError as error:
-            beside = ", ".join(other.name for other in self._notebooks() if other != path)
-            more = f" (beside it: {beside})" if beside else ""
+            more = f" (beside it: {', '.join(self.beside)})" if self.beside else ""
             raise SubmissionError(record.UNREADABLE, f"{error}{more}") from None
         self.repairs += repairs
         return notebook
@@ -106,9 +114,15 @@ class Submission:
         """A hash of the names and contents of everything that was handed in; of files that are left out, the sizes.
 
         Raises:
-            SubmissionError: the folder is a link: what it leads to may be the whole machine.
+            SubmissionError: the folder is a link: what it leads to may be the whole machine; or nbgrader cannot store
+                its name.
         """
         _refuse_link(self.folder)
+        if UNSTORABLE.search(self.student):
+            raise SubmissionError(
+                record.NOT_GRADABLE,
+                f"{self.folder.parent}: the folder's name holds a line break, or is not written in UTF-8; rename it",
+            )
         whole = hashlib.sha256()
         for path in sorted(self.folder.rglob("*")):
             if path.is_symlink() or not path.is_file():

@@ -79,6 +79,15 @@ def test_a_renamed_notebook_is_repaired(classroom):
     assert (outcome.state, outcome.reason) == ("repaired", "the notebook was renamed to my work (1).ipynb")
 
 
+def test_who_hands_in_the_empty_release_beside_the_work_is_told(tiny, pool):
+    for student, solution in (("forgets_to_rename", None), ("keeps_a_draft", RIGHT)):
+        path = submit(tiny, student, solution)
+        shutil.copy(path, path.with_name("mine.ipynb"))
+    outcomes = graded(tiny, pool).outcomes
+    words = "all its gaps are empty, and beside it there is mine.ipynb, which was not graded"
+    assert [one.reason for one in outcomes.values()] == [words, ""]
+
+
 def test_a_submission_is_never_changed(classroom):
     submitted = classroom.course.root / "submitted"
     assert (

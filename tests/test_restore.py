@@ -3,10 +3,10 @@
 import copy
 
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from grading import notebooks
-from grading.restore import restored
+from grading.restore import is_untouched, restored
 from tests.conftest import cell
 
 
@@ -40,6 +40,19 @@ def test_halves_of_characters_are_replaced(released):
     cells, repairs = restored(submitted, released)
     assert cells[1].source == "def mean(values): return '\ufffd'" and cells[-1].source == "\ufffd"
     assert repairs == ["cells with halves of characters, which were replaced by \ufffd: mean, cell 6"]
+
+
+def test_a_notebook_with_few_of_the_cells_may_be_another_one(released):
+    _, repairs = restored([new_code_cell("1", id="own")], released)
+    assert repairs[0] == "it has 0 of the 4 cells of the release, so it may be the wrong notebook"
+
+
+def test_untouched_is_who_wrote_into_no_gap(released):
+    release, written = new_notebook(cells=released), copy.deepcopy(released)
+    written[3].source += "  # no Python is written"
+    assert is_untouched(new_notebook(cells=written), release)
+    written[3].source = "def median(values): return 1"
+    assert not is_untouched(new_notebook(cells=written), release)
 
 
 def test_a_deleted_cell_is_put_back(released):
