@@ -44,6 +44,7 @@ class Commands(click.Group):
 @click.pass_context
 def main(ctx: click.Context, root: Path) -> None:
     """Release, check and grade the course."""
+    gc.set_threshold(50_000)  # nbgrader makes many objects, and little of it is garbage
     atexit.register(gc.freeze)  # at the end there is no need to look for garbage; nbgrader leaves a lot
     ctx.obj = Course(root.resolve())
 

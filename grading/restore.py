@@ -87,9 +87,7 @@ def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tup
         texts.append(_text(cell, kind, _name(cell) or f"cell {index + 1}", repairs))
     places, left_out = _places(submitted, texts, wanted, repairs)
     if len(places) < FEW * len(wanted):
-        repairs.add(
-            f"it has {len(places)} of the {len(wanted)} cells of the release, so it may be the wrong notebook"
-        )
+        repairs.add(f"it has {len(places)} of the {len(wanted)} cells of the release, so it may be the wrong notebook")
     moved = _answers_in_locked_cells(texts, places, left_out, wanted)
     after: dict[str | None, list[NotebookNode]] = {None: []}  # a student's own cells, by the cell that they follow
     last, own = None, {}
