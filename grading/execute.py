@@ -6,8 +6,6 @@
 
 import ast
 import asyncio
-import contextlib
-import json
 import linecache
 import shutil
 import tempfile
@@ -17,13 +15,11 @@ from functools import lru_cache
 from pathlib import Path
 from types import CodeType
 
-import nbformat
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
-from nbgrader.preprocessors import Execute as StockExecute
 from traitlets import Bool, Dict, Enum, Integer
 
 from grading import bare, notebooks, picture, record, temporary
@@ -33,6 +29,7 @@ from grading.diagnosis import diagnostician
 from grading.guard import Guard
 from grading.kernel import KernelChannel, KernelStuck, needs_event_loop, prepare
 from grading.masks import masks
+from grading.outputs import LimitedOutputs, mend, no_verdict_by_accident
 from grading.student_code import Delegated, StudentError, connected
 from grading.warm import WarmKernelManager
 
@@ -41,11 +38,10 @@ NOT_RECEIVED = "... Outputs are left out here: the notebook shows too much at on
 NOBODY = {"header": {}, "parent_header": {}, "metadata": {}, "content": {}}  # a request that no front end has sent
 POISONED = "After this cell Python ended, or did nothing more, in a cell below. So those ran without this one."
 IDLE = 0.5  # seconds in which a kernel may end that a cell has spoilt
-LEAST = 500  # bytes that even an empty output takes
 LAST_WORDS = 0.3  # seconds, for what a kernel has shown before it ended
 
 
-class Execute(StockExecute):
+class Execute(LimitedOutputs):
     """nbgrader's `Execute` with hidden tests out of the student's reach.
 
     The visible part of a test cell runs in the student's kernel. If it passes, the hidden part runs here, with
@@ -65,8 +61,6 @@ class Execute(StockExecute):
     max_seconds = Integer(600, help="Seconds for all cells of a submission together.").tag(config=True)
     max_memory = Integer(2 * 2**30, help="Bytes in memory for a kernel and all that it starts.").tag(config=True)
     max_disk = Integer(64 * 2**20, help="Bytes on disk, beside the scratch folder in memory.").tag(config=True)
-    max_text = Integer(100_000, help="Characters of printed text that are kept of a cell.").tag(config=True)
-    max_output = Integer(20_000_000, help="Bytes of all outputs that are kept of a notebook.").tag(config=True)
     max_message = Integer(20_000_000, help="Bytes of one message from a kernel; more is not received.").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict, km=None) -> tuple[NotebookNode, dict]:
@@ -129,8 +123,8 @@ class Execute(StockExecute):
             words = f"This cell sent something that is no message ({type(error).__name__})."
             self._give_up(cell, index, "BrokenMessage", words)
         self.cell_seconds[_label(cell, index)] = time.monotonic() - began
-        _mend_outputs(cell)
-        _no_verdict_by_accident(cell)
+        mend(cell)
+        no_verdict_by_accident(cell)
         return cell, resources
 
     def _run_or_blame(self, cell: NotebookNode, index: int) -> None:
@@ -265,55 +259,6 @@ class Execute(StockExecute):
         else:
             manager.files = self.resources["metadata"]["path"]
         return manager
-
-    def output(self, outs: list, msg: dict, display_id: str | None, cell_index: int) -> NotebookNode | None:
-        """Take in an output, up to the limits; where something is left out there is a note."""
-        content = msg["content"]
-        if msg["msg_type"] == "stream":
-            return self._take_text(outs, msg, cell_index)
-        if msg["msg_type"] == "error":
-            content["ename"], content["evalue"] = str(content["ename"])[:1000], str(content["evalue"])[: self.max_text]
-            content["traceback"] = [str(line)[: self.max_text] for line in content["traceback"][-100:]]
-        said, size = self.room >= 0, len(json.dumps(content)) + LEAST
-        self.room -= size
-        if self.room >= 0:
-            return super().output(outs, msg, display_id, cell_index)
-        if msg["msg_type"] == "error" and not any(output.output_type == "error" for output in outs):
-            content["evalue"], content["traceback"] = content["evalue"][:1000], []  # an error decides
-            return super().output(outs, msg, None, cell_index)
-        if said:
-            outs.append(_too_large(size))
-        return None
-
-    def _take_text(self, outs: list, msg: dict, cell_index: int) -> NotebookNode | None:
-        name, text = "stderr" if msg["content"]["name"] == "stderr" else "stdout", msg["content"]["text"]
-        full, room = len(text), max(0, self.text_room)
-        self.text_room -= full + (LEAST if not full else 0)
-        if room == 0 or not full:
-            return None
-        if full > room:
-            text = f"{text[:room]}\n... The output is cut here, after {self.max_text:,} characters.\n"
-        last = outs[-1] if outs and not self.clear_before_next_output else {}
-        if (last.get("output_type"), last.get("name")) == ("stream", name):  # where pieces part depends on moments
-            last.text += text
-            return last
-        if not self.clear_before_next_output:  # nbclient would look at it at length, as `_mend_outputs` does
-            outs.append(NotebookNode(output_type="stream", name=name, text=text))
-            return outs[-1]
-        return super().output(outs, {**msg, "content": {"name": name, "text": text}}, None, cell_index)
-
-    def _update_display_id(self, display_id: str, msg: dict) -> None:
-        """Change outputs that are there already, as long as all of them together do not grow too much."""
-        places = [(cell, i) for cell, found in self._display_id_map.get(display_id, {}).items() for i in found]
-        with contextlib.suppress(AttributeError, IndexError, KeyError):  # one of them was left out
-            before = sum(len(json.dumps(self.nb.cells[cell].outputs[i].data)) for cell, i in places)
-            growth = len(places) * len(json.dumps(msg["content"]["data"])) - before
-            if growth <= self.room:
-                super()._update_display_id(display_id, msg)
-                self.room -= growth
-
-    def handle_comm_msg(self, outs: list, msg: dict, cell_index: int) -> None:
-        """Widgets are not kept: what they look like later, no page shows."""
 
     def _connect(self) -> None:
         """Watch over the kernel, let questions go to it, and load the probes before any cell of the student's."""
@@ -474,12 +419,6 @@ class Execute(StockExecute):
         return min(super()._get_timeout(cell) or left, left)
 
 
-def _too_large(size: int) -> NotebookNode:
-    """What stands in the place of an output that is left out."""
-    note = f"... An output of {size / 1e6:.1f} MB is left out here: the notebook shows too much.\n"
-    return new_output("stream", name="stdout", text=note)
-
-
 def _label(cell: NotebookNode, index: int) -> str:
     """What a cell is called in reports."""
     return notebooks.grade_id(cell) or f"cell {index + 1}"
@@ -520,48 +459,3 @@ def _in_words(error: Exception, timeout: int | None) -> tuple[str, str]:
     if isinstance(error, KernelStuck):
         return "CellTimeoutError", f"No answer in time: {error}. Is there a loop that never ends?"
     return "DeadKernelError", f"This cell could not be run to its end: {str(error).rstrip('.')}."
-
-
-def _mend_outputs(cell: NotebookNode) -> None:
-    """Drop outputs that are none, counts that are none, and characters that no file can hold."""
-    sound = []
-    for output in cell.get("outputs", []):
-        if _is_plain_text(output):  # most are
-            sound.append(output)
-            continue
-        text = json.dumps(output, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
-        output = nbformat.from_dict(json.loads(text))
-        try:
-            nbformat.validate(output, ref="output", version=4)
-        except nbformat.ValidationError:
-            if output.get("output_type") != "error":  # an error decides, however it looks
-                continue
-            output = new_output("error", ename=str(output.get("ename")), evalue=str(output.get("evalue")), traceback=[])
-        sound.append(output)
-    cell.outputs = sound
-    count = cell.get("execution_count")
-    cell.execution_count = count if type(count) is int and 0 <= count < 2**31 else None
-
-
-def _is_plain_text(output: NotebookNode) -> bool:
-    """Whether an output is the text of a stream and nothing more, with characters that a file can hold."""
-    text = output.get("text")
-    if output.get("output_type") != "stream" or output.get("name") not in ("stdout", "stderr") or len(output) != 3:
-        return False
-    return isinstance(text, str) and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _no_verdict_by_accident(cell: NotebookNode) -> None:
-    """Keep a test cell's verdict to its errors.
-
-    For nbgrader any text on stderr is a failure and the value of a last expression is a score; a warning must not
-    cost a point, and no output of a student's may become a score.
-    """
-    if notebooks.kind(cell) != "test":
-        return
-    for output in cell.outputs:
-        if output.output_type == "stream":
-            output.name = "stdout"
-        elif output.output_type == "execute_result":
-            output.output_type = "display_data"
-            output.pop("execution_count", None)

@@ -17,7 +17,7 @@ import grading.oracle.training  # noqa: F401
 
 matplotlib.use("Agg")
 torch.set_num_threads(1)  # as many processes as cores are enough
-# No collection in a worker looks at, and so copies, the memory that all of them share. (To collect now would take a fifth
-# of a second, for very little.)
+# No collection in a worker looks at, and so copies, the memory that all of them share. To collect first would take a
+# fifth of a second, for very little.
 gc.freeze()
 gc.enable()
