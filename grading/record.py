@@ -99,5 +99,6 @@ def file_of(course: Course, assignment: str, student: str) -> Path:
 def read(course: Course, assignment: str) -> dict[str, Record]:
     """The records of an assignment by student, in their order; unreadable ones are left out."""
     paths = sorted((course.root / "records" / assignment).glob("*.json"))
-    found = {path.stem: Record.load(path) for path in paths}
+    # A name that is no UTF-8 could be written nowhere.
+    found = {path.stem.encode("utf-8", "backslashreplace").decode(): Record.load(path) for path in paths}
     return {student: record for student, record in found.items() if record is not None}

@@ -60,7 +60,7 @@ def preview(
         release(made.own, assignment)
         for ended in grade(made.own, assignment, jobs, executor, done):
             if not ended.has_grade:
-                made.failed[ended.student] = ended.reason
+                made.failed[ended.student] = _as_here(ended.reason, made, course)
         with course.gradebook() as old, made.own.gradebook() as new:
             before, after = scores.read(old, assignment), scores.read(new, assignment)
         exercises = list(notebooks.tests_of(notebooks.read(course.source(assignment))))
@@ -91,6 +91,9 @@ def accept(course: Course, made: Preview) -> Path:
             for part in (Path("records") / assignment, Path("release") / assignment):
                 if (made.own.root / part).exists():
                     _replace(made.own.root / part, course.root / part)
+            for ended in record.read(course, assignment).values():
+                ended.reason = _as_here(ended.reason, made, course)
+                ended.save(course)
         return kept
 
 
@@ -133,6 +136,11 @@ def _copy(course: Course, book: Path, assignments: list[str]) -> Course:
     config.CourseDirectory.root = str(root)
     own.__dict__["config"] = config  # also what was set after the file was read
     return own
+
+
+def _as_here(reason: str, made: Preview, course: Course) -> str:
+    """A reason that names files where the course has them."""
+    return reason.replace(f"{made.own.root}/", f"{course.root}/")
 
 
 def _replace(new: Path, old: Path) -> None:

@@ -16,7 +16,7 @@ from grading.course import Course, CourseError
 
 MIB = 2**20
 MAX_NOTEBOOK = 64 * MIB
-UNSTORABLE = re.compile("[\n\ud800-\udfff]")  # characters that nbgrader takes in no student's id
+UNSTORABLE = re.compile(r"^\s|\s$|[\n\ud800-\udfff]")  # what nbgrader takes in no student's id
 MAX_FILES = 100 * MIB  # all others together: more does not fit into the sandbox's scratch folder
 
 
@@ -121,7 +121,8 @@ class Submission:
         if UNSTORABLE.search(self.student):
             raise SubmissionError(
                 record.NOT_GRADABLE,
-                f"{self.folder.parent}: the folder's name holds a line break, or is not written in UTF-8; rename it",
+                f"{self.folder.parent}: the folder's name begins or ends with a space, holds a line break, "
+                "or is not UTF-8; rename it",
             )
         whole = hashlib.sha256()
         for path in sorted(self.folder.rglob("*")):

@@ -42,3 +42,8 @@ def test_a_reason_can_be_printed_and_written_whatever_it_holds(tiny):
     found = record.read(tiny, "averages")["ada"]
     assert found.reason.startswith("\\ud800 \\x1b]0;title\\nxxx") and len(found.reason) < 2100
     assert found.repairs == ["caf\\udce9.ipynb"] and found.tests == saved.tests
+
+
+def test_a_name_that_is_no_text_can_be_printed(tiny):
+    Record("caf\udce9", "averages", "not_gradable").save(tiny)
+    assert list(record.read(tiny, "averages")) == ["caf\\udce9"]

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from grading import notebooks, regrade
+from grading import notebooks, record, regrade
 from grading.catalogue import CatalogueError
 from grading.course import Course, CourseError
 from grading.difference import compare_files
@@ -117,5 +117,9 @@ def test_what_cannot_be_copied_stops_no_preview(tiny, pool):
     os.mkfifo(pipe)
     made = regrade.preview(tiny, ["averages"], executor=pool)
     assert sorted(made.failed) == ["links", "pipe"]
-    assert "is a symbolic link, which is never followed" in made.failed["links"]
+    path = tiny.root / "submitted" / "links" / "averages"
+    words = f"{path}: is a symbolic link, which is never followed; ask for the file itself"
+    assert made.failed["links"] == words
+    regrade.accept(tiny, made)
+    assert record.read(tiny, "averages")["links"].reason == words
     assert scores_of(made.own, "ada") == {"test_mean": 2, "test_mean_negative": 1}

@@ -209,9 +209,9 @@ def test_a_linked_time_is_not_followed(handed_in, tmp_path):
     assert handed_in.repairs == ["timestamp.txt holds no time, so nothing is known of when this was handed in"]
 
 
-@pytest.mark.parametrize("name", ["a\nb", "caf\udce9"])
+@pytest.mark.parametrize("name", ["a\nb", "caf\udce9", " ada", "ada "])
 def test_a_folder_name_that_nbgrader_cannot_store_is_told(tiny, name):
-    with pytest.raises(SubmissionError, match="the folder's name holds a line break, or is not written in UTF-8"):
+    with pytest.raises(SubmissionError, match="ends with a space, holds a line break, or is not UTF-8; rename"):
         Submission(name, "averages", tiny.root / "submitted" / name / "averages").digest()
 
 
