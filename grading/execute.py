@@ -36,7 +36,7 @@ from grading.warm import WarmKernelManager
 NOT_RUN = {"output_type": "stream", "name": "stdout", "text": "A demonstration: not run while grading.\n"}
 NOT_RECEIVED = "... Outputs are left out here: the notebook shows too much at once.\n"
 NOBODY = {"header": {}, "parent_header": {}, "metadata": {}, "content": {}}  # a request that no front end has sent
-POISONED = "After this cell Python ended, or did nothing more, in a cell below. So those ran without this one."
+POISONED = "Because of this cell Python ended, or did nothing more, in a cell below. The cells below ran without it."
 IDLE = 0.5  # seconds in which a kernel may end that a cell has spoilt
 LAST_WORDS = 0.3  # seconds, for what a kernel has shown before it ended
 

@@ -137,7 +137,7 @@ POISON = {
 def test_a_cell_that_ends_python_later_fails_alone(tmp_path, poison):
     slow = "import time; time.sleep(0.3); print(b)"
     cells = execute(tmp_path, "a = 1", "b = a + 1", poison, slow, "print(a + b)", question_timeout=5)
-    assert "So those ran without this one" in cells[2].outputs[-1].evalue
+    assert "The cells below ran without it" in cells[2].outputs[-1].evalue
     assert [[output.text for output in cell.outputs] for cell in cells[3:]] == [["2\n"], ["3\n"]]
 
 
