@@ -4,29 +4,25 @@ It is the first sanitizer in `nbgrader_config.py`. nbgrader itself restores the 
 changed piece of metadata; after this there is none.
 """
 
-import ast
 import re
-import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
-from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from grading import notebooks
 from grading.handed_in import HALF
 from grading.merge import resolve
+from grading.python_text import is_python, makes, meaning, reads
 
 BY_HAND = 50_000  # characters of a cell that somebody may have written; to parse more takes long
+MUCH = 500_000  # characters of all cells in which names are looked up; more is no student's work
 FEW = 0.25  # of the released cells: a notebook that has fewer may be another one
 TOLD = 8  # names of cells in one sentence
-DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
 ATTACHED = re.compile(r"!\[[^\]]*\]\(attachment:([^)\s]*)[^)]*\)")
-NO_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what Python says of other texts
 STRAY = re.compile("[\0\ufeff]")  # no Python, and nobody sees them
 
 
@@ -86,38 +82,43 @@ def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tup
         kind = wanted[_name(cell)].cell_type if _name(cell) in wanted else cell.get("cell_type")
         texts.append(_text(cell, kind, _name(cell) or f"cell {index + 1}", repairs))
     places, left_out = _places(submitted, texts, wanted, repairs)
-    if len(places) < FEW * len(wanted):
-        repairs.add(f"it has {len(places)} of the {len(wanted)} cells of the release, so it may be the wrong notebook")
+    if not submitted:
+        repairs.add("it has no cells")
+    elif len(places) < FEW * len(wanted) and not any(notebooks.kind(wanted[p]) == "solution" for p in places.values()):
+        repairs.add(f"it has {len(places)} of the release's {len(wanted)} cells, so it may be the wrong notebook")
     moved = _answers_in_locked_cells(texts, places, left_out, wanted)
-    after: dict[str | None, list[NotebookNode]] = {None: []}  # a student's own cells, by the cell that they follow
-    last, own = None, {}
+    homes = _homes(texts, places, list(wanted))
+    after: dict[str | None, list[NotebookNode]] = {name: [] for name in (None, *wanted)}  # own cells that follow it
+    own = {}
     for index, cell in enumerate(submitted):
         name = places.get(index)
         if index in left_out:
             continue
         if name is None:
-            after[last].append(_fresh(cell, texts[index], f"own-{index}"))
+            after[homes[index]].append(_fresh(cell, texts[index], f"own-{index}"))
             continue
         if index in moved:
-            after[last].append(_fresh(NotebookNode(cell_type="code"), texts[index], f"own-{index}"))
+            after[homes[index]].append(_fresh(NotebookNode(cell_type="code"), texts[index], f"own-{index}"))
             repairs.add("answers were in locked cells, and were put before them", name)
         own[name] = _like(wanted[name], None if index in moved else texts[index])
         if cell.get("cell_type") != wanted[name].cell_type:
             kind = cell.get("cell_type")
             kind = kind if kind in ("code", "markdown", "raw") else "of no kind"
             repairs.add(f"cells that had become {kind} were put right", name)
-        if _settings(cell) != _settings(wanted[name]):
+        if "nbgrader" in cell.metadata and _settings(cell) != _settings(wanted[name]):
             repairs.add("changed points or settings were put right", name)
-        after[name], last = [], name
-    written = _defined(cell.source for cell in [*own.values(), *chain(*after.values())] if cell.cell_type == "code")
-    for name in wanted:
-        if name not in own:
-            repairs.add("missing cells were put back", name)
+    missing = [name for name in wanted if name not in own]
+    written = set()
+    if any(notebooks.kind(wanted[name]) == "solution" for name in missing):
+        cells = [*own.values(), *chain(*after.values())]
+        written = _all(makes, (cell.source for cell in cells if cell.cell_type == "code"))
+    for name in missing:
+        repairs.add("missing cells were put back", name)
     if list(own) != [name for name in wanted if name in own]:
         repairs.add("cells were put back in order")
     cells = after[None]
     for name, model in wanted.items():
-        cells = [*cells, own.get(name) or _put_back(model, written), *after.get(name, [])]
+        cells = [*cells, own.get(name) or _put_back(model, written), *after[name]]
     return cells, repairs.told()
 
 
@@ -152,7 +153,8 @@ def _places(
     """Which released cell each submitted one is, by its index; and those that are nothing but a copy of a release's.
 
     A cell is known by its grade_id, or, where the metadata are lost, by the id that Jupyter gives it, or, if it is
-    locked, by its text. Of several the last one counts, as for nbgrader, but not one in which nothing was written.
+    locked, by its text. Of several the last one counts that stands above the next released cell, because that is what
+    its test saw; but not one in which nothing was written.
     """
     found: dict[str, list[int]] = {}
     for index, cell in enumerate(submitted):
@@ -170,20 +172,22 @@ def _places(
         if name is not None and name not in found:
             found[name] = [index]
             repairs.add("cells without their names, known by their texts", name)
-    places, left_out = {}, set()
+    places, left_out, order = {}, set(), list(wanted)
     for name, indices in found.items():
         if len(indices) > 1:
-            repairs.add("cells that were there more than once, of which the last one counts", name)
+            repairs.add("cells that were there more than once, of which the last one in its place counts", name)
             untouched = {index for index in indices if _same(texts[index], wanted[name])}
             left_out |= untouched if len(untouched) < len(indices) else set(indices[:-1])
-        places[[index for index in indices if index not in left_out][-1]] = name
+        copies = [index for index in indices if index not in left_out]
+        later = next((found[other] for other in order[order.index(name) + 1 :] if other in found), [len(submitted)])
+        places[([index for index in copies if index < later[-1]] or copies)[-1]] = name
     return places, left_out
 
 
 def _answers_in_locked_cells(
     texts: list[str | None], places: dict[int, str], left_out: set[int], wanted: dict[str, NotebookNode]
 ) -> set[int]:
-    """The submitted cells that stand for a locked one, and define what no other cell does.
+    """The submitted cells that stand for a locked one, and make names that others read, and no other makes.
 
     That comes from cells that were merged, or whose names were mixed up. The text of the locked cell replaces theirs.
     """
@@ -193,21 +197,50 @@ def _answers_in_locked_cells(
         return set()
     others = [index for index in range(len(texts)) if index not in locked | left_out]
     written = [texts[i] or "" for i in others if i not in places or not _same(texts[i], wanted[places[i]])]
-    known = _defined([*written, *(cell.source for cell in wanted.values() if notebooks.kind(cell) != "solution")])
-    return {index for index in changed if _defined([texts[index] or ""]) - known and _is_python(texts[index])}
+    given = [cell.source for cell in wanted.values() if cell.cell_type == "code" and notebooks.kind(cell) != "solution"]
+    known, read = _all(makes, [*written, *given]), _all(reads, [*written, *given])
+    return {index for index in changed if (makes(texts[index] or "") - known) & read and is_python(texts[index])}
+
+
+def _homes(texts: list[str | None], places: dict[int, str], order: list[str]) -> list[str | None]:
+    """For each submitted cell the released one after which it belongs if it is the student's own; None: at the top.
+
+    That is the one above it. If the one below it goes further up, it belongs before that one, which may need it; unless
+    it needs itself what would then come after it.
+    """
+    rank = {name: number for number, name in enumerate(order)}
+    ranks = [rank[places[index]] if index in places else None for index in range(len(texts))]
+    nearest, below = [], len(order)
+    for here in reversed(ranks):
+        nearest.append(below)
+        below = below if here is None else here
+    homes, home, above, read = [], -1, [], 0
+    for text, here, below in zip(texts, ranks, reversed(nearest), strict=True):
+        own = home
+        if below - 1 < home and here is None:
+            made = _all(makes, (other for number, other in above if number >= below))
+            read += len(text or "")
+            own = home if read <= MUCH and made & reads(text or "") else below - 1
+        homes.append(order[own] if own >= 0 else None)
+        if here is not None:
+            home = here
+            above.append((here, text or ""))
+    return homes
+
+
+def _all(names: Callable[[str], frozenset[str]], sources: Iterable[str]) -> set[str]:
+    """What `makes` or `reads` finds in several cells, as long as they are not endless."""
+    found, read = set(), 0
+    for source in sources:
+        read += len(source)
+        if read <= MUCH:
+            found |= names(source)
+    return found
 
 
 def _same(text: str | None, model: NotebookNode) -> bool:
     """Whether nothing was written into a cell: it says to Python what it said when it was released."""
-    return text is None or text.strip() == model.source.strip() or _meaning(text) == _meaning(model.source)
-
-
-@lru_cache(maxsize=1024)
-def _meaning(source: str) -> str:
-    try:
-        return ast.dump(_parsed(source))
-    except NO_PYTHON:
-        return source.strip()
+    return text is None or text.strip() == model.source.strip() or meaning(text) == meaning(model.source)
 
 
 def _name(cell: NotebookNode) -> str | None:
@@ -234,26 +267,13 @@ def _text(cell: NotebookNode, kind: str | None, name: str, repairs: _Repairs) ->
         repairs.add("cells with halves of characters, which were replaced by \ufffd", name)
         source = HALF.sub("\ufffd", source)
     if kind == "code" and len(source) <= BY_HAND:
-        if STRAY.search(source) and not _is_python(source):
+        if STRAY.search(source) and not is_python(source):
             repairs.add("cells with invisible characters, which were removed", name)
             source = STRAY.sub("", source)
-        if merged := resolve(source, _is_python):
+        if merged := resolve(source, is_python):
             repairs.add(f"cells with {merged.words}", name)
             source = merged.text
     return source
-
-
-def _is_python(source: str) -> bool:
-    try:
-        _parsed(source)
-    except NO_PYTHON:
-        return False
-    return True
-
-
-def _parsed(source: str) -> ast.Module:
-    with warnings.catch_warnings(action="ignore"):
-        return ast.parse(TransformerManager().transform_cell(source))
 
 
 def _fresh(cell: NotebookNode, text: str | None, name: str) -> NotebookNode:
@@ -283,10 +303,5 @@ def _like(model: NotebookNode, text: str | None) -> NotebookNode:
 
 def _put_back(model: NotebookNode, written: set[str]) -> NotebookNode:
     """A missing cell: as it was released, but an empty gap must not replace what the student wrote in another cell."""
-    names = sorted(_defined([model.source]) & written) if notebooks.kind(model) == "solution" else []
+    names = sorted(makes(model.source) & written) if notebooks.kind(model) == "solution" else []
     return _like(model, f"# This cell was missing; {', '.join(names)}: see another cell." if names else None)
-
-
-def _defined(sources: Iterable[str]) -> set[str]:
-    """The names of all functions and classes that stand at the left margin of some cells."""
-    return {name for source in sources for name in DEFINES.findall(source)}

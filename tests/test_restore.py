@@ -44,7 +44,7 @@ def test_halves_of_characters_are_replaced(released):
 
 def test_a_notebook_with_few_of_the_cells_may_be_another_one(released):
     _, repairs = restored([new_code_cell("1", id="own")], released)
-    assert repairs[0] == "it has 0 of the 4 cells of the release, so it may be the wrong notebook"
+    assert repairs[0] == "it has 0 of the release's 4 cells, so it may be the wrong notebook"
 
 
 def test_untouched_is_who_wrote_into_no_gap(released):
@@ -67,7 +67,7 @@ def test_the_last_of_two_answers_counts(released):
     cells, repairs = restored([*submitted[:2], second, *submitted[2:]], released)
     assert ids(cells) == NAMES
     assert next(c.source for c in cells if notebooks.grade_id(c) == "mean") == second.source
-    assert repairs == ["cells that were there more than once, of which the last one counts: mean"]
+    assert repairs == ["cells that were there more than once, of which the last one in its place counts: mean"]
 
 
 def test_changed_points_type_and_order_are_repaired_and_named(released):
@@ -94,12 +94,76 @@ def test_strange_metadata_makes_a_cell_the_students_own(released, metadata):
     assert cells[-1].metadata == {}
 
 
+def test_a_copy_below_its_tests_is_a_note_and_not_the_answer(released):
+    """The student's own run saw the one above; nbgrader's copies carry the name with them."""
+    submitted = copy.deepcopy(released)
+    submitted[1].source, submitted[3].source = "def mean(values): return 1", "def median(values): return 2"
+    old = copy.deepcopy(submitted[1])
+    old.source = "def mean(values): return 0  # an old try"
+    cells, _ = restored([*submitted[:3], old, *submitted[3:]], released)
+    assert [one.source for one in cells[1:4]] == [submitted[1].source, submitted[2].source, old.source]
+    assert ids(cells) == NAMES
+
+
+def test_an_answer_copied_over_the_next_gap_is_an_answer_there(released):
+    submitted = copy.deepcopy(released)
+    submitted[1].source = "def mean(values): return 1"
+    submitted[3] = copy.deepcopy(submitted[1])
+    submitted[3].source = "def median(values): return 2"
+    cells, _ = restored(submitted, released)
+    assert [one.source for one in cells[1:4:2]] == [submitted[1].source, submitted[3].source]
+    assert cells[4].source == "# This cell was missing; median: see another cell."
+
+
+@pytest.mark.parametrize(
+    "order",
+    [(3, 4, "helper", 1, 2), (2, 4, "helper", 1, 3), (1, 3, "helper", 2, 4), ("helper", 4, 3, 2, 1)],
+    ids=["an_exercise_moved_down", "tests_first", "tests_last", "reversed"],
+)
+def test_a_helper_stays_before_what_may_need_it(released, order):
+    submitted = copy.deepcopy(released)
+    submitted[1].source, submitted[3].source = "mean = lambda values: help(values)", "median = mean"
+    helper = new_code_cell("def help(values): return 1", id="helper")
+    cells, _ = restored([helper if index == "helper" else submitted[index] for index in order], released)
+    sources = [one.source for one in cells]
+    assert ids(cells) == NAMES
+    assert sources.index(helper.source) < sources.index("assert mean([1])")
+
+
+def test_an_own_cell_stays_below_what_it_needs(released):
+    submitted = copy.deepcopy(released)
+    submitted[3].source = "def median(values): return 2"
+    needs = new_code_cell("spread = median([1, 2])", id="own")
+    cells, _ = restored([submitted[3], submitted[4], needs, submitted[1], submitted[2]], released)
+    assert cells[-1].source == needs.source
+
+
+@pytest.mark.parametrize("answer", ["mean = lambda values: 1", "from answers import mean", "if True:\n    mean = max"])
+def test_an_answer_of_any_form_is_not_replaced_by_the_empty_gap(released, answer):
+    submitted = copy.deepcopy(released)
+    submitted[1] = new_code_cell(answer, id="own")
+    cells, _ = restored(submitted, released)
+    assert [one.source for one in cells if "mean" in one.source][0:2] == [
+        answer,
+        "# This cell was missing; mean: see another cell.",
+    ]
+
+
+def test_an_import_in_a_locked_cell_that_an_answer_needs_is_kept(released):
+    submitted = copy.deepcopy(released)
+    submitted[1].source = "def mean(values): return math.fsum(values)"
+    submitted[2].source = "import math\n" + submitted[2].source
+    cells, repairs = restored(submitted, released)
+    assert submitted[2].source in [one.source for one in cells]
+    assert repairs == ["answers were in locked cells, and were put before them: test_mean"]
+
+
 def test_an_empty_copy_beside_an_answer_is_left_out(released):
     submitted = copy.deepcopy(released)
     submitted[1].source = "def mean(values): return 1"
     cells, repairs = restored([*submitted, copy.deepcopy(released[1])], released)
     assert [one.source for one in cells if "def mean" in one.source] == ["def mean(values): return 1"]
-    assert repairs == ["cells that were there more than once, of which the last one counts: mean"]
+    assert repairs == ["cells that were there more than once, of which the last one in its place counts: mean"]
 
 
 def test_a_cell_without_metadata_is_known_by_its_id(released):
@@ -167,7 +231,7 @@ def test_many_repairs_are_told_in_short(released):
     many = [cell("def mean(values): return 1", "solution", "mean") for _ in range(3000)]
     _, repairs = restored([*copy.deepcopy(released), *many], released)
     assert repairs == [
-        "cells that were there more than once, of which the last one counts: mean",
+        "cells that were there more than once, of which the last one in its place counts: mean",
         "cells were put back in order",
     ]
 

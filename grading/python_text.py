@@ -1,0 +1,69 @@
+"""What the text of a code cell says to Python: whether it is Python, what it means, which names it makes and reads."""
+
+import ast
+import re
+import symtable
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+
+from IPython.core.inputtransformer2 import TransformerManager
+
+DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
+
+
+def is_python(source: str) -> bool:
+    """Whether a cell can be compiled, with IPython's magics in it."""
+    try:
+        _parsed(source)
+    except Exception:  # not only SyntaxError: IPython stumbles over some texts
+        return False
+    return True
+
+
+@lru_cache(maxsize=1024)
+def meaning(source: str) -> str:
+    """A text that is the same for cells that differ in spaces and comments only."""
+    try:
+        return ast.dump(_parsed(source))
+    except Exception:
+        return source.strip()
+
+
+@lru_cache(maxsize=1024)
+def makes(source: str) -> frozenset[str]:
+    """The names that a cell assigns, defines or imports; of one that is no Python, what it seems to define."""
+    try:
+        symbols = _table(source).get_symbols()
+    except Exception:
+        return frozenset(DEFINES.findall(source))
+    return frozenset(symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported())
+
+
+@lru_cache(maxsize=1024)
+def reads(source: str) -> frozenset[str]:
+    """The names that a cell, and the functions in it, look up among the global ones; none of one that is no Python."""
+    try:
+        top = _table(source)
+    except Exception:
+        return frozenset()
+    found = set()
+    for table in _tables(top):
+        found |= {s.get_name() for s in table.get_symbols() if s.is_referenced() and (table is top or s.is_global())}
+    return frozenset(found)
+
+
+def _parsed(source: str) -> ast.Module:
+    with warnings.catch_warnings(action="ignore"):
+        return ast.parse(TransformerManager().transform_cell(source))
+
+
+def _table(source: str) -> symtable.SymbolTable:
+    with warnings.catch_warnings(action="ignore"):
+        return symtable.symtable(TransformerManager().transform_cell(source), "cell", "exec")
+
+
+def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    yield table
+    for inner in table.get_children():
+        yield from _tables(inner)
