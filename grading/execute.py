@@ -7,6 +7,7 @@
 import ast
 import asyncio
 import linecache
+import re
 import shutil
 import tempfile
 import time
@@ -30,6 +31,7 @@ from grading.guard import Guard
 from grading.kernel import KernelChannel, KernelStuck, needs_event_loop, prepare
 from grading.masks import masks
 from grading.outputs import LimitedOutputs, mend, no_verdict_by_accident
+from grading.python_text import makes, of_all, reads
 from grading.student_code import Delegated, StudentError, connected
 from grading.warm import WarmKernelManager
 
@@ -37,6 +39,7 @@ NOT_RUN = {"output_type": "stream", "name": "stdout", "text": "A demonstration: 
 NOT_RECEIVED = "... Outputs are left out here: the notebook shows too much at once.\n"
 NOBODY = {"header": {}, "parent_header": {}, "metadata": {}, "content": {}}  # a request that no front end has sent
 POISONED = "Because of this cell Python ended, or did nothing more, in a cell below. The cells below ran without it."
+WORD = re.compile(r"\w+")
 IDLE = 0.5  # seconds in which a kernel may end that a cell has spoilt
 LAST_WORDS = 0.3  # seconds, for what a kernel has shown before it ended
 
@@ -238,12 +241,19 @@ class Execute(LimitedOutputs):
     def _demonstrations(self, nb: NotebookNode) -> set[str]:
         """The texts of cells that need not run: long demonstrations, tagged as such in the release.
 
-        Only if all cells between the graded ones are as they were released: a student's own may build on each other.
+        Only if all cells between the graded ones are as they were released, because a student's own may build on each
+        other; and if no answer reads a name that only a demonstration makes.
         """
         free = [cell for cell in self.released if _is_free(cell)]
         if [cell.source for cell in free] != [cell.source for cell in nb.cells if _is_free(cell)]:
             return set()
-        return {cell.source for cell in free if notebooks.DEMONSTRATION in cell.metadata.get("tags", [])}
+        tagged = {cell.source for cell in free if notebooks.DEMONSTRATION in cell.metadata.get("tags", [])}
+        answers = [cell.source for cell in nb.cells if notebooks.kind(cell) == "solution"]
+        needed = _made_only_by(frozenset(tagged), frozenset(c.source for c in self.released if c.cell_type == "code"))
+        read = of_all(reads, (answer for answer in answers if needed.intersection(WORD.findall(answer)))) & needed
+        if read and read - of_all(makes, answers):
+            return set()
+        return tagged
 
     def create_kernel_manager(self):
         """A kernel in the sandbox, forked from a warm interpreter if wanted; or a plain one with private sockets."""
@@ -422,6 +432,12 @@ class Execute(LimitedOutputs):
 def _label(cell: NotebookNode, index: int) -> str:
     """What a cell is called in reports."""
     return notebooks.grade_id(cell) or f"cell {index + 1}"
+
+
+@lru_cache(maxsize=8)
+def _made_only_by(some: frozenset[str], cells: frozenset[str]) -> frozenset[str]:
+    """The names that some of the cells make, and none of the others."""
+    return frozenset(of_all(makes, some) - of_all(makes, cells - some))
 
 
 @lru_cache(maxsize=1024)

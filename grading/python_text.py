@@ -4,11 +4,12 @@ import ast
 import re
 import symtable
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+MUCH = 500_000  # characters of all cells in which names are looked up; more is no student's work
 DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
 
 
@@ -51,6 +52,16 @@ def reads(source: str) -> frozenset[str]:
     for table in _tables(top):
         found |= {s.get_name() for s in table.get_symbols() if s.is_referenced() and (table is top or s.is_global())}
     return frozenset(found)
+
+
+def of_all(names: Callable[[str], frozenset[str]], sources: Iterable[str]) -> set[str]:
+    """What `makes` or `reads` finds in several cells, up to `MUCH`."""
+    found, read = set(), 0
+    for source in sources:
+        read += len(source)
+        if read <= MUCH:
+            found |= names(source)
+    return found
 
 
 def _parsed(source: str) -> ast.Module:

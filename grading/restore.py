@@ -5,7 +5,6 @@ changed piece of metadata; after this there is none.
 """
 
 import re
-from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
 from pathlib import Path
@@ -16,10 +15,9 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from grading import notebooks
 from grading.handed_in import HALF
 from grading.merge import resolve
-from grading.python_text import is_python, makes, meaning, reads
+from grading.python_text import MUCH, is_python, makes, meaning, of_all, reads
 
 BY_HAND = 50_000  # characters of a cell that somebody may have written; to parse more takes long
-MUCH = 500_000  # characters of all cells in which names are looked up; more is no student's work
 FEW = 0.25  # of the released cells: a notebook that has fewer may be another one
 TOLD = 8  # names of cells in one sentence
 ATTACHED = re.compile(r"!\[[^\]]*\]\(attachment:([^)\s]*)[^)]*\)")
@@ -111,7 +109,7 @@ def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tup
     written = set()
     if any(notebooks.kind(wanted[name]) == "solution" for name in missing):
         cells = [*own.values(), *chain(*after.values())]
-        written = _all(makes, (cell.source for cell in cells if cell.cell_type == "code"))
+        written = of_all(makes, (cell.source for cell in cells if cell.cell_type == "code"))
     for name in missing:
         repairs.add("missing cells were put back", name)
     if list(own) != [name for name in wanted if name in own]:
@@ -198,7 +196,7 @@ def _answers_in_locked_cells(
     others = [index for index in range(len(texts)) if index not in locked | left_out]
     written = [texts[i] or "" for i in others if i not in places or not _same(texts[i], wanted[places[i]])]
     given = [cell.source for cell in wanted.values() if cell.cell_type == "code" and notebooks.kind(cell) != "solution"]
-    known, read = _all(makes, [*written, *given]), _all(reads, [*written, *given])
+    known, read = of_all(makes, [*written, *given]), of_all(reads, [*written, *given])
     return {index for index in changed if (makes(texts[index] or "") - known) & read and is_python(texts[index])}
 
 
@@ -218,7 +216,7 @@ def _homes(texts: list[str | None], places: dict[int, str], order: list[str]) ->
     for text, here, below in zip(texts, ranks, reversed(nearest), strict=True):
         own = home
         if below - 1 < home and here is None:
-            made = _all(makes, (other for number, other in above if number >= below))
+            made = of_all(makes, (other for number, other in above if number >= below))
             read += len(text or "")
             own = home if read <= MUCH and made & reads(text or "") else below - 1
         homes.append(order[own] if own >= 0 else None)
@@ -226,16 +224,6 @@ def _homes(texts: list[str | None], places: dict[int, str], order: list[str]) ->
             home = here
             above.append((here, text or ""))
     return homes
-
-
-def _all(names: Callable[[str], frozenset[str]], sources: Iterable[str]) -> set[str]:
-    """What `makes` or `reads` finds in several cells, as long as they are not endless."""
-    found, read = set(), 0
-    for source in sources:
-        read += len(source)
-        if read <= MUCH:
-            found |= names(source)
-    return found
 
 
 def _same(text: str | None, model: NotebookNode) -> bool:

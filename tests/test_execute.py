@@ -1,9 +1,15 @@
 """What happens to a submission's cells, in real kernels: who gets which points, and who sees what."""
 
+import copy
 import json
 
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
+from grading import notebooks
+from grading.course import Course
+from grading.execute import Execute
+from tests.conftest import ROOT, cell
 from tests.test_warm import execute
 
 FULL, NONE = (2, 1), (0, 0)
@@ -121,6 +127,36 @@ def test_running_cells_again_leaves_no_trace_in_the_notebook(classroom):
 def test_a_cell_that_loops_is_told_so(classroom):
     (error,) = classroom.notebook("has_a_cell_that_loops").cells[3].outputs
     assert error.ename == "CellTimeoutError"
+
+
+@pytest.mark.parametrize(
+    ("answer", "own", "runs"),
+    [
+        ("answer = 1", [], False),
+        ("answer = given + 1", [], False),
+        ("answer = 1  # not shown", [], False),
+        ("shown = 1\nanswer = shown", [], False),
+        ("answer = shown + 1", [], True),
+        ("def answer():\n    return show(1)", [], True),
+        ("answer = 1", ["print(1)"], True),
+    ],
+)
+def test_a_demonstration_runs_if_something_may_need_it(tmp_path, answer, own, runs):
+    """Also an answer may: the students see its result just above the question."""
+    given = new_code_cell("given = 1", id="given")
+    show = new_code_cell("shown = 1\ndef show(x): return x", id="show", metadata={"tags": ["demonstration"]})
+    release = new_notebook(cells=[given, show, cell("answer = None", "solution", "answer")])
+    release.metadata.kernelspec = {"name": "python3"}
+    notebooks.write(release, tmp_path / "release" / "a" / "a.ipynb")
+    submitted = copy.deepcopy(release)
+    submitted.cells[2].source = answer
+    submitted.cells += [new_code_cell(source) for source in own]
+    config = Course(ROOT).config.copy()
+    config.CourseDirectory.root = str(tmp_path)
+    resources = {"metadata": {"path": str(tmp_path)}, "nbgrader": {"assignment": "a", "notebook": "a"}}
+    done, _ = Execute(config=config).preprocess(submitted, resources)
+    assert bool(done.cells[1].outputs) is not runs
+    assert done.cells[2].outputs == []
 
 
 POISON = {
