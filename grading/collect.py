@@ -17,14 +17,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nbformat import NotebookNode
 from nbgrader.apps import ZipCollectApp
 from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
 from nbgrader.utils import parse_utc
 
-from grading import archive, classlist, notebooks
+from grading import archive, classlist, handed_in, notebooks
 from grading.classlist import Student, plain
 from grading.course import Course, CourseError
 from grading.release import quiet_logger
+from grading.restore import is_untouched, restored
 
 MOODLE = re.compile(
     r"(?:.*/)?(?P<name>[^_/]+)_(?P<number>\d+)_assignsubmission_(?P<kind>[a-z]+?)(?:_[/_]?|/)(?P<file>[^/].*)"
@@ -232,7 +234,8 @@ def _run_together(name: str) -> str:
 def plan(folder: Path, course: Course, assignment: str, recognise: Callable[..., File]) -> Plan:
     """Decide for each file in a folder what becomes of it."""
     students, found, made = classlist.read(course), defaultdict(list), Plan()
-    ids = set(notebooks.by_id(notebooks.read(course.source(assignment))))
+    release = course.root / "release" / assignment / f"{assignment}.ipynb"
+    released = notebooks.read(release if release.is_file() else course.source(assignment))
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
         try:
@@ -240,25 +243,29 @@ def plan(folder: Path, course: Course, assignment: str, recognise: Callable[...,
         except NotMatched as reason:
             made.left[name] = str(reason)
             continue
-        if path.suffix != ".ipynb":
+        if path.suffix.lower() != ".ipynb":
             made.left[name] = f"is no notebook (handed in by {file.student})"
             continue
         found[file.student].append(file)
     for student, files in sorted(found.items()):
-        _choose(student, files, assignment, ids, made)
+        _choose(student, files, assignment, released, made)
     return made
 
 
-def _choose(student: str, files: list[File], assignment: str, ids: set[str], made: Plan) -> None:
-    """Of a student's notebooks the one that counts: the right name before any other, then the last version."""
+def _choose(student: str, files: list[File], assignment: str, released: NotebookNode, made: Plan) -> None:
+    """Of a student's notebooks the one that counts: one with answers, the right name before any other, the last one."""
     named = [file for file in files if COPY.sub("", Path(file.file).stem) == assignment]
-    candidates = named or [file for file in files if _shares_a_cell(file.path, ids)]
+    candidates = named or [file for file in files if _has_its_cells(file.path, released)]
     if not candidates:
         for file in files:
             made.left[file.name] = (
                 f"is not called {assignment}.ipynb and has none of its cells (handed in by {student})"
             )
         return
+    empty = [file for file in candidates if len(files) > 1 and _is_empty(file.path, released)]
+    if empty:
+        written = [file for file in files if file not in empty and _has_its_cells(file.path, released)]
+        candidates = [file for file in candidates if file not in empty] or written or candidates
     last = max(file.version for file in candidates)
     best = [file for file in candidates if file.version == last]
     if len(best) > 1 and len({file.path.read_bytes() for file in best}) > 1:
@@ -267,18 +274,38 @@ def _choose(student: str, files: list[File], assignment: str, ids: set[str], mad
             made.left[file.name] = f"{student} handed in {names}, and it is not clear which one counts"
         return
     chosen = made.chosen[student] = best[0]
-    if not named:
+    if chosen.path.suffix != ".ipynb":  # nbgrader would keep .IPYNB
+        chosen.path = chosen.path.rename(chosen.path.with_suffix(".ipynb"))
+    if chosen not in named:
         chosen.remarks.append(f"was called {chosen.file}")
     for file in files:
-        if file is not chosen:
+        if file in empty and chosen not in empty:
+            made.left[file.name] = f"all its gaps are empty, and {student} handed in {chosen.name} with answers"
+        elif file is not chosen:
             made.left[file.name] = f"{student} handed in a later or better named one, {chosen.name}"
 
 
-def _shares_a_cell(path: Path, ids: set[str]) -> bool:
+def _has_its_cells(path: Path, released: NotebookNode) -> bool:
+    """Whether a notebook has a cell of the released one: by its name, by its id, or by the text of a locked one."""
+    names = set(notebooks.by_id(released))
+    ids = {cell.id for cell in released.cells if "id" in cell}
+    texts = {cell.source.strip() for cell in released.cells if notebooks.kind(cell) in ("given", "test")}
     try:
-        return bool(ids & set(notebooks.by_id(notebooks.read(path))))
-    except (notebooks.NotebookError, AttributeError, TypeError):
+        cells = handed_in.read(path)[0].cells
+    except notebooks.NotebookError:
         return False
+    known = ({notebooks.grade_id(cell) for cell in cells} & names, {cell.get("id") for cell in cells} & ids)
+    return any(known) or any((cell.source or "").strip() in texts for cell in cells)
+
+
+def _is_empty(path: Path, released: NotebookNode) -> bool:
+    """Whether a notebook can be read and nothing was written into its gaps."""
+    try:
+        notebook = handed_in.read(path)[0]
+    except notebooks.NotebookError:
+        return False
+    notebook.cells, _ = restored(notebook.cells, released.cells)
+    return is_untouched(notebook, released)
 
 
 @dataclass

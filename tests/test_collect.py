@@ -145,6 +145,33 @@ def test_two_notebooks_of_which_either_may_count_are_not_guessed(course):
     assert set(done.left.values()) == {"al handed in one.ipynb, two.ipynb, and it is not clear which one counts"}
 
 
+@pytest.mark.parametrize("name", ["averages-Copy1", "Copy of averages", "averages 2", "Untitled"])
+def test_an_empty_release_beside_the_work_does_not_count(course, name):
+    empty = notebooks.by_id(notebooks.read(course.root / "release" / "averages" / "averages.ipynb"))["mean"].source
+    files = {"al/averages.ipynb": notebook(course, empty), f"al/{name}.ipynb": "ada", "bn/averages.ipynb": "ng"}
+    done = collect(course, "averages", pack(course, files), "folder")
+    assert answers(course) == {"al": "ada", "bn": "ng"}
+    words = f"all its gaps are empty, and al handed in al/{name}.ipynb with answers"
+    assert done.left == {"al/averages.ipynb": words}
+
+
+def test_a_notebook_with_another_name_is_known_as_the_grader_knows_it(course):
+    kept = json.loads(notebook(course, "ada"))
+    for cell in kept["cells"]:
+        cell["metadata"] = {}
+    ids, nothing = json.dumps(kept), json.loads(json.dumps(kept))
+    for number, cell in enumerate(nothing["cells"]):
+        cell["id"] = f"new-{number}"
+    files = {"al/Untitled.ipynb": ids, "bn/notebook1a2b.ipynb": json.dumps(nothing), "cd/averages.IPYNB": "cleo"}
+    done = collect(course, "averages", pack(course, files), "folder")
+    assert sorted(path.parts[-3] for path in course.root.glob("submitted/*/averages/averages.ipynb")) == [
+        "al",
+        "bn",
+        "cd",
+    ]
+    assert done.left == {}
+
+
 def test_a_later_download_replaces_keeps_the_old_one_and_leaves_the_rest_alone(course):
     names = {name: f"{name}_9001{MOODLE}/averages.ipynb" for name in ("Ada Lovelace", "Łukasz Ng")}
     collect(course, "averages", pack(course, {names["Ada Lovelace"]: "one", names["Łukasz Ng"]: "ng"}))
