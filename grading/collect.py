@@ -27,6 +27,7 @@ from grading.classlist import Student, plain
 from grading.course import Course, CourseError
 from grading.release import quiet_logger
 from grading.restore import is_untouched, restored
+from grading.submission import NOTEBOOK
 
 MOODLE = re.compile(
     r"(?:.*/)?(?P<name>[^_/]+)_(?P<number>\d+)_assignsubmission_(?P<kind>[a-z]+?)(?:_[/_]?|/)(?P<file>[^/].*)"
@@ -243,7 +244,7 @@ def plan(folder: Path, course: Course, assignment: str, recognise: Callable[...,
         except NotMatched as reason:
             made.left[name] = str(reason)
             continue
-        if path.suffix.lower() != ".ipynb":
+        if not NOTEBOOK.search(path.name):
             made.left[name] = f"is no notebook (handed in by {file.student})"
             continue
         found[file.student].append(file)
@@ -274,7 +275,7 @@ def _choose(student: str, files: list[File], assignment: str, released: Notebook
             made.left[file.name] = f"{student} handed in {names}, and it is not clear which one counts"
         return
     chosen = made.chosen[student] = best[0]
-    if chosen.path.suffix != ".ipynb":  # nbgrader would keep .IPYNB
+    if chosen.path.suffix != ".ipynb":  # nbgrader would keep .IPYNB, or .txt
         chosen.path = chosen.path.rename(chosen.path.with_suffix(".ipynb"))
     if chosen not in named:
         chosen.remarks.append(f"was called {chosen.file}")

@@ -100,7 +100,7 @@ class Execute(LimitedOutputs):
                 place["path"] = folder
 
     def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
-        if cell.cell_type != "code":
+        if cell.cell_type != "code" or self.skip_cells_with_tag in cell.metadata.get("tags", []):
             return cell, resources
         if cell.source in self.skipped:
             cell.outputs = [NotebookNode(NOT_RUN)]

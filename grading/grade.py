@@ -316,6 +316,9 @@ class _Converter(Autograde):
             if path not in theirs:
                 copy = self.draft / Path(path).relative_to(given)
                 copy.parent.mkdir(parents=True, exist_ok=True)
+                if copy.is_dir():
+                    shutil.rmtree(copy)
+                    self.submission.repairs.append(f"the folder {copy.name} was replaced by the file of that name")
                 shutil.copyfile(path, copy)
 
     def _preprocess(self, notebook: NotebookNode, preprocessors: list) -> NotebookNode:

@@ -1,6 +1,7 @@
 """Make a notebook of what a student's file holds, however it was written; what was mended is told in plain words."""
 
 import codecs
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -23,13 +24,19 @@ ENCODINGS = {  # of a file that begins so
 OTHERS = {  # what a file is that begins so, and what to do
     b"\x1f\x8b": "is compressed (gzip); unpack it",
     b"PK": "is an archive (zip); unpack it",
+    b"7z\xbc\xaf": "is an archive (7z); unpack it",
+    b"Rar!": "is an archive (rar); unpack it",
     b"%PDF": "is a PDF; ask for the notebook",
+    b"{\\rtf": "is a text of a word processor (RTF); ask for the notebook",
+    b"\x89PNG": "is a picture; ask for the notebook",
+    b"\xff\xd8\xff": "is a picture; ask for the notebook",
     b"<": "is a web page; ask for the notebook",
     b"version https://git-lfs": "only points to a file in Git LFS; ask for the notebook",
 }
 HALF = re.compile("[\ud800-\udfff]")  # half of a character: no file can hold it
 CELLS = {"cells", "worksheets"}  # where a notebook has its cells, today and in format 3
 NBGRADER = ("grade_id", "grade", "solution", "locked", "task", "points", "schema_version")
+SKIP = "skip-execution"  # the tag of a cell that a student does not want to run
 AROUND = "\ufeff\0\x1a \t\r\n"  # what some programs leave before or after a text
 AGAIN = "ask for it again, saved by Jupyter as .ipynb"
 
@@ -50,12 +57,14 @@ def read(path: Path) -> tuple[NotebookNode, list[str]]:
     if not _is_json(text) and (merged := resolve(text, _has_cells, longest=2_000_000)):
         text, repairs = merged.text, [*repairs, f"the file held {merged.words}"]
     try:
-        content = json.loads(text)
+        content, end = json.JSONDecoder().raw_decode(text)
     except RecursionError:
         raise NotebookError(f"{path}: is nested too deeply for a notebook; {AGAIN}") from None
     except ValueError as error:
         conflict = ", because of a merge conflict" if MARKER.search(text) else ""
-        raise NotebookError(f"{path}: is not a notebook{conflict} ({error}); {AGAIN}") from None
+        raise NotebookError(f"{path}: is not a notebook{conflict} ({_why(error, text)}); {AGAIN}") from None
+    if end < len(text):
+        repairs.append("what stood after the end of the notebook was left out")
     if not isinstance(content, dict):
         raise NotebookError(f"{path}: is not a notebook (it is a list or a single value); {AGAIN}")
     if not isinstance(content.get("cells"), list):
@@ -68,6 +77,17 @@ def read(path: Path) -> tuple[NotebookNode, list[str]]:
     if len(cells) < len(content["cells"]):
         repairs.append(f"{len(content['cells']) - len(cells)} of the cells were none, and were left out")
     return NotebookNode(nbformat=4, nbformat_minor=5, metadata=NotebookNode(), cells=cells), repairs
+
+
+def _why(error: ValueError, text: str) -> str:
+    """Why a text is no JSON, in plain words."""
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error)
+    if error.pos == 0:
+        return f"it begins with {text[:20]!r}"
+    if error.pos >= len(text) or error.msg.startswith("Unterminated string"):
+        return f"it ends in the middle, or is damaged, from line {error.lineno} on"
+    return f"it is damaged at line {error.lineno}, near {text[max(0, error.pos - 10) : error.pos + 10]!r}"
 
 
 def _text(path: Path, data: bytes) -> tuple[str, list[str]]:
@@ -86,8 +106,10 @@ def _text(path: Path, data: bytes) -> tuple[str, list[str]]:
         if bad < sum(character > "\x7f" for character in text) / 2:
             words = f"{bad} of the file's characters were no {encoding.upper()}, and were replaced by \ufffd"
             return text.strip(AROUND), [words]
-        if _is_json(text := data.decode("latin-1")):
-            return text, ["the file was not written in UTF-8, and was read as Latin-1"]
+        for other in ("cp1252", "latin-1"):  # Windows', in which an ellipsis is what would end a line in the other
+            with contextlib.suppress(UnicodeDecodeError):
+                if _is_json(text := data.decode(other)):
+                    return text, [f"the file was not written in UTF-8, and was read as {other}"]
         raise NotebookError(f"{path}: is no text in {encoding.upper()} (byte {error.start}); {AGAIN}") from None
     repairs = [] if encoding == "utf-8" else [f"the file was written in {encoding[:6].upper()}"]
     return text.strip(AROUND), repairs
@@ -105,11 +127,15 @@ def _cell(cell: dict) -> NotebookNode:
     if isinstance(data, dict):
         plain = {key: value for key, value in data.items() if not isinstance(value, (list, dict))}
         kept.nbgrader = NotebookNode({key: plain[key] for key in NBGRADER if key in plain})
-    sound = NotebookNode(cell_type=cell.get("cell_type"), metadata=kept)
+    tags = metadata.get("tags") if isinstance(metadata, dict) else None
+    if isinstance(tags, list) and SKIP in tags:
+        kept.tags = [SKIP]
+    kind = cell.get("cell_type")
+    sound = NotebookNode(cell_type=kind.lower() if isinstance(kind, str) else kind, metadata=kept)
     sound.source = source if isinstance(source, str) else None
     if isinstance(cell.get("id"), str):
         sound.id = cell["id"]
-    if cell.get("cell_type") == "markdown" and isinstance(attachments, dict):
+    if sound.cell_type == "markdown" and isinstance(attachments, dict):
         sound.attachments = NotebookNode(
             {name: NotebookNode(kinds) for name, kinds in attachments.items() if _is_attachment(name, kinds)}
         )

@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from grading import notebooks
-from grading.handed_in import HALF
+from grading.handed_in import HALF, SKIP
 from grading.merge import resolve
 from grading.python_text import MUCH, is_python, makes, meaning, of_all, reads
 
@@ -270,6 +270,8 @@ def _fresh(cell: NotebookNode, text: str | None, name: str) -> NotebookNode:
     fresh = NotebookNode(id=name, cell_type=kind, source=text or "", metadata=NotebookNode())
     if kind == "code":
         fresh.outputs, fresh.execution_count = [], None
+        if SKIP in cell.get("metadata", {}).get("tags", []):
+            fresh.metadata.tags = [SKIP]
     if kind == "markdown":
         pictures = cell.get("attachments") or {}
         if pictures:

@@ -12,6 +12,7 @@ from grading.course import Course
 from grading.record import Record
 
 NOT_WRITTEN = "not written yet"
+EARLIER = "the points are those of an earlier submission"
 NOT_ISOLATED = "Students' code was NOT isolated (SANDBOX=none): it ran with the rights of whoever graded."
 
 # How each state of a record reads in the table.
@@ -86,6 +87,8 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
     table.add_column("what went wrong", overflow="fold", ratio=1)
     for result in results:
         notes = [remark(result.record)] if result.record and remark(result.record) else []
+        if result.points and result.record and not result.record.has_grade:
+            notes.append(EARLIER)
         if not result.points:
             table.add_row(_cell(result.student), *["-"] * (len(known) + 1), _cell("; ".join(notes)))
             continue

@@ -12,10 +12,12 @@ from nbformat import NotebookNode
 from nbgrader.utils import parse_utc
 
 from grading import handed_in, notebooks, record
+from grading.archive import CLUTTER
 from grading.course import Course, CourseError
 
 MIB = 2**20
 MAX_NOTEBOOK = 64 * MIB
+NOTEBOOK = re.compile(r"\.ipynb(\.txt|\.json)?$", re.IGNORECASE)  # some browsers add an ending of their own
 UNSTORABLE = re.compile(r"^\s|\s$|[\n\ud800-\udfff]")  # what nbgrader takes in no student's id
 MAX_FILES = 100 * MIB  # all others together: more does not fit into the sandbox's scratch folder
 
@@ -135,19 +137,21 @@ class Submission:
     def _notebooks(self) -> list[Path]:
         """What looks like a notebook in the folder, in order."""
         inside = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
-        return [path for path in inside if path.suffix.lower() == ".ipynb" and not path.name.startswith(".")]
+        return [path for path in inside if NOTEBOOK.search(path.name) and not path.name.startswith(".")]
 
     def _path(self) -> Path:
         """The notebook's file; a renamed one if it is the only one there."""
         expected = self.folder / f"{self.assignment}.ipynb"
         inside, others = sorted(self.folder.iterdir()) if self.folder.is_dir() else [], self._notebooks()
-        for path in [self.folder, expected, *([] if expected.exists() else others)]:
+        for path in [self.folder, expected]:
             _refuse_link(path)
+        if not expected.exists() and others and all(path.is_symlink() for path in others):
+            _refuse_link(others[0])
         if expected.is_file():
             return expected
         if expected.exists():
             raise SubmissionError(record.MISSING, f"{expected}: is a folder, or no file; ask for the notebook")
-        copies = {_content(path): path for path in reversed(others) if path.is_file()}
+        copies = {_content(path): path for path in reversed(others) if path.is_file() and not path.is_symlink()}
         if len(copies) == 1:
             (found,) = copies.values()
             self.repairs.append(f"the notebook was renamed to {found.name}")
@@ -192,7 +196,8 @@ def find(course: Course, assignment: str, students: list[str] | None = None) -> 
     """
     root = course.root / "submitted"
     people = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    folders = [path / assignment for path in people if _holds(path, assignment)]
+    people = [path for path in people if path.name not in CLUTTER]
+    folders = [path / assignment for path in people if _holds(course, path, assignment)]
     ignore = course.coursedir.ignore
     found = [Submission(folder.parent.name, assignment, folder, ignore) for folder in folders]
     if students is not None:
@@ -205,10 +210,13 @@ def find(course: Course, assignment: str, students: list[str] | None = None) -> 
     return found
 
 
-def _holds(folder: Path, assignment: str) -> bool:
+def _holds(course: Course, folder: Path, assignment: str) -> bool:
     """Whether a student's folder holds a submission, or seems to: in a wrong place, or where nobody may look."""
-    names = (assignment, f"{assignment}.ipynb")
+    notebook = f"{assignment}.ipynb"
     try:
-        return (folder / assignment).is_dir() or any(path.name.casefold() in names for path in folder.iterdir())
+        inside = list(folder.iterdir())
+        misnamed = (path / notebook for path in inside if path.name not in course.assignments)
+        seems = any(path.name.casefold() in (assignment, notebook) for path in inside)
+        return (folder / assignment).is_dir() or seems or any(path.is_file() for path in misnamed)
     except PermissionError:
         return True

@@ -159,6 +159,15 @@ def test_a_demonstration_runs_if_something_may_need_it(tmp_path, answer, own, ru
     assert done.cells[2].outputs == []
 
 
+def test_a_cell_that_its_author_does_not_run_is_not_run(tmp_path):
+    notebook = new_notebook(
+        cells=[new_code_cell("print(1)", metadata={"tags": ["skip-execution"]}), new_code_cell("2")]
+    )
+    notebook.metadata.kernelspec = {"name": "python3"}
+    done, _ = Execute(config=Course(ROOT).config).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
+    assert [len(cell.outputs) for cell in done.cells] == [0, 1]
+
+
 POISON = {
     "a_task_that_exits": "import asyncio\nasync def late():\n    await asyncio.sleep(0.2)\n    raise SystemExit\n"
     "task = asyncio.create_task(late())",

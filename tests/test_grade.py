@@ -57,7 +57,7 @@ def test_what_the_student_changed_is_restored(classroom, student, scores):
 @pytest.mark.parametrize(
     ("student", "state", "words"),
     [
-        ("sends_no_json", "notebook_unreadable", "is not a notebook (Expecting property name"),
+        ("sends_no_json", "notebook_unreadable", "is not a notebook (it is damaged at line 1, near"),
         ("sends_other_json", "notebook_unreadable", "averages.ipynb: is not a notebook"),
         (
             "sends_nothing",
@@ -86,6 +86,15 @@ def test_who_hands_in_the_empty_release_beside_the_work_is_told(tiny, pool):
     outcomes = graded(tiny, pool).outcomes
     words = "all its gaps are empty, and beside it there is mine.ipynb, which was not graded"
     assert [one.reason for one in outcomes.values()] == [words, ""]
+
+
+def test_a_folder_in_the_place_of_a_given_file_stops_nothing(tiny, pool):
+    (tiny.root / "source" / "averages" / "data.csv").write_text("1")
+    path = submit(tiny, "ada", RIGHT)
+    (path.parent / "data.csv" / "inner").mkdir(parents=True)
+    (path.parent / "data.csv" / "inner" / "x.txt").write_text("x")
+    (ended,) = graded(tiny, pool).outcomes.values()
+    assert (ended.score, ended.reason) == (3, "the folder data.csv was replaced by the file of that name")
 
 
 def test_a_submission_is_never_changed(classroom):

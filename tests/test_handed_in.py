@@ -40,7 +40,7 @@ def read(tmp_path, data: bytes):
         (TEXT.encode("utf-32"), ["the file was written in UTF-32"]),
         (
             TEXT.replace('"metadata": {},\n "cells"', '"metadata": {"title": "\xe9"},\n "cells"').encode("latin-1"),
-            ["the file was not written in UTF-8, and was read as Latin-1"],
+            ["the file was not written in UTF-8, and was read as cp1252"],
         ),
         (TEXT.replace('"nbformat": 4', '"nbformat": "4"').encode(), []),
         (TEXT.replace('"metadata": {},\n "cells"', '"metadata": null,\n "cells"').encode(), []),
@@ -75,7 +75,19 @@ def test_what_can_be_read(tmp_path, data, repairs):
         (json.dumps({"cells": [GOOD["cells"]]}).encode(), "is not a notebook (none of its cells is one)"),
         (b"version https://git-lfs.github.com/spec/v1\n", "only points to a file in Git LFS; ask for the notebook"),
         (b"{\xe9", "is no text in UTF-8 (byte 1)"),
-        (TEXT[:-5].encode(), "is not a notebook (Expecting"),
+        (b"7z\xbc\xaf\x27\x1c", "is an archive (7z); unpack it"),
+        (b"\x89PNG\r\n", "is a picture; ask for the notebook"),
+        (b"{\\rtf1\\ansi", "is a text of a word processor (RTF); ask for the notebook"),
+        (
+            TEXT[:-5].encode(),
+            "is not a notebook (it ends in the middle, or is damaged, from line ",
+        ),
+        (
+            TEXT[:300].encode(),
+            "is not a notebook (it ends in the middle, or is damaged, from line ",
+        ),
+        (b"import numpy as np\n", "is not a notebook (it begins with 'import numpy as np'); ask for it again"),
+        (b'{"cells": [],}', "is not a notebook (it is damaged at line 1, near "),
         (conflict("{", "[").encode(), "is not a notebook, because of a merge conflict"),
         (b"[1, 2]", "is not a notebook (it is a list or a single value)"),
         (b'{"nbformat": 4}', "is not a notebook (it has no list of cells)"),
@@ -93,6 +105,25 @@ def test_what_cannot_be_read_is_named(tmp_path, data, words):
 def test_what_programs_leave_behind_a_text_is_left_out(tmp_path):
     notebook, told = read(tmp_path, TEXT.encode() + b"\x1a")
     assert (notebook.cells[0].source, told) == (RIGHT, [])
+
+
+@pytest.mark.parametrize("more", ["}", " " + TEXT, "\nSaved at noon"])
+def test_what_stands_after_the_notebook_is_left_out(tmp_path, more):
+    notebook, told = read(tmp_path, (TEXT + more).encode())
+    assert (notebook.cells[0].source, told) == (RIGHT, ["what stood after the end of the notebook was left out"])
+
+
+def test_a_file_of_windows_is_read_as_that(tmp_path):
+    text = TEXT.replace("return", "# “done …”\\n    return")
+    notebook, told = read(tmp_path, text.encode("cp1252"))
+    assert "# “done …”" in notebook.cells[0].source
+    assert told == ["the file was not written in UTF-8, and was read as cp1252"]
+
+
+def test_the_tag_of_a_cell_that_is_not_to_run_is_kept(tmp_path):
+    cell = {"cell_type": "Code", "source": "1", "metadata": {"tags": ["skip-execution", 1]}}
+    (found,) = read(tmp_path, json.dumps({"cells": [cell]}).encode())[0].cells
+    assert (found.cell_type, found.metadata.tags) == ("code", ["skip-execution"])
 
 
 @pytest.mark.parametrize("number", [3, 5, 4.0, "4.5", None, True, [4], "\ud800"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import datetime
 
 import pytest
@@ -157,13 +158,22 @@ def test_a_missing_notebook_is_told_with_what_is_there(handed_in, there, words):
     assert caught.value.state == "notebook_missing"
 
 
-@pytest.mark.parametrize("name", ["my work.ipynb", "Averages.ipynb", "averages (1).ipynb", "averages.IPYNB"])
+@pytest.mark.parametrize(
+    "name", ["my work.ipynb", "Averages.ipynb", "averages (1).ipynb", "averages.IPYNB", "averages.ipynb.txt"]
+)
 def test_a_renamed_notebook_is_found_beside_copies_and_hidden_files(handed_in, name):
     path = (handed_in.folder / "averages.ipynb").rename(handed_in.folder / name)
     (handed_in.folder / f"._{name}").write_bytes(b"\0\5\x16\7")
     (handed_in.folder / f"zz {name}").write_bytes(path.read_bytes())
     assert mean_of(handed_in) == RIGHT
     assert handed_in.repairs == [f"the notebook was renamed to {name}"]
+
+
+def test_a_link_beside_the_renamed_notebook_is_not_followed(handed_in):
+    path = (handed_in.folder / "averages.ipynb").rename(handed_in.folder / "mine.ipynb")
+    (handed_in.folder / "latest.ipynb").symlink_to(path)
+    assert mean_of(handed_in) == RIGHT
+    assert handed_in.repairs == ["the notebook was renamed to mine.ipynb"]
 
 
 @pytest.mark.parametrize(
@@ -217,14 +227,19 @@ def test_a_folder_name_that_nbgrader_cannot_store_is_told(tiny, name):
 
 def test_what_lies_in_the_wrong_place_is_told_to_be_missing(tiny):
     root = tiny.root / "submitted"
-    for name in ("ada/averages.ipynb", "bob/Averages/averages.ipynb"):
+    for name in (
+        "ada/averages.ipynb",
+        "bob/Averages/averages.ipynb",
+        "dan/averages (1)/averages.ipynb",
+        "__MACOSX/averages/x",
+    ):
         (root / name).parent.mkdir(parents=True)
         (root / name).write_text("{}")
     (root / "cleo").mkdir()
     found = find(tiny, "averages")
-    assert [submission.student for submission in found] == ["ada", "bob"]
-    for submission, seen in zip(found, ("averages.ipynb", "Averages/")):
-        with pytest.raises(SubmissionError, match=rf"is missing \(there is: {seen}\)"):
+    assert [submission.student for submission in found] == ["ada", "bob", "dan"]
+    for submission, seen in zip(found, ("averages.ipynb", "Averages/", "averages (1)/"), strict=True):
+        with pytest.raises(SubmissionError, match=re.escape(f"is missing (there is: {seen})")):
             submission.notebook()
 
 
