@@ -23,12 +23,30 @@ from grading.plain import doubt
 from grading.student_code import StudentError
 
 FOLLOWS = '{"probe": "optimizers.follow",'  # how a question for an update rule begins
+OUTSIDE = "outside of this thread"  # how `torch_optim_use` ends where it cannot follow
 STARTUP_SECONDS = 60  # for starting Python and importing torch
 INERT = {".txt", ".md", ".pdf", ".png", ".jpg", ".jpeg", ".csv"}  # nothing looks for such files in the working folder
 
 # Runs in the kernel before any cell: replaces the fused optimizers in torch's dispatcher, through which all calls go.
-NO_FUSED_KERNELS = """
-import ctypes, torch, warnings
+# A comparison with torch.optim fails here. What stands below it in its cell is needed all the same.
+NO_OPTIMIZERS = """
+import ast, ctypes, sys, torch, warnings
+
+sys.modules["grading.probe.optimizers"].watched = False
+
+class EachForItself(ast.NodeTransformer):
+    def visit_Module(self, tree):
+        tree.body = [self.tried(statement) for statement in tree.body]
+        return ast.fix_missing_locations(tree)
+
+    def tried(self, statement):
+        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+            return statement
+        handler = ast.ExceptHandler(type=ast.Name("Exception", ast.Load()), name=None, body=[ast.Pass()])
+        whole = ast.Try(body=[statement], handlers=[handler], orelse=[], finalbody=[])
+        return ast.copy_location(whole, statement)
+
+sys.modules["IPython"].get_ipython().ast_transformers.append(EachForItself())
 
 def refuse(*args, **kwargs):
     raise RuntimeError("torch's own optimizers are not here: write the steps yourself")
@@ -77,7 +95,7 @@ class GuardedChannel:
             return []
         return [
             f"(Your notebook uses {reason}. So these steps were taken in a Python without torch.optim. "
-            "If yours come from there: write them yourself, with `param.value` and `param.grad`.)"
+            "If yours come from there: write them yourself.)"
         ]
 
     def delegated(self, transcript: list[tuple[str, object]]) -> str | None:
@@ -87,7 +105,7 @@ class GuardedChannel:
         for question in [question for question, _ in transcript if _follows(question)]:
             with contextlib.suppress(wire.WireError, StudentError, TypeError, KeyError):
                 where = wire.loads(self.kernel.ask(question))["value"]["torch_optim"]
-                if where:
+                if where and not where.endswith(OUTSIDE):  # to leave the thread is not yet to let torch do it
                     return f"it calls torch's own optimizer (`torch.optim`, in `{str(where)[:100]}`)"
         return None
 
@@ -163,7 +181,7 @@ class BareKernel:
         channel = KernelChannel(client, self.sources, STARTUP_SECONDS, Path(manager.ip).parent)
         self._open.callback(channel.close)
         channel.load_probes(there=getattr(manager, "has_probes", False))
-        channel.run(NO_FUSED_KERNELS)
+        channel.run(NO_OPTIMIZERS)
         channel.seconds, channel.deadline, self.channel = self.question_seconds, self.deadline, channel
 
 

@@ -20,6 +20,8 @@ ENTRY = 4096  # bytes that even an empty file takes from a disk
 CROWD = max(16, 2 * (os.cpu_count() or 1))  # processes and threads that may compute at the same time
 LOOKS = 6  # so often in a row they may be more
 FILES = 100_000  # files, folders and links in a folder in memory: what they take there no limit counts
+OPEN = 2048  # files and sockets that all processes together may have open: what waits in sockets no limit counts
+KINDLY = 10  # how much less of the processor the processes get that a kernel has started, see nice(2)
 LONGEST = 3000  # characters of a path; a little more and it cannot be looked at
 
 
@@ -67,7 +69,12 @@ class Guard(threading.Thread):
                 self.tripped = f"more than {self.allowed / 2**20:g} MiB were written beside the scratch folder"
             elif any(made(pid, path) > FILES for pid in pids[:1] for path in self.private):
                 self.tripped = f"more than {FILES} files were made in one folder"
+            elif len(pids) > 2 and sum(map(opened, pids)) > OPEN:
+                self.tripped = f"more than {OPEN} files and sockets were open at the same time"
             else:
+                for pid in pids[1:]:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.setpriority(os.PRIO_PROCESS, pid, KINDLY)
                 continue
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -120,6 +127,14 @@ def made(pid: int, folder: str) -> int:
     except OSError:
         return 0
     return room.f_files - room.f_ffree
+
+
+def opened(pid: int) -> int:
+    """How many files and sockets a process has open; 0 if that is secret."""
+    try:
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    except OSError:
+        return 0
 
 
 def proportional(pid: int, shared: int = 0) -> int:

@@ -38,11 +38,13 @@ FORBIDDEN = {
 }
 CLONE, CLONE3 = (56, 220), (435, 435)
 NAMESPACES = 0x7E020000  # the flags of clone(2) that make any
+SETSOCKOPT = (54, 208)
+SOL_SOCKET, SO_SNDBUF, SO_RCVBUF = 1, 7, 8  # what waits in sockets is memory that no limit counts
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 X32 = 0x40000000  # numbers from here on are other names for the same calls on x86_64
 
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # instructions
-NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # where seccomp_data has them
+NUMBER, ARCHITECTURE, FIRST_ARGUMENT, SECOND_ARGUMENT, THIRD_ARGUMENT = 0, 4, 16, 24, 32  # where seccomp_data has them
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000
 
 
@@ -57,6 +59,9 @@ def program(machine: str = platform.machine()) -> bytes:
     steps += _if((AT_LEAST, X32), refused)
     for numbers in FORBIDDEN.values():
         steps += _if((EQUAL, numbers[column]), refused)
+    larger = [(LOAD, THIRD_ARGUMENT), *_if((EQUAL, SO_SNDBUF), refused), *_if((EQUAL, SO_RCVBUF), refused)]
+    larger = [(LOAD, SECOND_ARGUMENT), (EQUAL, SOL_SOCKET, 0, len(larger)), *larger, (RETURN, ALLOW)]
+    steps += [(EQUAL, SETSOCKOPT[column], 0, len(larger)), *larger]
     # Its flags lie in memory, which no filter can read. The C library then takes the older call.
     steps += _if((EQUAL, CLONE3[column]), REFUSE | errno.ENOSYS)
     steps += [(EQUAL, CLONE[column], 0, 3), (LOAD, FIRST_ARGUMENT), *_if((ANY_BIT, NAMESPACES), refused)]

@@ -89,6 +89,33 @@ def test_a_crowd_that_computes_is_ended_and_one_that_waits_is_not(tmp_path, monk
         process.wait()
 
 
+OPENS = """
+import os, time
+for _ in range(5):
+    if os.fork() == 0:
+        held = [open(os.devnull) for _ in range(1000)]
+        time.sleep(60)
+        os._exit(0)
+time.sleep(60)
+"""
+
+
+def test_thousands_of_open_files_are_too_many_together(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", OPENS], start_new_session=True)
+    try:
+        assert watch(process, tmp_path) == "more than 2048 files and sockets were open at the same time"
+        assert process.wait(timeout=10) == -9
+    finally:
+        process.kill()
+
+
+def test_what_a_kernel_has_started_waits_for_others(family, tmp_path):
+    process = family(1)
+    assert watch(process, tmp_path, seconds=2) == ""
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in guard.children(process.pid)} == {guard.KINDLY}
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == os.getpriority(os.PRIO_PROCESS, 0)
+
+
 def test_generations_above_the_kernel_are_spared(family, tmp_path):
     process = family(60)
     assert watch(process, tmp_path, spared=1, memory=100 * MIB)

@@ -50,6 +50,7 @@ def test_a_machine_whose_numbers_are_not_known_has_no_filter():
 def test_calls_that_hide_memory_or_make_namespaces_are_refused(tmp_path, warm):
     refused = [(319, b"x", 0), (29, 0, 4096, 0o1600), (250, 0, -3, 0), (272, 0x10000000), (165, 0, 0, 0, 0, 0)]
     refused += [(56, 0x10000000 | 17, 0, 0, 0, 0), (101, 16, 1, 0, 0), (syscalls.X32 + 39,)]
+    refused += [(54, 0, 1, 7, b"1234", 4), (54, 0, 1, 8, b"1234", 4)]
     (cell,) = execute(tmp_path, CALLS.format(calls=[*refused, (435, 0, 0), (39,)]), warm=warm)
     assert cell.outputs[0].text.split() == ["EPERM"] * len(refused) + ["ENOSYS", "allowed"]
 

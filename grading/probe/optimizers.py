@@ -1,6 +1,8 @@
 """Follow a student's optimizer through a given sequence of gradients."""
 
 import contextlib
+import os
+import stat
 import sys
 
 from grading import wire
@@ -8,7 +10,10 @@ from grading.probe import core
 
 # Taken before any cell of the student's runs.
 _setprofile, _getprofile = sys.setprofile, sys.getprofile
-_OUTSIDE = {"_thread", "_queue", "_socket", "_posixsubprocess", "_multiprocessing", "_ctypes", "select"}
+_fstat, _isfifo = os.fstat, stat.S_ISFIFO
+_OUTSIDE = {"_thread", "_queue", "_socket", "_posixsubprocess", "_multiprocessing", "posix"}
+_LEAVES = {"start_new_thread", "fork_exec", "fork", "forkpty", "posix_spawn", "connect", "sendall", "send", "put"}
+watched = True  # False where torch has no optimizers, see `grading/bare.py`
 _LOOKS = {"<module>", "__getattr__"}  # to import a module or to look for a name in it is not yet to use it
 
 
@@ -187,9 +192,13 @@ def _number(value):
 def torch_optim_use():
     """Note the first time that code of `torch.optim`, or a fused optimizer kernel of torch, is called.
 
-    To leave this thread, or to touch the watch, counts as well: an update rule has no reason to.
+    To leave this thread, or to touch the watch, counts as well: an update rule has no reason to. What it prints, draws
+    or writes to a file does not.
     """
     used, over = {"where": None}, []
+    if not watched:
+        yield used
+        return
 
     def watch(frame, event, arg):
         if used["where"] is not None or over:
@@ -206,7 +215,7 @@ def torch_optim_use():
             homes = {getattr(arg, "__module__", None), type(getattr(arg, "__self__", None)).__module__}
             if called.startswith("_fused_") or arg is _setprofile:
                 used["where"] = called
-            elif (homes & _OUTSIDE or _is_file(arg)) and not _importing(frame):
+            elif ((called in _LEAVES and homes & _OUTSIDE) or _is_pipe(arg)) and not _importing(frame):
                 used["where"] = f"{called}, outside of this thread"
 
     before = _getprofile()
@@ -220,10 +229,15 @@ def torch_optim_use():
         _setprofile(before)
 
 
-def _is_file(function) -> bool:
-    """True for a method of an open file or pipe; what is printed goes to a text in memory."""
+def _is_pipe(function) -> bool:
+    """True for a method of an open pipe, at the end of which may be another process."""
     owner = getattr(function, "__self__", None)
-    return type(owner).__module__ == "_io" and type(owner).__name__ not in ("StringIO", "BytesIO", "module")
+    if type(owner).__module__ != "_io" or type(owner).__name__ in ("StringIO", "BytesIO", "module"):
+        return False
+    try:
+        return _isfifo(_fstat(owner.fileno()).st_mode)
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _importing(frame) -> bool:

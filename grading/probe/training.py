@@ -128,22 +128,28 @@ def _collect(result) -> list:
 
 
 def model(kind: str, seed: int):
-    """A small float64 model: "linear"; "deep"; "batchnorm" and "dropout" answer differently in the two modes."""
+    """A small float64 model: "linear"; "deep"; "batchnorm" and "dropout" answer differently in the two modes.
+
+    Its weights are drawn in float32, also where another default dtype was set.
+    """
     import torch
     from torch import nn
+
+    def linear(n_in: int, n_out: int) -> nn.Linear:
+        return nn.Linear(n_in, n_out, dtype=torch.float32)
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layers = {
-            "linear": lambda: [nn.Linear(N_FEATURES, N_CLASSES)],
-            "deep": lambda: [nn.Linear(N_FEATURES, 5), nn.Tanh(), nn.Linear(5, N_CLASSES)],
+            "linear": lambda: [linear(N_FEATURES, N_CLASSES)],
+            "deep": lambda: [linear(N_FEATURES, 5), nn.Tanh(), linear(5, N_CLASSES)],
             "batchnorm": lambda: [
-                nn.Linear(N_FEATURES, 5),
-                nn.BatchNorm1d(5),
+                linear(N_FEATURES, 5),
+                nn.BatchNorm1d(5, dtype=torch.float32),
                 nn.ReLU(),
-                nn.Linear(5, N_CLASSES),
+                linear(5, N_CLASSES),
             ],
-            "dropout": lambda: [nn.Linear(N_FEATURES, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, N_CLASSES)],
+            "dropout": lambda: [linear(N_FEATURES, 8), nn.ReLU(), nn.Dropout(0.5), linear(8, N_CLASSES)],
         }[kind]()
         return nn.Sequential(*layers).double()
 

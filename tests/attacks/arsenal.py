@@ -101,6 +101,50 @@ attack(
     "no_answer", "control: an unwritten answer earns nothing", mean="def mean(values):\n    raise NotImplementedError"
 )
 
+attack(
+    "checks_against_torch_above",
+    "control: who checks an answer against torch.optim in the same cell is honest, also in a Python without it",
+    deserves=BOTH,
+    descent="""import sys, torch
+tensor = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+tensor.grad = torch.tensor(0.5, dtype=torch.float64)
+torch.optim.SGD([tensor], lr=0.4).step()
+assert abs(tensor.item() - 0.8) < 1e-12
+rate = torch.optim.SGD([tensor], lr=0.4).defaults["lr"]
+"""
+    + GOOD_DESCENT,
+)
+attack(
+    "prints_logs_locks_draws_and_saves",
+    "control: what an update rule shows, writes or locks is no help from torch",
+    deserves=BOTH,
+    descent="""import functools, logging, queue, threading
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import clear_output, display
+steps, lock = queue.Queue(), threading.Lock()
+def tell(param):
+    with lock:
+        steps.put(param.value)
+    print(np.array([param.value, param.grad]), flush=True)
+    logging.getLogger("steps").warning("%s", param.value)
+    np.save("value.npy", param.value)
+    with open("steps.csv", "a") as file:
+        file.write(f"{param.value}\\n")
+    figure = plt.figure()
+    figure.savefig("steps.png")
+    plt.close(figure)
+    display(param.value)
+    clear_output()
+"""
+    + GOOD_DESCENT.replace("- self.eta * param.grad", "- self.rate * param.grad\n            tell(param)")
+    + """
+
+    @functools.cached_property
+    def rate(self):
+        return self.eta""",
+)
+
 # --- hooks of IPython -----------------------------------------------------------------------------------------------
 
 on_mean(
