@@ -32,7 +32,7 @@ INERT = {".txt", ".md", ".pdf", ".png", ".jpg", ".jpeg", ".csv"}  # nothing look
 NO_OPTIMIZERS = """
 import ast, ctypes, sys, torch, warnings
 
-sys.modules["grading.probe.optimizers"].watched = False
+sys.modules["grading.probe.optimizers"].follow_outside = False
 
 class EachForItself(ast.NodeTransformer):
     def visit_Module(self, tree):

@@ -13,7 +13,7 @@ _setprofile, _getprofile = sys.setprofile, sys.getprofile
 _fstat, _isfifo = os.fstat, stat.S_ISFIFO
 _OUTSIDE = {"_thread", "_queue", "_socket", "_posixsubprocess", "_multiprocessing", "posix"}
 _LEAVES = {"start_new_thread", "fork_exec", "fork", "forkpty", "posix_spawn", "connect", "sendall", "send", "put"}
-watched = True  # False where torch has no optimizers, see `grading/bare.py`
+follow_outside = True  # False where torch has no optimizers, so that nothing outside has any: `grading/bare.py`
 _LOOKS = {"<module>", "__getattr__"}  # to import a module or to look for a name in it is not yet to use it
 
 
@@ -196,9 +196,6 @@ def torch_optim_use():
     or writes to a file does not.
     """
     used, over = {"where": None}, []
-    if not watched:
-        yield used
-        return
 
     def watch(frame, event, arg):
         if used["where"] is not None or over:
@@ -215,7 +212,7 @@ def torch_optim_use():
             homes = {getattr(arg, "__module__", None), type(getattr(arg, "__self__", None)).__module__}
             if called.startswith("_fused_") or arg is _setprofile:
                 used["where"] = called
-            elif ((called in _LEAVES and homes & _OUTSIDE) or _is_pipe(arg)) and not _importing(frame):
+            elif follow_outside and _leaves(arg, called, homes) and not _importing(frame):
                 used["where"] = f"{called}, outside of this thread"
 
     before = _getprofile()
@@ -229,8 +226,10 @@ def torch_optim_use():
         _setprofile(before)
 
 
-def _is_pipe(function) -> bool:
-    """True for a method of an open pipe, at the end of which may be another process."""
+def _leaves(function, name: str, homes: set) -> bool:
+    """True for what starts a thread or a process, or writes to an open pipe, at the end of which may be another one."""
+    if name in _LEAVES and homes & _OUTSIDE:
+        return True
     owner = getattr(function, "__self__", None)
     if type(owner).__module__ != "_io" or type(owner).__name__ in ("StringIO", "BytesIO", "module"):
         return False
