@@ -20,7 +20,7 @@ ENTRY = 4096  # bytes that even an empty file takes from a disk
 CROWD = max(16, 2 * (os.cpu_count() or 1))  # processes and threads that may compute at the same time
 LOOKS = 6  # so often in a row they may be more
 FILES = 100_000  # files, folders and links in a folder in memory: what they take there no limit counts
-OPEN = 2048  # files and sockets that all processes together may have open: what waits in sockets no limit counts
+OPEN = 8192  # files and sockets that all processes together may have open: what waits in sockets no limit counts
 KINDLY = 10  # how much less of the processor the processes get that a kernel has started, see nice(2)
 LONGEST = 3000  # characters of a path; a little more and it cannot be looked at
 

@@ -1,6 +1,7 @@
 """Follow a student's optimizer through a given sequence of gradients."""
 
 import contextlib
+import io
 import os
 import stat
 import sys
@@ -10,7 +11,8 @@ from grading.probe import core
 
 # Taken before any cell of the student's runs.
 _setprofile, _getprofile = sys.setprofile, sys.getprofile
-_fstat, _isfifo = os.fstat, stat.S_ISFIFO
+_fstat, _isfifo, _File = os.fstat, stat.S_ISFIFO, io.FileIO
+_INNER = ((io.TextIOWrapper, "buffer"), (io.BufferedWriter, "raw"), (io.BufferedReader, "raw"))
 _OUTSIDE = {"_thread", "_queue", "_socket", "_posixsubprocess", "_multiprocessing", "posix"}
 _LEAVES = {"start_new_thread", "fork_exec", "fork", "forkpty", "posix_spawn", "connect", "sendall", "send", "put"}
 follow_outside = True  # False where torch has no optimizers, so that nothing outside has any: `grading/bare.py`
@@ -231,11 +233,12 @@ def _leaves(function, name: str, homes: set) -> bool:
     if name in _LEAVES and homes & _OUTSIDE:
         return True
     owner = getattr(function, "__self__", None)
-    if type(owner).__module__ != "_io" or type(owner).__name__ in ("StringIO", "BytesIO", "module"):
-        return False
     try:
-        return _isfifo(_fstat(owner.fileno()).st_mode)
-    except (OSError, ValueError, AttributeError):
+        for kind, inner in _INNER:
+            if type(owner) is kind:
+                owner = getattr(owner, inner)
+        return type(owner) is _File and _isfifo(_fstat(owner.fileno()).st_mode)
+    except (OSError, ValueError):  # it is closed
         return False
 
 
