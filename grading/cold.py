@@ -41,3 +41,5 @@ class SandboxedKernelManager(AsyncKernelManager):
     async def _async_cleanup_resources(self, restart: bool = False) -> None:
         await super()._async_cleanup_resources(restart)
         temporary.remove(self.sockets)
+
+    cleanup_resources = _async_cleanup_resources  # what nbclient calls when the kernel has ended by itself

@@ -81,3 +81,5 @@ class WarmKernelManager(AsyncKernelManager):
     async def _async_cleanup_resources(self, restart: bool = False) -> None:
         await super()._async_cleanup_resources(restart)
         temporary.remove(self.folder)
+
+    cleanup_resources = _async_cleanup_resources  # what nbclient calls when the kernel has ended by itself

@@ -56,8 +56,14 @@ def test_workers_share_a_zygote_and_each_has_a_fork_of_its_own():
 
 
 def test_a_zygote_that_is_woken_imports_before_it_is_called():
+    def is_of(process: psutil.Process, folder: Path) -> bool:
+        try:
+            return str(folder) in process.cmdline()
+        except psutil.NoSuchProcess:  # or it has ended meanwhile
+            return False
+
     def memory(folder: Path) -> int:
-        own = [one for one in psutil.Process().children(recursive=True) if str(folder) in one.cmdline()]
+        own = [one for one in psutil.Process().children(recursive=True) if is_of(one, folder)]
         return max(one.memory_info().rss for one in own)
 
     with forker.zygotes([], masks()) as folders:

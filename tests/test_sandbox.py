@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from grading import sandbox
+from grading import sandbox, temporary
 from tests.conftest import ROOT
 from tests.test_warm import execute
 
@@ -124,6 +124,7 @@ def test_only_so_many_files_can_be_made(tmp_path, warm, said):
     cell, after = execute(tmp_path, MANY, "print(1)", warm=warm)
     assert said in cell.outputs[-1].evalue
     assert after.outputs[0].text == "1\n"
+    assert not list(Path(tempfile.gettempdir()).glob(f"{temporary.prefix('kernel')}*")), "left by the one that ended"
 
 
 ORDINARY = """
