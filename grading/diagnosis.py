@@ -1,5 +1,6 @@
 """Name the mistake: does a known wrong answer give, on the same questions, exactly what the student's gave?"""
 
+import importlib
 import json
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,8 @@ class Diagnostician:
         self.notebook = notebooks.read(source)
         path = source.parent.parent.parent / "mistakes" / f"{source.stem}.toml"
         self.entries = [entry for entry in catalogue.load(path, self.notebook) if not entry.right]
+        if any("torch.optim" in cell.source for cell in self.notebook.cells):
+            importlib.import_module("torch._dynamo")  # or the first step would, on the time of the answer that takes it
         self._channels: dict[str, InProcess] = {}
         self._replies: dict[tuple[str, str], object] = {}  # a whole class is asked the same
 

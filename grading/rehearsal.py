@@ -78,14 +78,18 @@ def definitions(
 def time_limit(seconds: float):
     """Raise `TimeoutError` in what takes more processor time inside the block, and again each second.
 
-    A clock would decide otherwise on a busy machine. Only the main thread of a Unix process can be interrupted;
-    elsewhere there is no limit.
+    A clock would decide otherwise on a busy machine. An import is not interrupted: it would leave half a module behind,
+    for all that comes later. Only the main thread of a Unix process can be interrupted; elsewhere there is no limit.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
 
     def too_long(number, frame):
+        while frame is not None:
+            if frame.f_code.co_filename.startswith("<frozen importlib"):
+                return
+            frame = frame.f_back
         raise TimeoutError(f"not finished after {seconds:g} s")
 
     before = signal.signal(signal.SIGPROF, too_long)

@@ -1,6 +1,7 @@
 """A source notebook's tests in this interpreter: the same verdicts as in a real kernel."""
 
 import signal
+import sys
 
 import pytest
 
@@ -36,6 +37,21 @@ def test_what_never_ends_is_ended():
     with pytest.raises(TimeoutError), time_limit(0.1):
         rehearse(tiny_notebook(), {"mean": "def mean(values):\n    while True: pass"})
     assert signal.getsignal(signal.SIGPROF) is before and signal.getitimer(signal.ITIMER_PROF) == (0, 0)
+
+
+BUSY = "import time\nbegan = time.process_time()\nwhile time.process_time() < began + {seconds}: pass\n"
+
+
+def test_an_import_is_not_cut_short(tmp_path, monkeypatch):
+    """Half a module would stay behind, and fail the answers of everybody who needs it."""
+    (tmp_path / "imported_slowly.py").write_text(f"{BUSY.format(seconds=0.5)}whole = True\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TimeoutError), time_limit(0.1):
+        import imported_slowly
+
+        assert imported_slowly.whole
+        exec(BUSY.format(seconds=5))
+    monkeypatch.delitem(sys.modules, "imported_slowly")
 
 
 def test_a_solution_that_exits_fails_and_ends_nothing():
