@@ -108,8 +108,8 @@ class Forker:
     def start(self, name: str, folder: Path, arguments: list[str]) -> int:
         """Fork a kernel; its process id inside the sandbox."""
         request = {"name": name, "folder": str(folder), "arguments": arguments}
-        request["filter"] = syscalls.program().hex()
-        request |= {"limits": sandbox.LIMITS, "bytes": sandbox.SCRATCH_BYTES, "python": sandbox.python_folders()}
+        request |= {"limits": sandbox.LIMITS, "bytes": sandbox.SCRATCH_BYTES, "inodes": sandbox.SCRATCH_INODES}
+        request |= {"filter": syscalls.program().hex(), "python": sandbox.python_folders()}
         self._write(request)
         while name not in self._started:
             self._read(30)

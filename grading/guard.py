@@ -14,12 +14,13 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from grading.sandbox import SCRATCH_INODES
+
 SECONDS = 0.5  # between two looks
 PAGE = resource.getpagesize()
 ENTRY = 4096  # bytes that even an empty file takes from a disk
 CROWD = max(16, 2 * (os.cpu_count() or 1))  # processes and threads that may compute at the same time
 LOOKS = 6  # so often in a row they may be more
-FILES = 100_000  # files, folders and links in a folder in memory: what they take there no limit counts
 OPEN = 8192  # files and sockets that all processes together may have open: what waits in sockets no limit counts
 KINDLY = 10  # how much less of the processor the processes get that a kernel has started, see nice(2)
 LONGEST = 3000  # characters of a path; a little more and it cannot be looked at
@@ -67,8 +68,8 @@ class Guard(threading.Thread):
                 self.tripped = "folders were made beside the scratch folder that cannot be looked into"
             elif size > self.disk:
                 self.tripped = f"more than {self.allowed / 2**20:g} MiB were written beside the scratch folder"
-            elif any(made(pid, path) > FILES for pid in pids[:1] for path in self.private):
-                self.tripped = f"more than {FILES} files were made in one folder"
+            elif any(made(pid, path) > SCRATCH_INODES for pid in pids[:1] for path in self.private):
+                self.tripped = f"more than {SCRATCH_INODES} files were made in one folder"
             elif len(pids) > 2 and sum(map(opened, pids)) > OPEN:
                 self.tripped = f"more than {OPEN} files and sockets were open at the same time"
             else:

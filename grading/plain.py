@@ -11,7 +11,7 @@ import types
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 
-from IPython.core.inputtransformer2 import TransformerManager
+from grading.python_text import parsed
 
 
 def _words(text: str) -> frozenset[str]:
@@ -88,8 +88,8 @@ def doubt(sources: list[str], trusted: Collection[str] = ()) -> str | None:
 
 @lru_cache(maxsize=128)
 def _parsed(source: str) -> tuple[ast.Module, list[tuple[str, str | None]]]:
-    """A cell as IPython runs it, where magic commands are calls of `get_ipython()`, and what it imports."""
-    tree = ast.parse(TransformerManager().transform_cell(source))
+    """A cell as IPython runs it, and what it imports."""
+    tree = parsed(source)
     return tree, list(_imported(tree))
 
 

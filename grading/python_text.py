@@ -13,10 +13,20 @@ MUCH = 500_000  # characters of all cells in which names are looked up; more is 
 DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
 
 
+def parsed(source: str) -> ast.Module:
+    """A cell as IPython runs it, where magic commands are calls of `get_ipython()`.
+
+    Raises:
+        SyntaxError: it is no Python; IPython may stumble over it with other errors.
+    """
+    with warnings.catch_warnings(action="ignore"):
+        return ast.parse(TransformerManager().transform_cell(source))
+
+
 def is_python(source: str) -> bool:
     """Whether a cell can be compiled, with IPython's magics in it."""
     try:
-        _parsed(source)
+        parsed(source)
     except Exception:  # not only SyntaxError: IPython stumbles over some texts
         return False
     return True
@@ -26,7 +36,7 @@ def is_python(source: str) -> bool:
 def meaning(source: str) -> str:
     """A text that is the same for cells that differ in spaces and comments only."""
     try:
-        return ast.dump(_parsed(source))
+        return ast.dump(parsed(source))
     except Exception:
         return source.strip()
 
@@ -62,11 +72,6 @@ def of_all(names: Callable[[str], frozenset[str]], sources: Iterable[str]) -> se
         if read <= MUCH:
             found |= names(source)
     return found
-
-
-def _parsed(source: str) -> ast.Module:
-    with warnings.catch_warnings(action="ignore"):
-        return ast.parse(TransformerManager().transform_cell(source))
 
 
 def _table(source: str) -> symtable.SymbolTable:

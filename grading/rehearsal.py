@@ -16,6 +16,7 @@ import warnings
 from nbformat import NotebookNode
 
 from grading import notebooks
+from grading.probe import core
 from grading.student_code import InProcess, connected
 
 _compiled = functools.lru_cache(maxsize=512)(compile)  # the same cells are run for every entry of a catalogue
@@ -86,11 +87,8 @@ def time_limit(seconds: float):
         return
 
     def too_long(number, frame):
-        while frame is not None:
-            if frame.f_code.co_filename.startswith("<frozen importlib"):
-                return
-            frame = frame.f_back
-        raise TimeoutError(f"not finished after {seconds:g} s")
+        if not core.importing(frame):
+            raise TimeoutError(f"not finished after {seconds:g} s")
 
     before = signal.signal(signal.SIGPROF, too_long)
     signal.setitimer(signal.ITIMER_PROF, seconds, 1)

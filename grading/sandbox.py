@@ -20,6 +20,7 @@ GIB = 2**30
 SCRATCH = "/scratch"
 PRIVATE = (SCRATCH, "/tmp", "/dev/shm")  # in memory; nobody else sees them
 SCRATCH_BYTES = GIB // 4
+SCRATCH_INODES = 100_000  # files, folders and links in each folder in memory: what they take there no limit counts
 LIMITS = {"CPU": 600, "AS": 6 * GIB, "NPROC": 256, "NOFILE": 1024, "FSIZE": GIB // 8, "CORE": 0}
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
 OWN_FOLDER = Path(__file__).resolve().parent  # holds the oracle: no student's code may read it

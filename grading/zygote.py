@@ -35,8 +35,6 @@ SECCOMP_MODE_FILTER = 2
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 CAPABILITY_VERSION_3 = 0x20080522
 
-INODES = 100_000  # files, folders and links in each of a kernel's folders: they take memory that no limit counts
-
 # What a kernel imports only when it starts, or shows its first traceback or figure.
 KERNEL_MODULES = (
     "faulthandler",
@@ -288,7 +286,7 @@ def become_kernel(request, exchange, zygote_files):
         os.close(null)
         os.close(log)
         os.setsid()
-        hide(exchange, request["folder"], request["bytes"], request["python"])
+        hide(exchange, request["folder"], request["bytes"], request["inodes"], request["python"])
         shutil.copytree(f"{request['folder']}/files", "/scratch", dirs_exist_ok=True)
         os.chdir("/scratch")
         for name, value in request["limits"].items():
@@ -318,12 +316,12 @@ def become_kernel(request, exchange, zygote_files):
         os._exit(71)
 
 
-def hide(exchange, folder, size, python):
+def hide(exchange, folder, size, inodes, python):
     """Mount private folders over everything that other kernels, or the zygote, could be reached through.
 
     This Python's own folders stay where they are, also where they lie in /tmp.
     """
-    options = f"size={size},nr_inodes={INODES},mode=755".encode()
+    options = f"size={size},nr_inodes={inodes},mode=755".encode()
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     os.makedirs("/scratch/own", exist_ok=True)
     mount(folder, "/scratch/own", None, MS_BIND)

@@ -102,6 +102,14 @@ def test_a_narrow_table_loses_no_word(classroom):
     assert all(word in text for word in words.split())
 
 
+def test_points_of_an_earlier_submission_are_told_to_be_that(classroom):
+    record = ended("notebook_unreadable", "is empty")
+    again = row(shown(classroom.course, [Result("x", {"mean": 2.0}, {}, record)]), "x")
+    first = row(shown(classroom.course, [Result("x", {}, {}, record)]), "x")
+    assert "is empty; the points are those of an earlier submission" in again
+    assert "earlier" not in first
+
+
 def test_grades_csv(classroom, tmp_path):
     path = tmp_path / "grades.csv"
     results.write_csv(classroom.course, ["averages"], path)

@@ -207,3 +207,12 @@ def run_cell(cell: str, parent: dict) -> str:
         reply |= {"status": "error", "ename": type(error).__name__, "evalue": _words(error)[:1000]}
         reply |= {"traceback": lines}
     return json.dumps(reply)
+
+
+def importing(frame) -> bool:
+    """Whether an import is under way in a frame, or in one that called it."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

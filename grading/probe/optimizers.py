@@ -214,7 +214,7 @@ def torch_optim_use():
             homes = {getattr(arg, "__module__", None), type(getattr(arg, "__self__", None)).__module__}
             if called.startswith("_fused_") or arg is _setprofile:
                 used["where"] = called
-            elif follow_outside and _leaves(arg, called, homes) and not _importing(frame):
+            elif follow_outside and _leaves(arg, called, homes) and not core.importing(frame):
                 used["where"] = f"{called}, outside of this thread"
 
     before = _getprofile()
@@ -240,11 +240,3 @@ def _leaves(function, name: str, homes: set) -> bool:
         return type(owner) is _File and _isfifo(_fstat(owner.fileno()).st_mode)
     except (OSError, ValueError):  # it is closed
         return False
-
-
-def _importing(frame) -> bool:
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
-        frame = frame.f_back
-    return False
