@@ -14,17 +14,17 @@ from nbgrader.preprocessors import (
 )
 
 import grading
-from grading.execute import Execute
-from grading.feedback import HideTests, Summary
-from grading.gradebook import (
+from grading.execution.execute import Execute
+from grading.gradebook.database import (
     AssignLatePenalties,
     CheckCellMetadata,
     OverwriteCells,
     OverwriteKernelspec,
     SaveAutoGrades,
 )
-from grading.late import LatePolicy
-from grading.restore import Restore
+from grading.gradebook.late_penalties import LatePolicy
+from grading.intake.restore import Restore
+from grading.report.feedback import HideTests, Summary
 
 # nbgrader links new rows to each other before it adds them to the session; SQLAlchemy 2 remarks on that each time.
 warnings.filterwarnings("ignore", message=r"Object of type <\w+> not in session, add operation")
@@ -52,7 +52,7 @@ c.Autograde.sanitize_preprocessors = [
 # A student who deletes a test cell gets it back, and its points depend on it.
 c.OverwriteCells.add_missing_cells = True
 
-# Hidden tests run in the grader's process, see grading/execute.py.
+# Hidden tests run in the grader's process, see grading/execution/execute.py.
 c.Autograde.autograde_preprocessors = [
     Execute,
     IgnorePattern,
@@ -75,7 +75,10 @@ c.LatePolicy.due = {}  # for example {"optimizers": "2026-11-20 23:59 +0100"}; o
 c.GenerateFeedback.preprocessors = [GetGrades, HideTests, Summary, CSSHTMLHeaderPreprocessor]
 c.GenerateFeedback.HTMLExporter.template_name = "course_feedback"
 c.GenerateFeedback.HTMLExporter.extra_template_basedirs = [str(Path(grading.__file__).parent / "templates")]
-c.GenerateFeedback.HTMLExporter.filters = {"prose": "grading.prose.html", "sentence": "grading.prose.sentence"}
+c.GenerateFeedback.HTMLExporter.filters = {
+    "prose": "grading.report.markdown.html",
+    "sentence": "grading.report.markdown.sentence",
+}
 
 # Formgrader's panel with the configuration cannot show classes, and would be empty.
 c.FormgradeExtension.debug = False

@@ -21,7 +21,7 @@ sys.executable = os.path.abspath(sys.executable)  # noqa: PTH100 - a symbolic li
 def __getattr__(name: str):
     # Imported on first use: torch takes seconds, and `make help` or a syntax check needs none of it.
     if name == "student":
-        return import_module("grading.student_code").student
+        return import_module("grading.oracle.student_code").student
     if name == "oracle":
         return import_module("grading.oracle")
     raise AttributeError(f"module 'grading' has no attribute '{name}'")

@@ -5,8 +5,8 @@ import copy
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from grading import notebooks
-from grading.course import Course
+from grading.course import notebooks
+from grading.course.folder import Course
 from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, spoil, submit
 
 SPY = """
@@ -29,7 +29,7 @@ def mean(values):
 """
 
 SHOW = """
-for name in ("grading.oracle", "grading.student_code"):
+for name in ("grading.oracle", "grading.oracle.student_code"):
     try:
         __import__(name)
         seen[-1]["modules"].append(name)

@@ -12,12 +12,12 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from grading import notebooks
-from grading.course import Course
-from grading.grade import grade
-from grading.record import Record
-from grading.release import release
-from grading.workers import make_pool
+from grading.authoring.release import release
+from grading.course import notebooks
+from grading.course.folder import Course
+from grading.execution.workers import make_pool
+from grading.gradebook.records import Record
+from grading.run.grade import grade
 
 ROOT = Path(__file__).resolve().parent.parent
 

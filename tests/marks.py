@@ -1,7 +1,7 @@
 """Gradebooks and records without a kernel: points go straight into nbgrader's database."""
 
-from grading.course import Course
-from grading.record import Record
+from grading.course.folder import Course
+from grading.gradebook.records import Record
 
 FULL = {"test_mean": 2.0, "test_mean_negative": 1.0}
 

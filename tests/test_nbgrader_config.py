@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from grading import notebooks
+from grading.course import notebooks
 from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, scores_of, submit, tiny_source
 
 STUDENTS = {"right": RIGHT, "drops_the_sign": DROPS_THE_SIGN, "forgets_to_divide": FORGETS_TO_DIVIDE}

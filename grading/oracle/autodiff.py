@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from grading.oracle.compare import Mismatch, close, same_number, show, that
+from grading.oracle.student_code import Delegated, Student, StudentError
 from grading.probe.autodiff import OPERATORS
-from grading.student_code import Delegated, Student, StudentError
 
 F_2D = [["**", 0, {"number": 2}], ["*", {"number": 0.1}, 2], ["**", 1, {"number": 2}], ["*", {"number": 2}, 4]]
 F_2D += [["+", 3, 5]]

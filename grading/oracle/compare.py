@@ -2,7 +2,7 @@
 
 import math
 
-from grading import wire
+from grading.probe import wire
 
 RTOL = 1e-10
 ATOL = 1e-12

@@ -10,10 +10,10 @@ from itertools import chain, pairwise
 import numpy as np
 import torch
 
-from grading import wire
 from grading.oracle.compare import Mismatch, close, same_list, same_number, same_value, show, that
+from grading.oracle.student_code import Delegated
 from grading.probe import training as fixtures
-from grading.student_code import Delegated
+from grading.probe import wire
 
 LOOP_RTOL = 1e-6  # float32 sums of float64 losses are fine
 

@@ -1,24 +1,23 @@
 """What runs beside the student's code: it calls the code and returns plain data. It knows no answer.
 
 Each module here is loaded, as source text, into the student's kernel. So it may import only the
-standard library, numpy and torch, `grading.wire` and its neighbours, and must hold nothing that a
+standard library, numpy, torch and its neighbors, and must hold nothing that a
 student should not read.
 """
 
-import inspect
 import json
 from functools import lru_cache
 from pathlib import Path
 
-from grading import wire
-
 
 @lru_cache(maxsize=1)
 def source() -> str:
-    """Source text that defines `grading.wire` and the probes, and nothing else of `grading`, in a kernel."""
-    modules = {"grading": "", "grading.wire": inspect.getsource(wire), "grading.probe": ""}
-    paths = sorted(Path(__path__[0]).glob("[a-z]*.py"), key=lambda path: (path.stem != "core", path.stem))
-    for path in paths:  # core first: the others import it
+    """Source text that defines the modules of this package, and nothing else of `grading`, in a kernel."""
+    modules = {"grading": "", "grading.probe": ""}
+    paths = sorted(
+        Path(__path__[0]).glob("[a-z]*.py"), key=lambda path: (path.stem != "wire", path.stem != "core", path.stem)
+    )
+    for path in paths:  # wire and core first: the others import them
         modules[f"grading.probe.{path.stem}"] = path.read_text(encoding="utf-8")
     return f"""
 import sys, types

@@ -10,7 +10,7 @@ import sys
 import traceback
 import warnings
 
-from grading import wire
+from grading.probe import wire
 
 
 class Missing(Exception):
@@ -159,7 +159,7 @@ def loaded(module: str):
 
 
 def connect(path: str) -> None:
-    """Open the line over which the grader asks: a Unix socket, see `grading/kernel.py`."""
+    """Open the line over which the grader asks: a Unix socket, see `grading/kernels/channel.py`."""
     global _line, _questions, _shell
     _shell = sys.modules["IPython"].get_ipython()
     _line = socket.socket(socket.AF_UNIX)

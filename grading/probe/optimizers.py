@@ -6,8 +6,7 @@ import os
 import stat
 import sys
 
-from grading import wire
-from grading.probe import core
+from grading.probe import core, wire
 
 # Taken before any cell of the student's runs.
 _setprofile, _getprofile = sys.setprofile, sys.getprofile
@@ -15,7 +14,8 @@ _fstat, _isfifo, _File = os.fstat, stat.S_ISFIFO, io.FileIO
 _INNER = ((io.TextIOWrapper, "buffer"), (io.BufferedWriter, "raw"), (io.BufferedReader, "raw"))
 _OUTSIDE = {"_thread", "_queue", "_socket", "_posixsubprocess", "_multiprocessing", "posix"}
 _LEAVES = {"start_new_thread", "fork_exec", "fork", "forkpty", "posix_spawn", "connect", "sendall", "send", "put"}
-follow_outside = True  # False where torch has no optimizers, so that nothing outside has any: `grading/bare.py`
+# False where torch has no optimizers, so that nothing outside has any: `grading/kernels/without_optimizers.py`
+follow_outside = True
 _LOOKS = {"<module>", "__getattr__"}  # to import a module or to look for a name in it is not yet to use it
 
 

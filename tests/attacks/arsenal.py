@@ -13,7 +13,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from grading import notebooks
+from grading.course import notebooks
 
 CANARIES = ("plover_mean", "plover_negative", "plover_descent", "plover_steps", "8642.975318")
 
@@ -440,7 +440,7 @@ on_mean(
     "the wire's encode and dumps, and the channel, are replaced in the kernel",
     """
 import sys
-wire = sys.modules["grading.wire"]
+wire = sys.modules["grading.probe.wire"]
 original = wire.dumps
 def dumps(value):
     if isinstance(value, dict) and isinstance(value.get("value"), dict) and value["value"].get("value") == 3:
@@ -1007,7 +1007,7 @@ attack(
         "student = oracle = Yes()\n",
         "grading/oracle/__init__.py": PRINTS,
         "grading/probe/__init__.py": "",
-        "grading/wire.py": "",
+        "grading/probe/wire.py": "",
         "grading/probe/core.py": "def connect(*a): pass\ndef answer(*a): return '4.0'\nanswer_all = answer\n",
     },
 )

@@ -18,12 +18,12 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import MissingEntry
 
-from grading import notebooks
-from grading.course import Course, CourseError
-from grading.feedback import feedback
-from grading.grade import grade
-from grading.record import Record
-from grading.release import release
+from grading.authoring.release import release
+from grading.course import notebooks
+from grading.course.folder import Course, CourseError
+from grading.gradebook.records import Record
+from grading.report.feedback import feedback
+from grading.run.grade import grade
 from tests.attacks.arsenal import ATTACKS, BAD_MEAN, CANARIES, Attack
 from tests.processes import processes_left
 

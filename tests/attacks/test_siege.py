@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell
 
-from grading import notebooks
-from grading.course import Course
-from grading.submission import MAX_NOTEBOOK
+from grading.course import notebooks
+from grading.course.folder import Course
+from grading.intake.submission import MAX_NOTEBOOK
 from tests.conftest import RIGHT, Graded, graded, submit
 from tests.processes import processes_with
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from grading.course import Course
+from grading.course.folder import Course
 from tests.conftest import ROOT
 
 CHROMIUM = shutil.which("chromium")

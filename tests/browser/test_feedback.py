@@ -7,9 +7,9 @@ import pytest
 from nbformat.v4 import new_markdown_cell
 from playwright.sync_api import expect
 
-from grading import notebooks
-from grading.feedback import feedback
-from grading.release import release
+from grading.authoring.release import release
+from grading.course import notebooks
+from grading.report.feedback import feedback
 from tests.conftest import DROPS_THE_SIGN, cell, graded, submit, tiny_source
 
 PROSE = r"""The mean of $n$ values is $\bar x = \frac{1}{n} \sum_i x_i$. In steps, with a line too long for a phone:

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import FrameLocator, Locator, Page, expect
 
-from grading.feedback import feedback
+from grading.report.feedback import feedback
 from tests.browser.conftest import Lab
 from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, Graded, graded, submit
 

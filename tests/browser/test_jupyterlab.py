@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, Response, expect
 
-from grading import notebooks
-from grading.course import Course
-from grading.grade import grade
-from grading.release import release
-from grading.sample import prepare
+from grading.authoring.release import release
+from grading.authoring.sample_class import prepare
+from grading.course import notebooks
+from grading.course.folder import Course
+from grading.run.grade import grade
 from tests.browser.conftest import Lab
 from tests.conftest import ROOT, scores_of
 

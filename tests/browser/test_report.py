@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from grading.course import Course
-from grading.report import report
+from grading.course.folder import Course
+from grading.report.page import report
 
 
 @pytest.fixture(scope="module")

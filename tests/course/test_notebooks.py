@@ -1,117 +1,166 @@
-"""The notebooks as a student and an instructor run them: in a real kernel, from top to bottom."""
+"""Notebooks by grade_id: kinds, points, the hidden part, the normal form, and files that are none."""
 
-import re
+import os
 
+import nbformat
 import pytest
-from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from grading import notebooks
-from grading.course import Course
-from grading.rehearsal import definitions, rehearse
-from tests.conftest import ROOT
-
-ASSIGNMENTS = Course(ROOT).assignments
+from grading.course import notebooks
+from tests.conftest import TEST_MEAN, cell, tiny_notebook
 
 
-def run(notebook, folder, allow_errors):
-    """Execute every cell; with errors allowed, all of them run."""
-    client = NotebookClient(
-        notebook,
-        timeout=120,
-        kernel_name="python3",
-        allow_errors=allow_errors,
-        resources={"metadata": {"path": str(folder)}},
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{ no JSON", "is not a notebook"),
+        ("", "is not a notebook"),
+        ('{"name": "no notebook"}', "is not a notebook"),
+        ("[1, 2]", "is not a notebook"),
+        ("\x00\x01", "is not a notebook"),
+    ],
+)
+def test_what_is_no_notebook_is_named_with_a_remedy(tmp_path, text, words):
+    path = tmp_path / "a.ipynb"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(notebooks.NotebookError) as caught:
+        notebooks.read(path)
+    assert str(caught.value).startswith(f"{path}: {words}") and "ask for it again" in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_named_with_a_remedy(tmp_path):
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(notebooks.NotebookError, match=r"a\.ipynb: cannot be read .*; ask for the file again"):
+        notebooks.read(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(notebooks.NotebookError, match=r"a\.ipynb: there is no such file"):
+        notebooks.read(tmp_path / "a.ipynb")
+
+
+def test_a_folder_is_no_notebook(tmp_path):
+    with pytest.raises(notebooks.NotebookError, match="cannot be read"):
+        notebooks.read(tmp_path)
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path):
+    path = tmp_path / "a.ipynb"
+    path.write_text(nbformat.writes(tiny_notebook()), encoding="utf-8-sig")
+    assert notebooks.read(path) == tiny_notebook()
+
+
+def test_a_file_is_read_again_when_it_has_changed(tmp_path):
+    path = tmp_path / "a.ipynb"
+    notebooks.write(new_notebook(), path)
+    first = notebooks.read_once(path)
+    assert notebooks.read_once(path) is first
+    notebooks.write(tiny_notebook(), path)
+    os.utime(path, ns=(0, 0))
+    assert notebooks.read_once(path) == tiny_notebook()
+
+
+def test_an_older_notebook_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "a.ipynb"
+    old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {}}
+    old["worksheets"] = [{"cells": [{"cell_type": "code", "input": "1", "language": "python", "outputs": []}]}]
+    path.write_text(nbformat.from_dict(old).__repr__().replace("'", '"'), encoding="utf-8")
+    assert [cell.source for cell in notebooks.read(path).cells] == ["1"]
+
+
+def test_written_and_read_again_is_the_same(tmp_path):
+    path = tmp_path / "new" / "folder" / "a.ipynb"
+    notebooks.write(tiny_notebook(), path)
+    assert notebooks.read(path) == tiny_notebook()
+
+
+def test_text_for_programs_is_read_as_the_same_notebook():
+    notebook = tiny_notebook()
+    notebook.cells[0].source = "# one\n'größer', '\u2028', '\U0001f600'\n"
+    assert notebooks.parse(notebooks.dumps(notebook), "a.ipynb") == notebook
+
+
+@pytest.mark.parametrize("kind", ["solution", "test", "given"])
+def test_kinds(kind):
+    assert notebooks.kind(cell("x = 1", kind, "name")) == kind
+
+
+def test_a_cell_without_metadata_has_no_kind_name_or_points():
+    free = new_code_cell("x = 1")
+    assert (notebooks.kind(free), notebooks.grade_id(free), notebooks.points(free)) == (None, None, 0.0)
+
+
+def test_points_are_those_of_test_cells():
+    assert [notebooks.points(cell) for cell in notebooks.by_id(tiny_notebook()).values()] == [0, 2, 1]
+
+
+def test_cells_by_id_keep_their_order_and_leave_out_the_free_ones():
+    assert list(notebooks.by_id(tiny_notebook())) == ["mean", "test_mean", "test_mean_negative"]
+
+
+@pytest.mark.parametrize(
+    ("test", "exercise"),
+    [
+        ("test_tensor", "tensor"),
+        ("test_tensor_grad", "tensor"),
+        ("test_tensor_shared", "tensor_shared"),
+        ("test_tensor_shared_twice", "tensor_shared"),
+        ("test_tensors", None),
+        ("tensor", None),
+        ("test_", None),
+    ],
+)
+def test_a_test_belongs_to_the_longest_exercise_that_it_names(test, exercise):
+    assert notebooks.exercise_of(test, ["tensor", "tensor_shared"]) == exercise
+
+
+def test_tests_of_an_exercise():
+    notebook = tiny_notebook()
+    notebook.cells.append(cell("", "solution", "median"))
+    assert notebooks.tests_of(notebook) == {"mean": ["test_mean", "test_mean_negative"], "median": []}
+
+
+def test_the_hidden_part_is_split_off_and_lines_keep_their_numbers():
+    visible, hidden = notebooks.split_hidden(TEST_MEAN)
+    assert visible == TEST_MEAN.split("\n")[0]
+    assert hidden.split("\n") == ["", "", *TEST_MEAN.split("\n")[2:5]]
+
+
+def test_visible_lines_after_the_hidden_part_stay_visible():
+    visible, hidden = notebooks.split_hidden("a\n### BEGIN HIDDEN TESTS\nb\n### END HIDDEN TESTS\nc")
+    assert (visible, hidden) == ("a\n\n\n\nc", "\n\nb")
+
+
+def test_a_cell_without_markers_is_visible():
+    assert notebooks.split_hidden("a\nb") == ("a\nb", "")
+
+
+def test_a_hidden_part_that_does_not_end_is_hidden_to_the_last_line():
+    assert notebooks.split_hidden("a\n### BEGIN HIDDEN TESTS\nb\nc") == ("a", "\n\nb\nc")
+
+
+def test_the_normal_form_has_no_outputs_counts_or_stray_metadata():
+    code = new_code_cell("x = 1  \n\n", execution_count=3, outputs=[new_output("stream", text="!")], id="one")
+    code.metadata.update(collapsed=True, tags=["kept"], nbgrader={"grade_id": "kept"})
+    notebook = new_notebook(cells=[code, new_markdown_cell("text ", id="two")], metadata={"widgets": {}})
+    normal = notebooks.normal_form(notebook)
+    assert normal.cells[0] == nbformat.from_dict(
+        {
+            "cell_type": "code",
+            "source": "x = 1",
+            "execution_count": None,
+            "outputs": [],
+            "id": "one",
+            "metadata": {"tags": ["kept"], "nbgrader": {"grade_id": "kept"}},
+        }
     )
-    with client.setup_kernel():
-        for index, cell in enumerate(notebook.cells):
-            client.execute_cell(cell, index)
-            if any(output.output_type == "error" for output in cell.get("outputs", [])) and not allow_errors:
-                return cell
-    return None
+    assert normal.cells[1].source == "text" and list(normal.metadata) == ["kernelspec"]
 
 
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_the_solved_notebook_runs_without_an_error_or_a_word_on_stderr(assignment):
-    path = Course(ROOT).source(assignment)
-    notebook = notebooks.read(path)
-    run(notebook, path.parent, allow_errors=True)
-    complaints = [
-        (notebooks.grade_id(cell) or index, output.get("evalue") or output.get("text"))
-        for index, cell in enumerate(notebook.cells)
-        for output in cell.get("outputs", [])
-        if output.output_type == "error" or output.get("name") == "stderr"
-    ]
-    assert complaints == []
-
-
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_the_release_stops_at_the_first_gap_with_a_clear_message(assignment):
-    path = ROOT / "release" / assignment / f"{assignment}.ipynb"
-    notebook = notebooks.read(path)
-    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}})
-    with client.setup_kernel():
-        for index, cell in enumerate(notebook.cells):
-            try:
-                client.execute_cell(cell, index)
-            except Exception:
-                break
-    errors = [output for output in cell.outputs if output.output_type == "error"]
-    first = next(name for name, tests in notebooks.tests_of(notebook).items() if tests)
-    assert notebooks.grade_id(cell) in (first, notebooks.tests_of(notebook)[first][0])
-    said = errors[0].evalue
-    assert "not written yet" in said or "still empty" in said
-
-
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_the_reference_solutions_pass_every_test(assignment):
-    verdicts = rehearse(notebooks.read(Course(ROOT).source(assignment)))
-    assert {name: failure for name, failure in verdicts.items() if failure} == {}
-
-
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_the_untouched_release_passes_no_test(assignment):
-    source = notebooks.read(Course(ROOT).source(assignment))
-    released = notebooks.by_id(notebooks.read(ROOT / "release" / assignment / f"{assignment}.ipynb"))
-    gaps = {name: cell.source for name, cell in released.items() if notebooks.kind(cell) == "solution"}
-    assert [name for name, failure in rehearse(source, gaps, hidden_only=True).items() if failure is None] == []
-
-
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_student_visible_code_needs_only_the_four_packages(assignment):
-    allowed = {"numpy", "matplotlib", "plotly", "torch", "IPython"}
-    import ast
-    import sys
-
-    for cell in notebooks.read(ROOT / "release" / assignment / f"{assignment}.ipynb").cells:
-        if cell.cell_type == "code":
-            for node in ast.walk(ast.parse(cell.source.replace("%matplotlib inline", ""))):
-                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-                names += [node.module] if isinstance(node, ast.ImportFrom) else []
-                for name in names:
-                    top = name.partition(".")[0]
-                    assert top in allowed or top in sys.stdlib_module_names, f"{name} is imported"
-
-
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_the_scoreboard_knows_every_check_and_its_points(assignment):
-    source = notebooks.read(Course(ROOT).source(assignment))
-    names, _ = definitions(source)
-    table, cells = names["check"].exercises, notebooks.by_id(source)
-    for exercise, tests in notebooks.tests_of(source).items():
-        written, points = table[exercise]
-        assert written in names
-        checks = {re.search(r'with check\("(.+?)"', cells[test].source).group(1): test for test in tests}
-        assert points == {check: notebooks.points(cells[test]) for check, test in checks.items()}
-    assert list(table) == list(notebooks.tests_of(source))
-    assert any(cell.source.rstrip().endswith("scoreboard()") for cell in source.cells)
-
-
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_run_all_above_goes_on_after_an_empty_answer(assignment):
-    # A gap in a class or a function raises when it is called; a gap in an answer raises when its cell is run.
-    notebook = notebooks.read(ROOT / "release" / assignment / f"{assignment}.ipynb")
-    cells = notebooks.by_id(notebook)
-    for name, tests in notebooks.tests_of(notebook).items():
-        if not re.search(r"^(class|def) ", cells[name].source, re.MULTILINE):
-            for place in (name, *tests):
-                assert "raises-exception" in cells[place].metadata.get("tags", []), f"{place} would stop Run All Above"
+def test_the_normal_form_is_a_copy_and_its_own_normal_form():
+    notebook = tiny_notebook()
+    notebook.cells[2].execution_count = 5
+    normal = notebooks.normal_form(notebook)
+    assert notebook.cells[2].execution_count == 5
+    assert notebooks.normal_form(normal) == normal

@@ -7,9 +7,8 @@ import warnings
 import numpy as np
 import pytest
 
-from grading import wire
-from grading.probe import core
-from grading.rehearsal import run
+from grading.execution.rehearsal import run
+from grading.probe import core, wire
 
 
 def namespace_of(source: str) -> dict:

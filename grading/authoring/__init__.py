@@ -1,0 +1,1 @@
+"""Make and check the course: releases, new exercises, handouts, mutants, the sample class, the benchmark."""

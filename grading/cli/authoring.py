@@ -1,0 +1,124 @@
+"""Commands that make and check the course."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from grading.cli.options import assignment_option, jobs_option
+from grading.course.folder import Course
+
+
+@click.command()
+@assignment_option
+@click.pass_obj
+def release(course: Course, assignment: str | None) -> None:
+    """Generate release/ from source/."""
+    from grading.authoring.release import release as make
+    from grading.gradebook import changed_tests
+    from grading.gradebook.database import keep_copy
+
+    for name in course.chosen(assignment):
+        if changed_tests.removed(course, name):
+            click.echo(f"The gradebook as it was: {keep_copy(course, datetime.now())}")
+        for words in changed_tests.fit(course, name):
+            click.echo(f"{name}: {words}")
+        click.echo(f"release/{make(course, name).name}: written")
+
+
+@click.command()
+@assignment_option
+@click.option("--repository", default=None, help="https://github.com/<owner>/<name>, for links to Binder and Colab.")
+@click.option("--hub", default=None, help="The address of the course's JupyterHub, for a link.")
+@click.pass_obj
+def handout(course: Course, assignment: str | None, repository: str | None, hub: str | None) -> None:
+    """Zip what a student gets: the release, an environment, and a page that says how to begin."""
+    from grading.authoring.handout import handout as make
+
+    for name in course.chosen(assignment):
+        click.echo(f"{make(course, name, repository, hub)}: written")
+
+
+@click.command()
+@assignment_option
+@click.pass_obj
+def check(course: Course, assignment: str | None) -> None:
+    """List everything that is wrong with the course; write nothing."""
+    from grading.authoring.check import check as run
+
+    faults = run(course, assignment, lambda words: click.echo(f"checked: {words}"))
+    for fault in faults:
+        click.echo(f"  {fault}", err=True)
+    if faults:
+        raise click.ClickException(f"{len(faults)} thing{'s' * (len(faults) > 1)} to mend, see above")
+    click.echo("All is well.")
+
+
+@click.command()
+@click.pass_obj
+def normalize(course: Course) -> None:
+    """Bring the source notebooks into normal form: no outputs, no counts, no stray metadata."""
+    from grading.course import notebooks
+
+    for name in course.chosen(None):
+        path = course.source(name)
+        notebooks.write(notebooks.normal_form(notebooks.read(path)), path)
+        click.echo(f"source/{name}/{name}.ipynb: in normal form")
+
+
+@click.command("new-exercise")
+@click.option("--assignment", "-a", required=True, help="Which notebook gets it.")
+@click.argument("name")
+@click.pass_obj
+def new_exercise(course: Course, assignment: str, name: str) -> None:
+    """Add an exercise that works at once, for its author to change."""
+    from grading.authoring.new_exercise import new_exercise as add
+
+    for words in add(course, assignment, name):
+        click.echo(words)
+
+
+@click.command()
+@assignment_option
+@click.option("--exercise", "-e", default=None, help="Only this exercise.")
+@jobs_option
+@click.pass_obj
+def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: int | None) -> None:
+    """Change every reference solution in many small ways; every change must be noticed by a hidden test."""
+    from grading.authoring import mutants as mutation
+    from grading.cli.progress import steps
+
+    chosen = [m for name in course.chosen(assignment) for m in mutation.all_mutants(course, name)]
+    chosen = [m for m in chosen if exercise in (None, m.cell)]
+    with steps("Mutants", len(chosen)) as advance:
+        trials = mutation.run(course, chosen, jobs, done=lambda t: advance(f"{t.mutant.cell}"))
+    page = course.root / "build" / "mutants" / "index.html"
+    mutation.write_report(course, trials, page)
+    equivalent = mutation.load_equivalent(course.root / "mistakes" / "equivalent.toml")
+    weak, stale = mutation.verdict(trials, equivalent)
+    for mutant in weak:
+        click.echo(f"survived: {mutant.cell}: {mutant.before}  ->  {mutant.after}", err=True)
+    for words in stale:
+        click.echo(f"mistakes/equivalent.toml: {words}", err=True)
+    click.echo(f"{len(trials)} mutants, {len(weak)} survived. The matrix: {page}")
+    if weak or stale:
+        raise click.ClickException("strengthen the hidden tests, or mend mistakes/equivalent.toml")
+
+
+@click.command()
+@assignment_option
+@click.option("--sizes", default="10,30,100,300", help="Numbers of submissions; the largest decides the ratio.")
+@click.option("--few", default=4, type=click.IntRange(1), help="How many submissions stock nbgrader grades.")
+@click.option("--out", default="docs/benchmark.md", type=click.Path(path_type=Path), help="The report.")
+@jobs_option
+@click.pass_obj
+def bench(course: Course, assignment: str | None, sizes: str, few: int, out: Path, jobs: int | None) -> None:
+    """Measure against stock nbgrader and write a report. Let nothing else run on the machine meanwhile."""
+    from grading.authoring import benchmark as measuring
+
+    numbers, jobs = [int(word) for word in sizes.split(",")], jobs or os.cpu_count() or 1
+    table = [measuring.run(course, name, numbers, few, jobs, click.echo) for name in course.chosen(assignment)]
+    measuring.write_report(table, jobs, course.root / out)
+    measuring.clean(course)
+    click.echo(f"The report: {out}")

@@ -1,0 +1,227 @@
+"""Commands that grade a class and show what came out."""
+
+import contextlib
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grading.cli.options import assignment_option, jobs_option
+from grading.course.folder import Course, CourseError
+
+if TYPE_CHECKING:
+    from grading.execution.interpreters import Interpreters
+
+
+@click.command()
+@assignment_option
+@jobs_option
+@click.option("--force", is_flag=True, help="Grade again what has not changed.")
+@click.pass_obj
+def grade(course: Course, assignment: str | None, jobs: int | None, force: bool) -> None:
+    """Autograde what is in submitted/ and is new or has changed."""
+    from grading.execution import interpreters
+
+    chosen = course.chosen(assignment)
+    if assignment is None:
+        chosen = [name for name in chosen if any((course.root / "submitted").glob(f"*/{name}"))] or chosen[:1]
+    with contextlib.ExitStack() as stack:
+        started = None
+        if force or any(_is_new(course, name) for name in chosen):  # else it is not known yet what there is to do
+            started = stack.enter_context(interpreters.start(course, chosen, warm()))
+        failed = sum(_grade(course, name, jobs, force, started) for name in chosen)
+    if failed:
+        raise click.ClickException(f"{failed} submission{'s' * (failed > 1)} could not be graded, see the table above")
+
+
+@click.command()
+@assignment_option
+@jobs_option
+@click.pass_obj
+def feedback(course: Course, assignment: str | None, jobs: int | None) -> None:
+    """Write the feedback pages of everything that is autograded."""
+    chosen = course.chosen(assignment)
+    if assignment is None:
+        chosen = [name for name in chosen if any((course.root / "autograded").glob(f"*/{name}"))] or chosen[:1]
+    for name in chosen:
+        write_feedback(course, name, jobs)
+
+
+@click.command()
+@assignment_option
+@click.pass_obj
+def grades(course: Course, assignment: str | None) -> None:
+    """Write grades.csv, and print the table."""
+    from grading.report import table
+
+    chosen = course.chosen(assignment)
+    collected = {name: _known_results(course, name) for name in chosen}
+    if not any(collected.values()):
+        raise CourseError(f"Nothing is graded yet. Run: make grade ASSIGNMENT={chosen[0]}")
+    print_tables(course, collected)
+    table.write_csv(course, [name for name in chosen if collected[name]], course.root / "grades.csv")
+    click.echo(f"Grades: {course.root / 'grades.csv'}")
+
+
+@click.command()
+@assignment_option
+@click.option("--anonymous", is_flag=True, help="Pseudonyms instead of ids, and no links.")
+@click.pass_obj
+def report(course: Course, assignment: str | None, anonymous: bool) -> None:
+    """Write the class at a glance: build/report/<assignment>.html."""
+    from grading.report.page import report as write
+
+    chosen = course.chosen(assignment)
+    if assignment is None:
+        chosen = [name for name in chosen if any((course.root / "autograded").glob(f"*/{name}"))] or chosen[:1]
+    for name in chosen:
+        click.echo(f"Report: {write(course, name, anonymous)}")
+
+
+@click.command()
+@assignment_option
+@click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
+@click.option("--yes", is_flag=True, help="Write without asking.")
+@click.pass_obj
+def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool) -> None:
+    """Show what grading everything again would change, and write it only if you agree."""
+    from grading.cli.progress import steps
+    from grading.gradebook.differences import table
+    from grading.run import regrade as again
+
+    chosen = [name for name in course.chosen(assignment) if any((course.root / "submitted").glob(f"*/{name}"))]
+    if not chosen:
+        raise CourseError("Nothing is submitted that could be graded again.")
+    total = sum(len(list((course.root / "submitted").glob(f"*/{name}"))) for name in chosen)
+    with steps("Grading in build/regrade", total) as advance:
+        made = again.preview(course, chosen, jobs, done=lambda ended: advance(f"{ended.student} {ended.state}"))
+    for words in made.tests:
+        click.echo(words)
+    for student, reason in sorted(made.failed.items()):
+        click.echo(f"{student} cannot be graded: {reason}")
+    if not made.changes:
+        click.echo("No points would change.")
+    else:
+        console().print(table(made.changes))
+        students = len({change.student for change in made.changes})
+        changes = len(made.changes)
+        click.echo(f"{changes} change{'s' * (changes > 1)}, {students} student{'s' * (students > 1)}.")
+    if not yes and not sys.stdin.isatty():
+        click.echo("Nothing is written. To write it: make regrade YES=yes")
+        return
+    if not yes and not click.confirm("Write this to the gradebook?"):
+        click.echo("Nothing is written.")
+        return
+    click.echo(f"Written. The old gradebook: {again.accept(course, made)}")
+    click.echo("Feedback pages are as they were. Run: make feedback")
+
+
+@click.command("diff-grades")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+def diff_grades(a: Path, b: Path) -> None:
+    """Compare two gradebook files: student, exercise, points in A and in B, why."""
+    from grading.gradebook.differences import compare_files, table
+
+    changes = compare_files(a, b)
+    if changes:
+        console().print(table(changes))
+    click.echo(f"{len(changes)} difference{'s' * (len(changes) != 1)}.")
+
+
+def warm() -> bool:
+    """Whether kernels are forked, as far as the environment tells: to read the settings takes a second."""
+    return os.environ.get("WARM") != "no" and os.environ.get("SANDBOX") != "none"
+
+
+def _is_new(course: Course, assignment: str) -> bool:
+    """Whether there is a submission that was never graded."""
+    submitted = {path.parent.name for path in (course.root / "submitted").glob(f"*/{assignment}")}
+    return bool(submitted - {path.stem for path in (course.root / "records" / assignment).glob("*.json")})
+
+
+def run(course: Course, assignment: str, jobs: int | None, started: "Interpreters", force: bool = False) -> list:
+    from grading.cli.progress import steps
+    from grading.intake.submission import find
+    from grading.run.grade import grade
+
+    counts = Counter()
+    with steps(f"Grading {assignment}", len(find(course, assignment))) as advance:
+
+        def done(ended) -> None:
+            counts["unchanged" if ended.unchanged else "graded" if ended.has_grade else "not graded"] += 1
+            advance(f"{', '.join(f'{number} {words}' for words, number in counts.items())}; last: {ended.student}")
+
+        return grade(course, assignment, jobs, done=done, force=force, started=started)
+
+
+def _grade(course: Course, assignment: str, jobs: int | None, force: bool, started: "Interpreters | None") -> int:
+    """Grade, print the table and what has changed; how many submissions have no grade."""
+    from grading.course import catalogue, notebooks
+    from grading.gradebook import database, late_penalties
+    from grading.report import table
+
+    # A fault in the catalogue or in students.csv is better told now than found while grading.
+    catalogue.load(course.root / "mistakes" / f"{assignment}.toml", notebooks.read(course.source(assignment)))
+    late_penalties.apply(course)
+    before = database.scores(course, assignment)
+    ended = run(course, assignment, jobs, started, force)
+    late_penalties.apply(course)  # only now the gradebook knows who is new and may have an extension
+    print_tables(course, {assignment: table.collect(course, assignment)})
+    tests = notebooks.tests_of(notebooks.read(course.source(assignment)))
+    changed = table.changes(before, database.scores(course, assignment), tests)
+    unchanged = sum(one.unchanged for one in ended)
+    if unchanged:
+        click.echo(f"{unchanged} of {len(ended)} submissions are as when they were graded (FORCE=yes: grade again).")
+    if changed:
+        click.echo("Scores that are other than before:")
+        for line in changed:
+            click.echo(f"  {line}")
+    elif before and unchanged < len(ended):
+        click.echo("No score is other than before.")
+    click.echo(f"Graded notebooks: {course.root / 'autograded'}/<student>/{assignment}/")
+    click.echo(f"How each was graded: {course.root / 'records' / assignment}/<student>.json")
+    return sum(not one.has_grade for one in ended)
+
+
+def write_feedback(course: Course, assignment: str, jobs: int | None) -> None:
+    from grading.cli.progress import steps
+    from grading.report.feedback import feedback as write
+
+    total = len(list((course.root / "autograded").glob(f"*/{assignment}")))
+    with steps(f"Feedback for {assignment}", total) as advance:
+        write(course, assignment, advance, jobs=jobs)
+    click.echo(f"Feedback pages: {course.root / 'feedback'}/<student>/{assignment}/{assignment}.html")
+
+
+def _known_results(course: Course, assignment: str) -> list:
+    from nbgrader.api import MissingEntry
+
+    from grading.report import table
+
+    try:
+        return table.collect(course, assignment)
+    except MissingEntry:
+        return []
+
+
+def print_tables(course: Course, collected: dict[str, list]) -> None:
+    from rich.console import Console
+
+    from grading.report import table
+
+    # Not on a terminal there is no width to respect; a file or a log reads best with long lines.
+    console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 160)), highlight=False)
+    for name, found in collected.items():
+        if found:
+            console.print()
+            console.print(table.table(course, name, found))
+
+
+def console():
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 160)), highlight=False)

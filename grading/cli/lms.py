@@ -1,0 +1,80 @@
+"""Commands for the way to and from the LMS."""
+
+from pathlib import Path
+
+import click
+
+from grading.cli.options import assignment_option
+from grading.course.folder import Course
+
+
+@click.command()
+@click.option("--assignment", "-a", required=True, help="Which assignment this is.")
+@click.option(
+    "--from", "source", required=True, type=click.Path(path_type=Path), help="The LMS's archive, or a folder."
+)
+@click.option("--lms", default=None, type=click.Choice(["moodle", "canvas", "folder"]), help="By default seen from it.")
+@click.pass_obj
+def collect(course: Course, assignment: str, source: Path, lms: str | None) -> None:
+    """Put what an LMS hands out into submitted/, and list every file that was not collected."""
+    from grading.lms.collect import collect as take
+
+    done = take(course, assignment, source.expanduser(), lms)
+    for words, students in (
+        ("new", done.new),
+        ("replaced, the old one is kept in downloaded/", done.replaced),
+        ("as before", done.unchanged),
+        ("got the submission of their group", [f"{student} ({of}'s)" for student, of in done.shared.items()]),
+        ("in students.csv and nothing handed in", done.missing),
+    ):
+        if students:
+            click.echo(f"{len(students)} {words}: {', '.join(students)}")
+    for student, remarks in sorted(done.remarks.items()):
+        for remark in remarks:
+            click.echo(f"  {student}: {remark}")
+    if done.left:
+        click.echo(f"{len(done.left)} file{'s' * (len(done.left) > 1)} not collected:")
+        for name, reason in sorted(done.left.items()):
+            click.echo(f"  {name}: {reason}")
+
+
+@click.command()
+@assignment_option
+@click.pass_obj
+def export(course: Course, assignment: str | None) -> None:
+    """Write the grades as Moodle and Canvas import them, and every test cell as a table."""
+    from grading.gradebook import late_penalties as late_
+    from grading.lms.export import export as write
+
+    late_.apply(course)
+    for path in write(course, course.chosen(assignment)):
+        click.echo(f"Exported: {path}")
+
+
+@click.command("return-feedback")
+@assignment_option
+@click.pass_obj
+def return_feedback(course: Course, assignment: str | None) -> None:
+    """Pack the feedback pages into an archive that Moodle or Canvas takes back."""
+    from grading.lms.return_feedback import hand_back
+
+    chosen = course.chosen(assignment)
+    if assignment is None:
+        chosen = [name for name in chosen if any((course.root / "feedback").glob(f"*/{name}"))] or chosen[:1]
+    for name in chosen:
+        done = hand_back(course, name)
+        click.echo(f"{len(done.students)} feedback pages: {done.path}")
+        for student, why in done.left.items():
+            click.echo(f"  {student}: {why}")
+
+
+@click.command()
+@click.pass_obj
+def late(course: Course) -> None:
+    """Apply due dates, extensions and the late rule to what is graded already."""
+    from grading.gradebook import late_penalties as late_
+
+    changed = late_.apply(course)
+    for (assignment, student), (before, after) in sorted(changed.items()):
+        click.echo(f"{assignment}, {student}: {after:g} points off for being late, before {before:g}")
+    click.echo(f"{len(changed)} penalt{'y' if len(changed) == 1 else 'ies'} changed.")

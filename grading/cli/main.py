@@ -1,0 +1,104 @@
+"""The commands behind the Makefile: `python -m grading <command>`, or `grading <command>`."""
+
+import atexit
+import gc
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from grading.cli import authoring, grades, lms
+from grading.cli.grades import print_tables, run, warm, write_feedback
+from grading.cli.options import jobs_option
+from grading.course.folder import Course, CourseError
+
+
+class Commands(click.Group):
+    """Commands whose expected errors are a message and not a stack."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (CourseError, ValueError) as error:
+            from grading.course.catalogue import CatalogueError
+            from grading.course.notebooks import NotebookError
+
+            if not isinstance(error, CourseError | CatalogueError | NotebookError):
+                raise
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=Commands)
+@click.option("--root", default=".", type=click.Path(path_type=Path), help="The course folder.")
+@click.pass_context
+def main(ctx: click.Context, root: Path) -> None:
+    """Release, check and grade the course."""
+    gc.set_threshold(50_000)  # nbgrader makes many objects, and little of it is garbage
+    atexit.register(gc.freeze)  # at the end there is no need to look for garbage; nbgrader leaves a lot
+    ctx.obj = Course(root.resolve())
+
+
+@click.command()
+def doctor() -> None:
+    """Say what this machine can do, and how to mend what it can't."""
+    import platform
+    from importlib.metadata import version
+
+    from grading.sandbox import bubblewrap
+
+    click.echo(f"system     {platform.system()} {platform.release()}, {os.cpu_count()} cores")
+    click.echo(f"python     {platform.python_version()} at {sys.executable}")
+    for name in ("nbgrader", "jupyterlab", "torch"):
+        click.echo(f"{name:10} {version(name)}")
+    click.echo(f"bubblewrap {bubblewrap.executable() or 'missing'}")
+    reason = bubblewrap.why_not()
+    if reason:
+        raise click.ClickException(f"students' code cannot be isolated here.\n{reason}")
+    click.echo("isolation  works: students' code runs without network and without a view of the course")
+
+
+@click.command()
+@jobs_option
+@click.pass_obj
+def demo(course: Course, jobs: int | None) -> None:
+    """Grade a sample class in build/demo/, with its own gradebook."""
+    from grading.authoring import sample_class
+    from grading.authoring.release import release as make
+    from grading.authoring.sample_class import prepare
+    from grading.execution import interpreters
+    from grading.report import table
+    from grading.report.page import report as write_report
+
+    course.chosen(None)
+    own = prepare(course, course.root / "build" / "demo")
+    students = sample_class.load_class(own.root / "mistakes" / "class.toml")
+    click.echo(f"A sample class of {len(students)} students hands in {len(own.assignments)} assignments.")
+    collected = {}
+    with interpreters.start(own, own.assignments, warm()) as started:
+        for name in own.assignments:
+            make(own, name)
+            sample_class.hand_in(own, name, students)
+        for name in own.assignments:
+            if any(ended.has_grade for ended in run(own, name, jobs, started)):
+                write_feedback(own, name, jobs)
+            collected[name] = table.collect(own, name)
+            write_report(own, name)
+    print_tables(own, collected)
+    table.write_csv(own, own.assignments, own.root / "grades.csv")
+    where = own.root.relative_to(course.root)
+    click.echo(f"\nThe students' notebooks    {where}/submitted/<student>/<assignment>/")
+    click.echo(f"Graded notebooks           {where}/autograded/<student>/<assignment>/")
+    click.echo(f"Feedback pages             {where}/feedback/<student>/<assignment>/<assignment>.html")
+    click.echo(f"Grades                     {where}/grades.csv")
+    click.echo(f"The class at a glance      {where}/build/report/<assignment>.html")
+
+
+for command in (
+    *(authoring.release, authoring.handout, authoring.check, authoring.normalize, authoring.new_exercise),
+    *(authoring.mutants, authoring.bench),
+    *(grades.grade, grades.feedback, grades.grades, grades.report, grades.regrade, grades.diff_grades),
+    *(lms.collect, lms.export, lms.return_feedback, lms.late),
+    *(doctor, demo),
+):
+    main.add_command(command)

@@ -1,0 +1,1 @@
+"""The course folder: its settings, assignments, notebooks and their cells, catalogue and class list."""

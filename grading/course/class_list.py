@@ -1,0 +1,125 @@
+"""The class list `students.csv`: who is in the course, what the LMS calls them, groups and extensions.
+
+Its columns, in any order; only `id` is needed:
+
+    id           nbgrader's id, the name of the folder in submitted/
+    first_name, last_name, email
+    lms_id       the LMS's number of the user: Canvas's "ID", Moodle's "ID number"
+    login        the LMS's login name: Canvas's "SIS Login ID", Moodle's "Username"
+    section      Canvas's section
+    group        students with the same word here hand in together
+    extensions   days more than the others have: "optimizers: 3; training: 7", or "2" for every assignment
+"""
+
+import csv
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from grading.course.folder import Course, CourseError
+
+COLUMNS = ("id", "first_name", "last_name", "email", "lms_id", "login", "section", "group", "extensions")
+EXTENSION = re.compile(r"(?:(?P<assignment>[^:;]+):)?\s*(?P<days>\d+(?:\.\d+)?)\s*(?:days?)?")
+
+
+@dataclass(frozen=True)
+class Student:
+    """A row of the class list; see this module for the columns.
+
+    Attributes:
+        extensions: by assignment; under "" for all others.
+    """
+
+    id: str
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    lms_id: str = ""
+    login: str = ""
+    section: str = ""
+    group: str = ""
+    extensions: dict[str, timedelta] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+    def extension(self, assignment: str) -> timedelta:
+        """How much longer than the others this student has."""
+        return self.extensions.get(assignment, self.extensions.get("", timedelta()))
+
+
+def read(course: Course) -> dict[str, Student]:
+    """The students of `students.csv` by id; empty if there is no such file.
+
+    Raises:
+        CourseError: lists every line that is wrong.
+    """
+    path = course.root / "students.csv"
+    if not path.is_file():
+        return {}
+    header, rows = _rows(path)
+    if "id" not in header:
+        raise CourseError(f"{path}: has no column `id`. Its first line should be some of: {','.join(COLUMNS)}")
+    faults = [f"{path}: there is no column `{name}`; known are {', '.join(COLUMNS)}" for name in header - {*COLUMNS}]
+    students: dict[str, Student] = {}
+    for line, row in rows:
+        try:
+            student = _student(row, course)
+            if student.id in students:
+                raise CourseError(f"the id {student.id} stands twice")
+            students[student.id] = student
+        except CourseError as error:
+            faults.append(f"{path}, line {line}: {error}")
+    if faults:
+        raise CourseError("\n".join(faults))
+    return students
+
+
+def _rows(path: Path) -> tuple[set[str], list[tuple[int, dict[str, str]]]]:
+    """The names of the columns, and each line's number and values. Spreadsheets write commas, semicolons or tabs."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise CourseError(f"{path}: is not UTF-8. Save it again as CSV UTF-8.") from None
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.DictReader(text.splitlines(), delimiter=delimiter)
+    header = {(name or "").strip() for name in reader.fieldnames or ()}
+    rows = []
+    for row in reader:
+        values = {(k or "").strip(): (v or "").strip() for k, v in row.items() if not isinstance(v, list)}
+        if any(values.values()):
+            rows.append((reader.line_num, values))
+    return header, rows
+
+
+def _student(row: dict[str, str], course: Course) -> Student:
+    name = row["id"]
+    if not name or name.startswith(".") or re.search(r"[/\\\x00-\x1f]", name):
+        raise CourseError(f"{name!r} cannot be an id: it names a folder")
+    known = {key: row[key] for key in COLUMNS if key in row and key != "extensions"}
+    extensions = {}
+    for part in filter(None, (part.strip() for part in row.get("extensions", "").split(";"))):
+        match = EXTENSION.fullmatch(part)
+        assignment = ((match and match["assignment"]) or "").strip()
+        if not match or (assignment and assignment not in course.assignments):
+            raise CourseError(f'the extension "{part}" should read "<assignment>: <days>", such as "optimizers: 3"')
+        extensions[assignment] = timedelta(days=float(match["days"]))
+    return Student(**known, extensions=extensions)
+
+
+def groups(students: dict[str, Student]) -> dict[str, list[str]]:
+    """The ids of each group's members, for groups of two and more."""
+    members: dict[str, list[str]] = {}
+    for student in students.values():
+        if student.group:
+            members.setdefault(student.group, []).append(student.id)
+    return {group: ids for group, ids in members.items() if len(ids) > 1}
+
+
+def plain(name: str) -> str:
+    """A name as it is compared: no accents' spelling variants, no case, single spaces."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

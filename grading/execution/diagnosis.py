@@ -1,0 +1,114 @@
+"""Name the mistake: does a known wrong answer give, on the same questions, exactly what the student's gave?"""
+
+import importlib
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from grading.course import catalogue, notebooks
+from grading.course.catalogue import Entry
+from grading.execution import rehearsal
+from grading.oracle.compare import close
+from grading.oracle.student_code import InProcess
+from grading.probe import wire
+
+RTOL = 1e-7
+SECONDS = 2  # a mistake of the catalogue may take as long as it likes, but not here
+# Probes whose numbers differ from run to run. A test that uses them asks for what a slow answer takes gigabytes for.
+MEASURED = ("autodiff.cost", "autodiff.built", "autodiff.seconds")
+UNSAID = ("Missing", "NotImplementedError")  # there is no answer yet, so no mistake either
+
+
+class Diagnostician:
+    """The catalogue of one assignment, ready to be asked.
+
+    Args:
+        source: the instructor's notebook; the catalogue is `mistakes/<assignment>.toml`, found from there.
+    """
+
+    def __init__(self, source: Path):
+        self.notebook = notebooks.read(source)
+        path = source.parent.parent.parent / "mistakes" / f"{source.stem}.toml"
+        self.entries = [entry for entry in catalogue.load(path, self.notebook) if not entry.right]
+        if any("torch.optim" in cell.source for cell in self.notebook.cells):
+            importlib.import_module("torch._dynamo")  # or the first step would, on the time of the answer that takes it
+        self._channels: dict[str, InProcess] = {}
+        self._replies: dict[tuple[str, str], object] = {}  # a whole class is asked the same
+
+    def name(self, exercise: str, transcript: list[tuple[str, dict]], test: str | None = None) -> Entry | None:
+        """The mistake that answers like the student.
+
+        If the exercise was asked on its own, with stand-ins for earlier ones, only that tells: the other replies may
+        differ by a slip elsewhere.
+
+        Args:
+            exercise: the grade_id of the solution cell.
+            transcript: what was asked of the student's code and what came back, see `student_code.connected`.
+            test: the grade_id of the test that was lost.
+
+        Returns:
+            The entry of the catalogue that gives the same replies to every question, if these are not the reference's
+            own replies; of several the most specific, which loses this test and few others. None if there is no such
+            entry, or the test has measured something.
+        """
+        if any(_probe(question) in MEASURED for question, _ in transcript):
+            return None
+        asked = [(question, _told(reply)) for question, reply in transcript]
+        asked = [pair for pair in asked if _on_its_own(pair[0])] or asked
+        if not asked or any(reply.get("type") in UNSAID for _, reply in asked):
+            return None
+        if all(_same(self._reply(exercise, None, question), reply) for question, reply in asked):
+            return None
+        for entry in sorted(self.entries, key=lambda entry: (test not in entry.loses, len(entry.loses))):
+            if entry.cell == exercise and all(
+                _same(self._reply(exercise, entry, question), reply) for question, reply in asked
+            ):
+                return entry
+        return None
+
+    def _reply(self, exercise: str, entry: Entry | None, question: str) -> object:
+        key = entry.name if entry else exercise
+        if key not in self._channels:
+            replaced = {entry.cell: entry.source} if entry else {}
+            self._channels[key] = InProcess(*rehearsal.definitions(self.notebook, replaced, until=exercise))
+        if (key, question) not in self._replies:
+            try:
+                with rehearsal.time_limit(SECONDS):
+                    self._replies[key, question] = _told(wire.loads(self._channels[key].ask(question)))
+            except TimeoutError:
+                self._replies[key, question] = None  # no student's reply is that
+        return self._replies[key, question]
+
+
+@lru_cache(maxsize=8)
+def diagnostician(source: Path) -> Diagnostician:
+    """One for each assignment and process: reading the catalogue and its answers takes a moment."""
+    return Diagnostician(source)
+
+
+def _probe(question: str) -> str:
+    return json.loads(question)["probe"]
+
+
+def _on_its_own(question: str) -> bool:
+    """Whether stand-ins take the place of what the student wrote in earlier exercises."""
+    return bool(json.loads(question)["arguments"].get("stand_ins"))
+
+
+def _told(reply: dict) -> dict:
+    """What a reply says about the answer: its value, or the kind and the words of the error."""
+    error = reply.get("error")
+    if isinstance(error, dict):
+        return {"type": error.get("type"), "message": error.get("message")}
+    return reply
+
+
+def _same(one: object, other: object) -> bool:
+    """Equal up to rounding, at every place."""
+    if wire.is_number(one) and wire.is_number(other):
+        return one == other or close(one, other, rtol=RTOL) or (one != one and other != other)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return type(one) is type(other) and one == other

@@ -1,0 +1,64 @@
+"""What workers and kernels are forked from: it imports for seconds, beside the process that grades.
+
+Both are started together, and as early as can be: this module imports little, and nothing of nbgrader. It does not read
+the settings, which import all of it.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from grading.course.folder import Course
+from grading.execution.workers import begin, make_pool
+from grading.kernels.optimizer_stubs import masks
+from grading.kernels.zygote_client import BARE, share, wake, zygotes
+from grading.sandbox.bubblewrap import SandboxError
+
+PRELOAD = "grading.execution.forkserver_preload"
+
+
+@dataclass(frozen=True)
+class Interpreters:
+    """What `start` has started.
+
+    Attributes:
+        make_pool: makes a pool of a number of processes, by default one for each core, that execute submissions.
+        prepare_bare: lets the interpreter of kernels without optimizers import now, if it may be asked, see
+            `grading/kernels/without_optimizers.py`. While the processes of the pool import, a core is idle.
+    """
+
+    make_pool: Callable[[int | None], ProcessPoolExecutor]
+    prepare_bare: Callable[[], None] = lambda: None
+
+
+@contextlib.contextmanager
+def start(course: Course, assignments: list[str], kernels: bool = True) -> Iterator[Interpreters]:
+    """Start them for submissions of these assignments.
+
+    Args:
+        kernels: start what kernels are forked from, too. Otherwise each worker starts its own if it needs one.
+    """
+    texts = [course.source(name).read_bytes() for name in assignments]
+    steps = any(b"torch.optim" in text for text in texts)  # the first step of a torch optimizer imports as much again
+    modules = [*(["torch._dynamo"] if steps else []), PRELOAD]
+    begin(modules)
+    cells = [cell for name in assignments for cell in given_cells(course, name)]
+    started = Interpreters(partial(make_pool, preload=modules))
+    with contextlib.ExitStack() as stack:
+        if kernels:
+            with contextlib.suppress(SandboxError):  # then each worker tries for itself, and says what is wrong
+                folders = stack.enter_context(zygotes(cells, masks()))
+                make = partial(make_pool, preload=modules, first=partial(share, folders))
+                bare = any(b"oracle.optimizers" in text for text in texts)
+                started = Interpreters(make, partial(wake, folders[BARE])) if bare else Interpreters(make)
+        yield started
+
+
+def given_cells(course: Course, assignment: str) -> list[str]:
+    """The texts of the code cells that are the same in every submission, as they are run."""
+    from grading.course import notebooks
+
+    cells = [cell for cell in notebooks.read(course.source(assignment)).cells if cell.cell_type == "code"]
+    return [notebooks.split_hidden(cell.source)[0] for cell in cells if notebooks.kind(cell) != "solution"]

@@ -1,0 +1,55 @@
+"""The processes in which submissions are executed and feedback pages are written."""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import forkserver, get_context
+
+from grading.course.temporary_folders import runs
+
+PR_SET_PDEATHSIG = 1
+
+
+def make_pool(
+    jobs: int | None = None, preload: Sequence[str] = (), first: Callable[[], None] | None = None
+) -> ProcessPoolExecutor:
+    """Processes that each do one thing at a time, by default one for each core; they share no state.
+
+    Args:
+        preload: modules that are imported once, before the processes are forked; where that cannot be done safely
+            each process imports what it needs.
+        first: called in each process when it starts.
+    """
+    jobs, arguments = jobs or os.cpu_count() or 1, (os.getpid(), first)
+    if not preload or sys.platform != "linux":
+        return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=arguments)
+    _set(preload)
+    return ProcessPoolExecutor(jobs, mp_context=get_context("forkserver"), initializer=_begin, initargs=arguments)
+
+
+def begin(preload: Sequence[str]) -> None:
+    """Let the process that workers are forked from import these modules now, while this one goes on."""
+    if sys.platform == "linux":
+        _set(preload)
+        forkserver.ensure_running()
+
+
+def _set(preload: Sequence[str]) -> None:
+    forkserver.set_forkserver_preload(["grading.execution.forkserver_leash", *preload])
+
+
+def _begin(grader: int, first: Callable[[], None] | None) -> None:
+    end_with_parent()
+    if not runs(grader):  # it was killed before this process was ready to be told
+        os._exit(1)
+    if first is not None:
+        first()
+
+
+def end_with_parent() -> None:
+    """Let the system end this process, and with it all that it runs, when the one that made it is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,254 @@
+"""nbgrader's gradebook and the preprocessors that use it, made to serve a whole class.
+
+Stock nbgrader opens the database anew in every preprocessor, asks it for every cell, and commits after every cell.
+Here one open gradebook serves the class, remembers what does not change, and writes a submission in one transaction.
+The preprocessors find it in `resources["nbgrader"]["gradebook"]`; without it, as when nbgrader's own commands run,
+they do what nbgrader's do.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+from nbconvert.exporters.exporter import ResourcesDict
+from nbformat import NotebookNode
+from nbgrader import preprocessors as stock
+from nbgrader.api import (
+    BaseCell,
+    Comment,
+    Grade,
+    Gradebook,
+    MissingEntry,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
+from nbgrader.preprocessors import NbGraderPreprocessor
+
+from grading.course import notebooks
+from grading.course.folder import Course
+
+PATIENCE = 60  # seconds until a gradebook that another program has locked is given up
+
+
+class ClassGradebook(Gradebook):
+    """A gradebook that stays open while a class is graded."""
+
+    def __init__(self, course: Course):
+        url = course.coursedir.db_url
+        if url.startswith("sqlite:///") and "?" not in url:
+            url += f"?timeout={PATIENCE}"
+        super().__init__(url, course.coursedir.course_id)
+        self._released: dict[tuple[str, str], dict[tuple[str, str], SimpleNamespace]] = {}
+        self._kernelspecs: dict[tuple[str, str], str | None] = {}
+        self._rows: dict[tuple[type, str, str, str], dict[str, Grade | Comment]] = {}
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is written within is written all at once at the end, or, if something is raised, not at all."""
+        self.db.remove()
+        try:
+            with self.engine.begin() as connection:
+                self.db.configure(bind=connection, join_transaction_mode="rollback_only", expire_on_commit=False)
+                session = self.db()
+                session.commit = lambda: None  # nbgrader commits after each small step
+                yield
+                session.flush()
+        finally:
+            self._rows.clear()
+            self.db.remove()
+            self.db.configure(bind=self.engine, join_transaction_mode="conditional_savepoint", expire_on_commit=True)
+
+    def open_submission(self, assignment: str, student: str, timestamp: datetime | None) -> SubmittedAssignment:
+        """The entry of a submission, made if need be, with a place for the grade of every test of the release."""
+        self.update_or_create_student(student)
+        late = {"timestamp": timestamp} if timestamp else {}
+        submission = self.update_or_create_submission(assignment, student, **late)
+        for notebook in submission.notebooks:
+            known = {grade.cell_id for grade in notebook.grades}
+            for cell in notebook.notebook.grade_cells:
+                if cell.id not in known:  # a test that was added after this student's first grade
+                    self.db.add(Grade(cell_id=cell.id, notebook=notebook))
+            known = {comment.cell_id for comment in notebook.comments}
+            for cell in notebook.notebook.solution_cells:
+                if cell.id not in known:
+                    self.db.add(Comment(cell_id=cell.id, notebook=notebook))
+        self.db.flush()
+        return submission
+
+    def find_source_cell(self, name: str, notebook: str, assignment: str) -> SimpleNamespace:
+        return self._cell("source", name, notebook, assignment)
+
+    def find_graded_cell(self, name: str, notebook: str, assignment: str) -> SimpleNamespace:
+        return self._cell("graded", name, notebook, assignment)
+
+    def graded_cells(self, notebook: str, assignment: str) -> set[str]:
+        """The names of all cells of the release that have points."""
+        cells = self._cells(notebook, assignment)
+        return {name for kind, name in cells if kind == "graded"}
+
+    def find_grade(self, grade_cell: str, notebook: str, assignment: str, student: str) -> Grade:
+        return self._row(Grade, grade_cell, notebook, assignment, student)
+
+    def find_comment(self, solution_cell: str, notebook: str, assignment: str, student: str) -> Comment:
+        return self._row(Comment, solution_cell, notebook, assignment, student)
+
+    def kernelspec(self, notebook: str, assignment: str) -> str | None:
+        """Which kernel the release asks for, as JSON text."""
+        key = (assignment, notebook)
+        if key not in self._kernelspecs:
+            self._kernelspecs[key] = self.find_notebook(notebook, assignment).kernelspec
+        return self._kernelspecs[key]
+
+    def _cell(self, kind: str, name: str, notebook: str, assignment: str) -> SimpleNamespace:
+        try:
+            return self._cells(notebook, assignment)[kind, name]
+        except KeyError:
+            raise MissingEntry(f"No such cell: {assignment}/{notebook}/{name}") from None
+
+    def _cells(self, notebook: str, assignment: str) -> dict[tuple[str, str], SimpleNamespace]:
+        """The cells of the release by kind and name: they do not change while a class is graded."""
+        key = (assignment, notebook)
+        if key not in self._released:
+            entry = self.find_notebook(notebook, assignment)
+            cells = {
+                ("source", cell.name): SimpleNamespace(
+                    name=cell.name,
+                    cell_type=cell.cell_type,
+                    locked=cell.locked,
+                    checksum=cell.checksum,
+                    source=cell.source,
+                )
+                for cell in entry.source_cells
+            }
+            for cell in [*entry.grade_cells, *entry.task_cells]:
+                cells["graded", cell.name] = SimpleNamespace(name=cell.name, max_score=cell.max_score)
+            self._released[key] = cells
+        return self._released[key]
+
+    def _row(self, table: type, name: str, notebook: str, assignment: str, student: str) -> Grade | Comment:
+        """A grade or a comment of the submission at hand: all of them are read with one query."""
+        key = (table, notebook, assignment, student)
+        if key not in self._rows:
+            submitted: SubmittedNotebook = self.find_submission_notebook(notebook, assignment, student)
+            query = self.db.query(BaseCell.name, table).join(table, BaseCell.id == table.cell_id)
+            self._rows[key] = dict(query.filter(table.notebook_id == submitted.id).all())
+        try:
+            return self._rows[key][name]
+        except KeyError:
+            raise MissingEntry(f"No such entry: {assignment}/{notebook}/{name} for {student}") from None
+
+
+class _Shared(NbGraderPreprocessor):
+    """A preprocessor that uses the gradebook of the class, if there is one, and nbgrader's way otherwise."""
+
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        names = resources["nbgrader"]
+        if "gradebook" not in names:
+            return super().preprocess(nb, resources)
+        self.notebook_id, self.assignment_id = names["notebook"], names["assignment"]
+        self.student_id, self.gradebook = names["student"], names["gradebook"]
+        return self.use(nb, resources)
+
+    def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        """Do what the preprocessor does, with `self.gradebook` open."""
+        return NbGraderPreprocessor.preprocess(self, nb, resources)
+
+
+class OverwriteCells(_Shared, stock.OverwriteCells):
+    """nbgrader's `OverwriteCells`."""
+
+    def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        nb, resources = super().use(nb, resources)
+        graded = self.gradebook.graded_cells(self.notebook_id, self.assignment_id)
+        if self.add_missing_cells and not graded <= notebooks.by_id(nb).keys():
+            nb, resources = self.add_missing_grade_cells(nb, resources)
+            nb, resources = self.add_missing_task_cells(nb, resources)
+        return nb, resources
+
+
+class OverwriteKernelspec(_Shared, stock.OverwriteKernelspec):
+    """nbgrader's `OverwriteKernelspec`."""
+
+    def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        kernelspec = self.gradebook.kernelspec(self.notebook_id, self.assignment_id)
+        if kernelspec:
+            nb.metadata["kernelspec"] = json.loads(kernelspec)
+        return nb, resources
+
+
+class SaveAutoGrades(_Shared, stock.SaveAutoGrades):
+    """nbgrader's `SaveAutoGrades`."""
+
+
+class AssignLatePenalties(_Shared, stock.AssignLatePenalties):
+    """nbgrader's `AssignLatePenalties`."""
+
+    def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        self.init_plugin()
+        self.gradebook.db.flush()
+        self.gradebook.db.expire_all()  # the score is a sum that the database makes
+        submission = self.gradebook.find_submission(self.assignment_id, self.student_id)
+        notebook = self.gradebook.find_submission_notebook(self.notebook_id, self.assignment_id, self.student_id)
+        penalty = None
+        if submission.total_seconds_late > 0:
+            penalty = self.plugin_inst.late_submission_penalty(
+                self.student_id, notebook.score, submission.total_seconds_late
+            )
+        notebook.late_submission_penalty = None if penalty is None else self._check_late_penalty(notebook, penalty)
+        return nb, resources
+
+
+class CheckCellMetadata(stock.CheckCellMetadata):
+    """nbgrader's `CheckCellMetadata`, which checks the same metadata once and not for each student."""
+
+    _sound: set[str] = set()  # noqa: RUF012 - it is meant to be shared
+
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        key = json.dumps([[cell.cell_type, cell.metadata.get("nbgrader")] for cell in nb.cells], sort_keys=True)
+        if key not in self._sound:
+            nb, resources = super().preprocess(nb, resources)
+            self._sound.add(key)
+        return nb, resources
+
+
+def scores(course: Course, assignment: str) -> dict[str, dict[str, float]]:
+    """The points of every test cell by student, manual ones included; nothing for what has no score yet."""
+    with course.gradebook() as gradebook:
+        try:
+            submissions = gradebook.assignment_submissions(assignment)
+        except MissingEntry:
+            return {}
+        return {
+            submission.student.id: {
+                grade.name: grade.score
+                for notebook in submission.notebooks
+                for grade in notebook.grades
+                if grade.score is not None
+            }
+            for submission in submissions
+        }
+
+
+def keep_copy(course: Course, now: datetime) -> Path | None:
+    """Copy the gradebook to a file beside it that is named after the time.
+
+    Returns:
+        The copy; None if the gradebook is no SQLite file, so that its own backup has to do.
+    """
+    url = course.coursedir.db_url
+    path = Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///") or not path.is_file():
+        return None
+    copy = path.with_name(f"{path.name}.{now:%Y-%m-%d-%H%M%S}")
+    copy_database(path, copy)
+    return copy
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database as SQLite does it: whoever has it open, formgrader perhaps, sees the old or the new one."""
+    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as write:
+        read.backup(write)

@@ -1,0 +1,146 @@
+"""What differs between two gradebooks: student, exercise, old and new points, why."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbgrader.api import Gradebook
+from rich.markup import escape
+from rich.table import Table
+
+from grading.course import notebooks
+from grading.course.folder import CourseError
+from grading.gradebook import scores
+from grading.gradebook.records import Record
+from grading.gradebook.scores import Cell, Submission
+
+BY_HAND = "given by hand"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A student's points in an exercise, before and after; None where there is nothing.
+
+    Attributes:
+        why: the tests that differ, in words.
+    """
+
+    student: str
+    assignment: str
+    exercise: str
+    old: float | None
+    new: float | None
+    why: str
+
+
+def open_gradebook(path: Path) -> Gradebook:
+    """nbgrader's gradebook in a file.
+
+    Raises:
+        CourseError: there is no such file, or it is no gradebook. (nbgrader would make a new one.)
+    """
+    if not path.is_file():
+        raise CourseError(f"{path}: there is no such gradebook")
+    if not path.read_bytes()[:16].startswith(b"SQLite format 3"):
+        raise CourseError(f"{path}: is no gradebook of nbgrader")
+    return Gradebook(f"sqlite:///{path}", course_id=None)
+
+
+def compare_files(a: Path, b: Path) -> list[Change]:
+    """What differs in any assignment between two gradebook files."""
+    with open_gradebook(a) as old, open_gradebook(b) as new:
+        names = sorted({x.name for x in old.assignments} | {x.name for x in new.assignments})
+        changes = []
+        for name in names:
+            solutions = {
+                cell.name
+                for book in (old, new)
+                for assignment in book.assignments
+                if assignment.name == name
+                for notebook in assignment.notebooks
+                for cell in notebook.solution_cells
+            }
+            changes += compare(scores.read(old, name), scores.read(new, name), sorted(solutions))
+        return changes
+
+
+def compare(
+    before: dict[str, Submission],
+    after: dict[str, Submission],
+    exercises: list[str],
+    records: dict[str, Record] | None = None,
+) -> list[Change]:
+    """What differs between the scores of two gradebooks in one assignment.
+
+    Args:
+        exercises: the names of the solution cells, to which tests are added up.
+        records: of the newer grading; they tell why.
+    """
+    changes = []
+    for student in sorted({*before, *after}):
+        old, new = before.get(student), after.get(student)
+        if old is None or new is None:
+            there = old or new
+            why = "not in the old gradebook" if old is None else "not in the new gradebook"
+            points = (None, there.score) if old is None else (there.score, None)
+            changes.append(Change(student, there.assignment, "everything", *points, why))
+            continue
+        found = (records or {}).get(student)
+        reasons: dict[str, list[str]] = {}
+        points: dict[str, list[float]] = {}
+        moved = set()
+        for name in list(dict.fromkeys([*old.cells, *new.cells])):
+            exercise = notebooks.exercise_of(name, exercises) or name
+            one, other = old.cells.get(name), new.cells.get(name)
+            sums = points.setdefault(exercise, [0.0, 0.0])
+            sums[0] += one.points if one else 0.0
+            sums[1] += other.points if other else 0.0
+            why = _why(one, other, (found.tests if found else {}).get(name, {}))
+            if why:
+                reasons.setdefault(exercise, []).append(f"{name}: {why}")
+            if (one.points if one else 0.0) != (other.points if other else 0.0) or BY_HAND in why:
+                moved.add(exercise)
+        for exercise, why in reasons.items():
+            if (
+                exercise in moved
+            ):  # a test that is new, gone or worth more, and gives 0 points now as before, is not told
+                changes.append(Change(student, new.assignment, exercise, *points[exercise], "; ".join(why)))
+        if abs(old.penalty - new.penalty) > 1e-9:
+            changes.append(Change(student, new.assignment, "late", -old.penalty, -new.penalty, "the penalty differs"))
+    return changes
+
+
+def _why(old: Cell | None, new: Cell | None, test: dict) -> str:
+    """Why a cell's points differ; empty if they do not."""
+    lost = " ".join(filter(None, (test.get("error"), test.get("mistake") and f"({test['mistake']})")))
+    if old is None:
+        return "is new" + (f": {lost}" if lost else "")
+    if new is None:
+        return "was removed"
+    said = []
+    if old.full != new.full:
+        said.append(f"gives {new.full:g} points instead of {old.full:g}")
+        if new.manual is not None:
+            said.append(f"the {new.manual:g} points {BY_HAND} stay")
+    if old.points == new.points:
+        return ", ".join(said)
+    if old.manual != new.manual or old.extra != new.extra:
+        said.append("graded by hand")
+    elif new.points < new.full:
+        said.append(lost or "loses points now")
+    elif old.points < old.full:
+        said.append("passes now")
+    return ", ".join(said) or "differs"
+
+
+def table(changes: list[Change]) -> Table:
+    """The changes for a terminal."""
+    shown = Table(show_lines=False)
+    for heading in ("student", "assignment", "exercise"):
+        shown.add_column(heading, no_wrap=True)
+    for heading in ("old", "new"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    shown.add_column("why", overflow="fold", ratio=1)
+    for c in changes:
+        old, new = ("-" if value is None else f"{value:g}" for value in (c.old, c.new))
+        shown.add_row(escape(c.student), c.assignment, c.exercise, old, new, escape(c.why))
+    return shown

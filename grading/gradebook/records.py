@@ -1,0 +1,104 @@
+"""The record of how each submission was graded: `records/<assignment>/<student>.json`, beside the gradebook.
+
+nbgrader's gradebook is the truth about scores. The record adds what it has no place for: how the grading ended, what
+was repaired, which mistake was recognised, how long cells ran, and from which files the grade was made.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from grading.course.folder import Course
+
+# How the grading of a submission can end. In the first four it has a grade.
+GRADED, REPAIRED, TIMED_OUT, DIED = "graded", "repaired", "cell_timed_out", "kernel_died"
+UNREADABLE, MISSING, UNCLEAR = "notebook_unreadable", "notebook_missing", "notebook_unclear"
+LINK, NOT_GRADABLE = "symbolic_link", "not_gradable"
+LONGEST = 2000  # characters of a reason
+WITH_A_GRADE = (GRADED, REPAIRED, TIMED_OUT, DIED)
+
+
+@dataclass
+class Record:
+    """How the grading of one submission ended.
+
+    Attributes:
+        state: one of the names above.
+        reason: in plain words what the state means here; empty if graded without any remark.
+        repairs: what had to be repaired in the notebook, in plain words.
+        suspicions: what looks as if somebody had not done the exercise: torch does it. A person should look.
+        score, max_score: points in this assignment when it was graded; None without a grade.
+        tests: by test cell `{"exercise", "points", "max", "error", "mistake"}`: points, the first line of its message
+            and the catalogue's name of the mistake; both empty if there is none.
+        seconds: how long the notebook ran.
+        cell_seconds: by grade_id, or by cell id for a student's own cell.
+        isolated: whether the student's code ran in a sandbox.
+        fingerprint: a hash of all that decides the grade: the submission, the tests, the settings.
+        graded_at: when, in ISO 8601, UTC.
+        unchanged: the grade is an earlier one, because nothing has changed since. Not part of the file.
+    """
+
+    student: str
+    assignment: str
+    state: str
+    reason: str = ""
+    repairs: list[str] = field(default_factory=list)
+    suspicions: list[str] = field(default_factory=list)
+    score: float | None = None
+    max_score: float | None = None
+    tests: dict[str, dict] = field(default_factory=dict)
+    seconds: float = field(default=0.0, compare=False)
+    cell_seconds: dict[str, float] = field(default_factory=dict, compare=False)
+    isolated: bool = True
+    fingerprint: str = field(default="", compare=False)
+    graded_at: str = field(default="", compare=False)
+    unchanged: bool = field(default=False, compare=False)
+
+    def __post_init__(self):
+        self.reason, self.repairs = printable(self.reason), [printable(words) for words in self.repairs]
+
+    @property
+    def has_grade(self) -> bool:
+        return self.state in WITH_A_GRADE
+
+    def save(self, course: Course) -> None:
+        """Write the record; whoever reads at the same time, or after a crash, sees the old one or this one."""
+        self.prepare(course).replace(file_of(course, self.assignment, self.student))
+
+    def prepare(self, course: Course) -> Path:
+        """Write the record under another name; it takes effect when that file is moved to its place, `file_of`."""
+        path = file_of(course, self.assignment, self.student)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = asdict(self)
+        del data["unchanged"]
+        half = path.with_suffix(".half")
+        text = json.dumps(data, indent=1, ensure_ascii=False)
+        half.write_bytes(text.encode("utf-8", "backslashreplace") + b"\n")
+        return half
+
+    @classmethod
+    def load(cls, path: Path) -> "Record | None":
+        """Read a record; None if there is none that can be read."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+def printable(text: str) -> str:
+    """A text without anything that a terminal would obey or a file cannot hold, and not endless."""
+    plain = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:LONGEST])
+    return plain + "..." * (len(text) > LONGEST)
+
+
+def file_of(course: Course, assignment: str, student: str) -> Path:
+    """Where the record of a submission is kept."""
+    return course.root / "records" / assignment / f"{student}.json"
+
+
+def read(course: Course, assignment: str) -> dict[str, Record]:
+    """The records of an assignment by student, in their order; unreadable ones are left out."""
+    paths = sorted((course.root / "records" / assignment).glob("*.json"))
+    # A name that is no UTF-8 could be written nowhere.
+    found = {path.stem.encode("utf-8", "backslashreplace").decode(): Record.load(path) for path in paths}
+    return {student: record for student, record in found.items() if record is not None}

@@ -1,0 +1,224 @@
+"""What a student handed in: which files, which notebook, read with care and never changed."""
+
+import fnmatch
+import hashlib
+import re
+import shutil
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from nbformat import NotebookNode
+from nbgrader.utils import parse_utc
+
+from grading.course import notebooks
+from grading.course.folder import Course, CourseError
+from grading.gradebook import records
+from grading.intake import notebook_file
+from grading.intake.archive import CLUTTER
+
+MIB = 2**20
+MAX_NOTEBOOK = 64 * MIB
+NOTEBOOK = re.compile(r"\.ipynb(\.txt|\.json)?$", re.IGNORECASE)  # some browsers add an ending of their own
+UNSTORABLE = re.compile(r"^\s|\s$|[\n\ud800-\udfff]")  # what nbgrader takes in no student's id
+MAX_FILES = 100 * MIB  # all others together: more does not fit into the sandbox's scratch folder
+
+
+class SubmissionError(Exception):
+    """A submission that cannot be graded.
+
+    Attributes:
+        state: how it ends, see `grading.gradebook.records`.
+    """
+
+    def __init__(self, state: str, reason: str):
+        super().__init__(reason)
+        self.state = state
+
+
+@dataclass
+class Submission:
+    """A student's folder `submitted/<student>/<assignment>/`.
+
+    Attributes:
+        repairs: what was repaired while reading it, in plain words.
+        beside: the names of notebooks that are not the one that was read.
+    """
+
+    student: str
+    assignment: str
+    folder: Path
+    ignore: list[str] = field(default_factory=list)
+    repairs: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
+
+    def notebook(self) -> NotebookNode:
+        """The submitted notebook.
+
+        Raises:
+            SubmissionError: it is missing, a link, too large, or no notebook.
+        """
+        path = self._path()
+        self.beside = [other.name for other in self._notebooks() if other != path]
+        size = path.stat().st_size
+        if size > MAX_NOTEBOOK:
+            raise SubmissionError(
+                records.UNREADABLE,
+                f"{path}: is {size / MIB:.0f} MiB large, and at most {MAX_NOTEBOOK // MIB} are read; ask for it again "
+                "without outputs (in JupyterLab: Edit > Clear Outputs of All Cells)",
+            )
+        try:
+            notebook, repairs = notebook_file.read(path)
+        except notebooks.NotebookError as error:
+            more = f" (beside it: {', '.join(self.beside)})" if self.beside else ""
+            raise SubmissionError(records.UNREADABLE, f"{error}{more}") from None
+        self.repairs += repairs
+        return notebook
+
+    def timestamp(self) -> datetime | None:
+        """When it was handed in, as `timestamp.txt` says; None if there is no such file, or no time in it."""
+        path = self.folder / "timestamp.txt"
+        if not path.exists() and not path.is_symlink():
+            return None
+        try:
+            if path.is_symlink() or not path.is_file() or path.stat().st_size > 1000:
+                raise ValueError
+            text = path.read_text(encoding="utf-8").strip()
+            return parse_utc(text) if text else None
+        except (OSError, ValueError, OverflowError, TypeError):
+            self.repairs.append("timestamp.txt holds no time, so nothing is known of when this was handed in")
+            return None
+
+    def files(self) -> list[Path]:
+        """All regular files but the notebooks and what nbgrader is told to ignore, in order."""
+        found = []
+        for path in sorted(self.folder.rglob("*")):
+            inner = path.relative_to(self.folder).parts
+            ignored = any(fnmatch.fnmatch(part, pattern) for part in inner for pattern in self.ignore)
+            if not ignored and path.suffix != ".ipynb" and path.is_file() and not path.is_symlink():
+                found.append(path)
+        return found
+
+    def copy_files(self, target: Path) -> None:
+        """Copy the files beside the notebook; links and what is too large are left out, and that is noted."""
+        for link in sorted(path for path in self.folder.rglob("*") if path.is_symlink()):
+            self.repairs.append(f"the symbolic link {link.name} was left out")
+        room = MAX_FILES
+        for path in self.files():
+            size = path.stat().st_size
+            if size > room:
+                self.repairs.append(f"the file {path.name} was left out: it has {size / MIB:.0f} MiB")
+                continue
+            room -= size
+            copy = target / path.relative_to(self.folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+
+    def digest(self) -> str:
+        """A hash of the names and contents of everything that was handed in; of files that are left out, the sizes.
+
+        Raises:
+            SubmissionError: the folder is a link: what it leads to may be the whole machine; or nbgrader cannot store
+                its name.
+        """
+        _refuse_link(self.folder)
+        if UNSTORABLE.search(self.student):
+            raise SubmissionError(
+                records.NOT_GRADABLE,
+                f"{self.folder.parent}: the folder's name begins or ends with a space, holds a line break, "
+                "or is not UTF-8; rename it",
+            )
+        whole = hashlib.sha256()
+        for path in sorted(self.folder.rglob("*")):
+            if path.is_symlink() or not path.is_file():
+                continue
+            line = f"\0{path.relative_to(self.folder)}\0{_content(path)}\0"
+            whole.update(line.encode("utf-8", "surrogateescape"))
+        return whole.hexdigest()
+
+    def _notebooks(self) -> list[Path]:
+        """What looks like a notebook in the folder, in order."""
+        inside = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
+        return [path for path in inside if NOTEBOOK.search(path.name) and not path.name.startswith(".")]
+
+    def _path(self) -> Path:
+        """The notebook's file; a renamed one if it is the only one there."""
+        expected = self.folder / f"{self.assignment}.ipynb"
+        inside, others = sorted(self.folder.iterdir()) if self.folder.is_dir() else [], self._notebooks()
+        for path in [self.folder, expected]:
+            _refuse_link(path)
+        if not expected.exists() and others and all(path.is_symlink() for path in others):
+            _refuse_link(others[0])
+        if expected.is_file():
+            return expected
+        if expected.exists():
+            raise SubmissionError(records.MISSING, f"{expected}: is a folder, or no file; ask for the notebook")
+        copies = {_content(path): path for path in reversed(others) if path.is_file() and not path.is_symlink()}
+        if len(copies) == 1:
+            (found,) = copies.values()
+            self.repairs.append(f"the notebook was renamed to {found.name}")
+            return found
+        if copies:
+            names = ", ".join(path.name for path in others)
+            raise SubmissionError(
+                records.UNCLEAR,
+                f"{expected}: is missing, and it is not clear which of {names} it is; rename the right one",
+            )
+        seen = inside if self.folder.is_dir() else sorted(self.folder.parent.iterdir())
+        names = ", ".join(path.name + "/" * path.is_dir() for path in seen[:5]) + ", ..." * (len(seen) > 5)
+        there = f" (there is: {names})" if seen else " (the folder is empty)"
+        raise SubmissionError(
+            records.MISSING, f"{expected}: is missing{there}; ask the student for it, or remove the folder"
+        )
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise SubmissionError(
+            records.LINK, f"{path}: is a symbolic link, which is never followed; ask for the file itself"
+        )
+
+
+def _content(path: Path) -> str:
+    """What tells the content of a file from another's; of one that is too large to be read for anything, the size."""
+    size = path.stat().st_size
+    if size > MAX_FILES:
+        return str(size)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find(course: Course, assignment: str, students: list[str] | None = None) -> list[Submission]:
+    """The submissions in `submitted/<student>/<assignment>/`, by student.
+
+    Also those that lie beside it, or in a folder of which the name is spelled otherwise: they are told to be missing.
+
+    Raises:
+        CourseError: there are none.
+    """
+    root = course.root / "submitted"
+    people = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    people = [path for path in people if path.name not in CLUTTER]
+    folders = [path / assignment for path in people if _holds(course, path, assignment)]
+    ignore = course.coursedir.ignore
+    found = [Submission(folder.parent.name, assignment, folder, ignore) for folder in folders]
+    if students is not None:
+        found = [submission for submission in found if submission.student in students]
+    if not found:
+        raise CourseError(
+            f"Nothing is submitted for '{assignment}'. Put each student's notebook at\n"
+            f"  {root}/<student>/{assignment}/{assignment}.ipynb"
+        )
+    return found
+
+
+def _holds(course: Course, folder: Path, assignment: str) -> bool:
+    """Whether a student's folder holds a submission, or seems to: in a wrong place, or where nobody may look."""
+    notebook = f"{assignment}.ipynb"
+    try:
+        inside = list(folder.iterdir())
+        misnamed = (path / notebook for path in inside if path.name not in course.assignments)
+        seems = any(path.name.casefold() in (assignment, notebook) for path in inside)
+        return (folder / assignment).is_dir() or seems or any(path.is_file() for path in misnamed)
+    except PermissionError:
+        return True

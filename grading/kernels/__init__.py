@@ -1,0 +1,1 @@
+"""Kernels for students' code: how they are started, forked and talked to."""

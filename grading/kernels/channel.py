@@ -1,0 +1,303 @@
+"""The wire to a student's kernel: load the probes into it, ask questions, read back plain data.
+
+Questions travel over a socket of their own, a number and JSON text in each line. So they pass through none of the
+student's input transformers and cell hooks, enter no history, print nothing, and cost a tenth of what a Jupyter message
+costs. The kernel answers them while it works on a request, which is sent before the first question and ended after the
+last. It runs the student's cells in the same way: the outputs come as always, but none of the messages around them.
+"""
+
+import asyncio
+import atexit
+import contextlib
+import json
+import re
+import socket
+import time
+from functools import cache
+from pathlib import Path
+from queue import Empty
+from select import select
+
+import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
+from nbclient.exceptions import DeadKernelError
+from traitlets import default
+
+from grading.oracle.student_code import StudentError, defining
+from grading.probe import source, wire
+
+CONNECT = """
+import sys
+# A student's file named torch.py must not stand in for torch: the working folder comes last.
+sys.path[:] = [path for path in sys.path if path not in ("", ".")] + [""]
+sys.modules["grading.probe.core"].connect({path!r})
+"""
+ANSWER = "__import__('sys').modules['grading.probe.core'].answer_all(__import__('IPython').get_ipython().user_ns)"
+
+
+RECONNECT = 5  # milliseconds until the next trial to reach a kernel that is starting; ZeroMQ waits 100
+WAITING = 8  # messages of a socket that are held until they are read; the kernel holds many more, in its own memory
+
+
+class KernelStuck(Exception):
+    """The kernel did not answer within the time limit; it can't be used any more."""
+
+
+def prepare(manager: AsyncKernelManager, max_message: int) -> None:
+    """Let a kernel's messages be received by a `QuickClient`.
+
+    Args:
+        max_message: bytes of one message; what is larger is not received.
+    """
+    manager.client_factory, manager.context = QuickClient, _context(max_message)
+
+
+@cache
+def _context(max_message: int) -> zmq.asyncio.Context:
+    """ZeroMQ's threads and settings for all sockets of this process."""
+    context = zmq.asyncio.Context()
+    atexit.register(context.destroy, linger=0)
+    context.setsockopt(zmq.MAXMSGSIZE, max_message)
+    context.setsockopt(zmq.RCVHWM, WAITING)
+    context.setsockopt(zmq.RECONNECT_IVL, RECONNECT)
+    return context
+
+
+class QuickClient(AsyncKernelClient):
+    """A client that begins as soon as the kernel is ready, with the settings of its manager's context.
+
+    The stock one then waits 0.2 s for more messages of the start. They answer no cell, so nbclient passes them by.
+    """
+
+    @default("context")
+    def _context_of_manager(self) -> zmq.asyncio.Context:
+        return self.parent.context
+
+    def start_channels(self, *args: bool, **kwargs: bool) -> None:
+        """Without the heartbeat: whether the kernel lives is known from its process, and one that writes garbage into
+        its sockets could make the thread of the heartbeat, and whoever waits for its end, wait for ever.
+        """
+        super().start_channels(*args, **{**kwargs, "hb": False})
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        deadline = time.monotonic() + (timeout or float("inf"))
+        while time.monotonic() < deadline:
+            self.kernel_info()
+            with contextlib.suppress(Empty):
+                reply = await self.shell_channel.get_msg(timeout=1)
+                while reply["msg_type"] != "kernel_info_reply":  # of an earlier client
+                    reply = await self.shell_channel.get_msg(timeout=1)
+                await self.iopub_channel.get_msg(timeout=0.2)  # or the first outputs might be lost
+                self._handle_kernel_info_reply(reply)
+                return
+            if not await self.is_alive():
+                raise RuntimeError("Kernel died before replying to kernel_info")
+        raise RuntimeError(f"Kernel didn't respond in {timeout:g} seconds")
+
+
+class KernelChannel:
+    """A `student.Channel` to a kernel.
+
+    Args:
+        client: a started client of the kernel.
+        sources: the sources of the student's cells, in the order in which they ran.
+        seconds: how long one question may take.
+        folder: one that the kernel can reach under the same path.
+
+    Attributes:
+        deadline: when, on the monotonic clock, no question may be waited for any more.
+    """
+
+    def __init__(self, client: AsyncKernelClient, sources: list[str], seconds: float, folder: Path):
+        self.client, self.sources, self.seconds, self.folder = client, sources, seconds, folder
+        self.deadline = float("inf")
+        self._line: socket.socket | None = None
+        self._number = 0  # of the last question
+        self._answering: str | None = None  # the id of the request during which the kernel answers
+
+    def ask(self, question: str) -> str:
+        try:
+            return self._exchange(question)
+        except DeadKernelError as error:
+            error.args = ("Python itself ended (the kernel died) while the hidden test called the code above",)
+            raise
+
+    def source_of(self, name: str) -> str | None:
+        return defining(name, self.sources)
+
+    def rest(self) -> None:
+        """Let the kernel do other things than answer, until the next question."""
+        if self._answering is not None:
+            self._answering = None
+            self._write(b"\n")
+
+    def close(self) -> None:
+        """Let go of the kernel."""
+        if self._line is not None:
+            self._line.close()
+
+    def load_probes(self, there: bool = False) -> None:
+        """Put the probes into the kernel before any cell of the student's runs, and let it connect to the socket.
+
+        Args:
+            there: they are loaded already.
+        """
+        path = self.folder / "questions"
+        with socket.socket(socket.AF_UNIX) as door:
+            door.bind(str(path))
+            path.chmod(0o666)  # the kernel may run as another user
+            door.listen(1)
+            door.settimeout(self.seconds)
+            self.run(("" if there else source()) + CONNECT.format(path=str(path)))
+            self.close()
+            self._line = door.accept()[0]
+        path.unlink()
+
+    def run(self, source: str) -> None:
+        """Run lines of the grader's in names of their own."""
+        self.rest()
+        content = run_sync(self._reply)(self._send(f"exec({source!r}, {{}})"), self.seconds)
+        _require_sound(content)
+
+    async def run_cell(self, source: str, request: dict, seconds: float | None) -> dict:
+        """Run a cell of the student's; the content of the reply, as Jupyter has it.
+
+        Args:
+            source: not one that may need the kernel's event loop, see `needs_event_loop`.
+            request: the message that its outputs will name as their parent.
+            seconds: how long it may take.
+
+        Raises:
+            KernelStuck: it takes longer.
+            DeadKernelError: Python has ended.
+            StudentError: the kernel is there and does not run cells any more.
+        """
+        tag, open_ = self._begin(json.dumps({"cell": source, "parent": request}))
+        said, deadline = b"", time.monotonic() + (seconds or float("inf"))
+        while (left := deadline - time.monotonic()) > 0:
+            if open_ and await _readable(self._line, min(1.0, left)):
+                data = self._read()
+                *lines, rest = (said + data).split(b"\n")
+                open_, said = bool(data), rest[: 4 * wire.MAX_CHARACTERS]
+                for line in lines:
+                    if line.startswith(tag):
+                        return _reply_content(line[len(tag) :])
+            else:
+                await self._look(0.0 if open_ else 0.05)
+        raise KernelStuck(f"the cell did not finish within {seconds:g} s")
+
+    def run_silently(self, source: str, seconds: float) -> None:
+        """Run a cell of the student's and look at nothing that comes out of it."""
+        if needs_event_loop(source):
+            self.rest()
+            run_sync(self._reply)(self.client.execute(source, allow_stdin=False, stop_on_error=False), seconds)
+        else:
+            run_sync(self.run_cell)(source, {"header": {}, "parent_header": {}, "metadata": {}, "content": {}}, seconds)
+
+    def _send(self, expression: str) -> str:
+        return self.client.execute(
+            "", silent=True, store_history=False, allow_stdin=False, user_expressions={"reply": expression}
+        )
+
+    def _exchange(self, question: str) -> str:
+        """Write a question, and read until its answer has come."""
+        tag, open_ = self._begin(question)
+        said = b""
+        deadline = min(time.monotonic() + self.seconds, max(self.deadline, time.monotonic() + 1))
+        while time.monotonic() < deadline:
+            if open_ and select([self._line], [], [], min(1.0, self.seconds))[0]:
+                data = self._read()
+                *lines, rest = (said + data).split(b"\n")
+                open_, said = bool(data), rest[: 4 * wire.MAX_CHARACTERS]
+                for line in lines:
+                    if line.startswith(tag):
+                        return line[len(tag) :].decode(errors="replace")[: wire.MAX_CHARACTERS + 1]
+            else:
+                run_sync(self._look)(0.0 if open_ else 0.05)
+        raise KernelStuck(f"the hidden test waited {self.seconds:g} s for the code above")
+
+    def _begin(self, text: str) -> tuple[bytes, bool]:
+        """Write a question or a cell; how the answer will begin, and whether the line is open."""
+        if self._answering is None:
+            self._answering = self._send(ANSWER)
+        self._number += 1
+        tag = b"%d " % self._number  # an answer to an earlier question that was given up is none to this one
+        return tag, self._write(tag + text.encode() + b"\n")
+
+    def _write(self, data: bytes) -> bool:
+        try:
+            self._line.settimeout(self.seconds)
+            self._line.sendall(data)
+        except OSError:  # the other end is closed, or takes nothing any more
+            return False
+        return True
+
+    def _read(self) -> bytes:
+        try:
+            return self._line.recv(2**20)
+        except OSError:
+            return b""
+
+    async def _look(self, seconds: float) -> None:
+        """Raise an error if the kernel has died, or does not answer questions any more."""
+        if not await self.client.is_alive():
+            raise DeadKernelError("Kernel died")
+        try:
+            message = await self.client.shell_channel.get_msg(timeout=seconds)
+        except Empty:
+            return
+        if message["parent_header"].get("msg_id") == self._answering:
+            self._answering = None
+            _require_sound(message["content"])
+            raise StudentError("The notebook's Python could not be asked any more (it has stopped to answer).")
+
+    async def _reply(self, sent: str, seconds: float) -> dict:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:  # also while messages come in that answer nothing
+            try:
+                message = await self.client.shell_channel.get_msg(timeout=min(1.0, seconds))
+            except Empty:
+                if not await self.client.is_alive():
+                    raise DeadKernelError("Kernel died") from None
+                continue
+            if message["parent_header"].get("msg_id") == sent:
+                return message["content"]
+        raise KernelStuck(f"the hidden test waited {seconds:g} s for the code above")
+
+
+def needs_event_loop(source: str) -> bool:
+    """Whether a cell may have to wait for the kernel's event loop, which does not turn while the kernel answers."""
+    return bool(re.search(r"\b(await|async|asyncio|exit|quit)\b", source))
+
+
+def _reply_content(text: bytes) -> dict:
+    """What a kernel says about a cell that it has run."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        reply = json.loads(text)
+        content = {"status": reply["status"], "execution_count": int(reply["execution_count"])}
+        if reply["status"] != "ok":
+            content |= {"ename": str(reply["ename"]), "evalue": str(reply["evalue"])}
+            content |= {"traceback": [str(line) for line in reply["traceback"]]}
+        return content
+    raise StudentError("The notebook's Python could not be asked any more (its answer is none).")
+
+
+async def _readable(line: socket.socket, seconds: float) -> bool:
+    """Wait until something can be read."""
+    loop = asyncio.get_running_loop()
+    came = loop.create_future()
+    loop.add_reader(line, lambda: came.done() or came.set_result(None))
+    try:
+        await asyncio.wait({came}, timeout=seconds)
+        return came.done()
+    finally:
+        loop.remove_reader(line)
+
+
+def _require_sound(content: dict) -> None:
+    result = content.get("user_expressions", {}).get("reply", {})
+    if result.get("status") != "ok":
+        reason = f"{result.get('ename', 'no answer')}: {str(result.get('evalue', ''))[:200]}"
+        raise StudentError(f"The notebook's Python could not be asked any more ({reason}).")

@@ -1,0 +1,51 @@
+"""Cold kernels: a sandboxed interpreter of its own for each submission."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from jupyter_client.manager import AsyncKernelManager
+from traitlets import Dict, Unicode
+
+from grading.course import temporary_folders
+from grading.sandbox import bubblewrap
+
+
+class SandboxedKernelManager(AsyncKernelManager):
+    """Starts the kernel in a sandbox; it talks over sockets in a folder of its own."""
+
+    files = Unicode(help="The folder whose content the kernel finds in its working folder.")
+    masks = Dict(help="Folders that the kernel sees in the place of others, by the path of the other.")
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if bubblewrap.why_not():
+            raise bubblewrap.SandboxError(bubblewrap.why_not())
+        self.sockets = Path(tempfile.mkdtemp(prefix=temporary_folders.prefix("kernel")))
+        self.transport, self.ip = "ipc", f"{self.sockets}/s"
+        self.connection_file = f"{self.sockets}/kernel.json"
+
+    @property
+    def guarded(self) -> dict:
+        """What a `watchdog.Watchdog` has to know of this kernel."""
+        return {
+            "home": self.provisioner.process.pid,
+            "spared": 2,
+            "folder": self.sockets,
+            "private": bubblewrap.PRIVATE,
+        }
+
+    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+        bubblewrap.give_away(self.sockets)
+        inside = super().format_kernel_cmd(extra_arguments)
+        return bubblewrap.command(inside, Path(self.files), self.sockets, masks=self.masks)
+
+    async def _async_pre_start_kernel(self, **kwargs):
+        nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # the terminal is not the student's
+        return await super()._async_pre_start_kernel(**nowhere, **kwargs)
+
+    async def _async_cleanup_resources(self, restart: bool = False) -> None:
+        await super()._async_cleanup_resources(restart)
+        temporary_folders.remove(self.sockets)
+
+    cleanup_resources = _async_cleanup_resources  # what nbclient calls when the kernel has ended by itself

@@ -1,0 +1,394 @@
+"""A warm interpreter inside the sandbox that forks a kernel for each submission. It knows nothing of the course.
+
+`grading.kernels.zygote_client` runs this file as source text, so it imports only what the sandbox has. It imports
+everything once. For each worker of the grader that calls, it forks one that serves this worker alone, and that one
+forks the kernels. Each kernel gets namespaces of its own: it sees neither these interpreters nor another kernel, and
+has a private scratch folder in memory.
+
+Only the children of a process that calls unshare(2) are in a new process namespace. To come back from there afterwards
+it needs rights over the namespace that it is in itself: so the interpreter begins by making that one, too.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import functools
+import gc
+import importlib
+import json
+import linecache
+import os
+import resource
+import select
+import shutil
+import signal
+import socket
+import struct
+import sys
+import types
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+NEWNS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 8192, 16384, 1 << 18
+PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 24, 38, 22
+SECCOMP_MODE_FILTER = 2
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+CAPABILITY_VERSION_3 = 0x20080522
+
+# What a kernel imports only when it starts, or shows its first traceback or figure.
+KERNEL_MODULES = (
+    "faulthandler",
+    "tracemalloc",
+    "ipykernel.kernelapp",
+    "ipykernel.zmqshell",
+    "ipykernel.debugger",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.debugger_backport",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.core.ultratb",
+    "IPython.extensions.storemagic",
+    "matplotlib_inline.backend_inline",
+    "sqlite3",
+    "tornado.locks",
+    "tornado.platform.asyncio",
+    "tornado.queues",
+)
+
+# What nbclient adds to the command line of a kernel.
+ARGUMENTS = ["--HistoryManager.hist_file=:memory:"]
+
+
+def warm_up(cells):
+    """Import what kernels and notebooks import, and use it once: the first figure and the first step cost the most.
+
+    The first step of an optimizer makes torch import as much again; it is left to notebooks of which a cell names them.
+    """
+    import matplotlib
+
+    gc.disable()  # until `freeze`: to look for garbage between imports takes an eighth of the time
+    sys.modules["debugpy"] = None  # each kernel would import it anew; nobody debugs here
+    matplotlib.use("Agg")
+    for name in KERNEL_MODULES:
+        with contextlib.suppress(ImportError):  # another version may have no such module
+            importlib.import_module(name)
+    import matplotlib.pyplot as plt
+    import numpy as np
+    import plotly.graph_objects
+    import plotly.io
+    import torch
+
+    torch.set_num_threads(1)  # a thread pool would not survive a fork
+    x = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    (x * x).backward()
+    if not cells or any("torch.optim" in cell for cell in cells):
+        torch.optim.Adam([x]).step()
+    figure, axes = plt.subplots()
+    axes.plot(np.arange(3), label="$x_1$")
+    axes.legend()
+    figure.savefig("/tmp/warm.png")
+    plt.close(figure)
+    os.remove("/tmp/warm.png")
+    figure = {"data": [{"type": "scatter", "x": [1, 2], "y": [3, 4]}]}
+    plotly.io.to_html(figure, include_plotlyjs=False, validate=False)
+    show_a_traceback()
+
+
+def show_a_traceback():
+    """Do what IPython does for the first error: it looks where every module comes from."""
+    from IPython.core.ultratb import AutoFormattedTB
+
+    linecache.cache["/warm.py"] = (4, None, ["1 / 0\n"], "/warm.py")
+    try:
+        exec(compile("1 / 0\n", "/warm.py", "exec"), {})
+    except ZeroDivisionError:
+        AutoFormattedTB(mode="Context").structured_traceback(*sys.exc_info())
+    del linecache.cache["/warm.py"]
+
+
+def remember(cells):
+    """Let IPython look only once at each text, and at these now.
+
+    It cuts a cell into tokens twice before it runs it. What it finds depends on nothing but the text.
+    """
+    from ipykernel import compiler
+    from IPython.core import inputtransformer2, interactiveshell
+
+    tokens = functools.lru_cache(maxsize=1024)(lambda lines: make_tokens(list(lines)))
+    make_tokens = inputtransformer2.make_tokens_by_line
+    inputtransformer2.make_tokens_by_line = lambda lines: tokens(tuple(lines))
+    interactiveshell._should_be_async = functools.lru_cache(maxsize=1024)(interactiveshell._should_be_async)
+    compiler.murmur2_x86 = functools.lru_cache(maxsize=1024)(compiler.murmur2_x86)
+    for cell in cells:
+        interactiveshell._should_be_async(inputtransformer2.TransformerManager().transform_cell(cell))
+        compiler.get_file_name(cell)
+
+
+def prepare_kernels():
+    """Do once what each kernel would do when it starts, and spare it what would copy memory that all of them share.
+
+    To look at an object is to write into its memory, because Python counts who holds it.
+    """
+    from ipykernel import ipkernel
+    from ipykernel.kernelapp import IPKernelApp
+
+    # For a debugger, which is not here, ipykernel looks at every module that is loaded: the memory of thousands.
+    ipkernel.sys = types.SimpleNamespace(**{**vars(sys), "modules": {}})
+    IPKernelApp.instance().parse_command_line(ARGUMENTS)  # this also sets up logging, for all loggers that there are
+
+
+def main():
+    """Wait for a first call, warm up, and fork a process for each call.
+
+    Standard input brings one line, a JSON object: the source text of the probes, and texts of cells that are the same
+    in every notebook. Its end is the end of this process and of all that it has forked.
+    """
+    exchange = sys.argv[1]
+    be_first()
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(f"{exchange}/zygote")
+    door.listen()
+    os.write(1, b"listening\n")
+    prepare = json.loads(sys.stdin.buffer.readline() or "null")
+    if prepare is None or door not in select.select([door, 0], [], [])[0]:
+        os._exit(0)
+    warm_up(prepare["cells"])
+    remember(prepare["cells"])
+    exec(prepare["probes"], {})
+    prepare_kernels()
+    freeze()
+    if len(os.listdir("/proc/self/task")) != 1:
+        raise SystemExit("a thread is running: it would not survive a fork")
+    signal.signal(signal.SIGCHLD, wait_for_some)
+    while 0 not in select.select([door, 0], [], [])[0]:
+        line, _ = door.accept()
+        if os.fork() == 0:
+            door.close()
+            serve(line, exchange)
+        line.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, lambda number, frame: os._exit(0))
+    signal.alarm(2)  # not for ever
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()  # those that serve end with their workers; so their processor time is counted
+    os._exit(0)  # there is nothing to tidy up: it all lies in this sandbox
+
+
+def wait_for_some(number, frame):
+    """Let those that have served a worker which is gone vanish."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def serve(line, exchange):
+    """Fork the kernels of one worker: read requests, one JSON object a line, and answer each."""
+    wake, alarm = os.pipe()
+    os.set_blocking(alarm, False)
+    signal.set_wakeup_fd(alarm)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    home = os.open("/proc/self/ns/pid", os.O_RDONLY)
+    requests, kernels, names = b"", {}, {}
+    say(line, ready=True)
+    while True:
+        readable, _, _ = select.select([line, wake], [], [])
+        if wake in readable:
+            os.read(wake, 4096)
+            while True:
+                try:
+                    pid, status = os.waitpid(-1, os.WNOHANG)
+                except ChildProcessError:
+                    break
+                if pid == 0:
+                    break
+                name = names.pop(pid)
+                del kernels[name]
+                say(line, ended=name, status=os.waitstatus_to_exitcode(status))
+        if line in readable:
+            data = line.recv(65536)
+            if not data:
+                for pid in kernels.values():
+                    kill(pid)
+                os._exit(0)
+            requests += data
+            *whole, requests = requests.split(b"\n")
+            for request in map(json.loads, whole):
+                name = request["name"]
+                if "kill" in request:
+                    if name in kernels:
+                        kill(kernels[name])
+                    continue
+                call(LIBC.unshare, NEWPID)
+                pid = os.fork()
+                if pid == 0:
+                    become_kernel(request, exchange, [wake, alarm, line.fileno(), home])
+                call(LIBC.setns, home, NEWPID)
+                names[pid], kernels[name] = name, pid
+                say(line, started=name, pid=pid)
+
+
+def freeze():
+    """Let no collection in a kernel look at, and so copy, the memory that all kernels share.
+
+    To collect first would take a fifth of a second, for very little.
+    """
+    gc.freeze()
+    gc.enable()
+
+
+def say(line, **words):
+    """Answer with one line, or end if nobody listens any more."""
+    try:
+        line.sendall(json.dumps(words).encode() + b"\n")
+    except OSError:
+        os._exit(0)
+
+
+def kill(pid):
+    """End a kernel, if it has not ended by itself in the meantime."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def be_first():
+    """Go on in a child that is the first process of a namespace of its own; this process only waits for it."""
+    new_namespaces(NEWUSER | NEWPID)
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        os._exit(os.waitstatus_to_exitcode(status) % 256)
+
+
+def new_namespaces(kinds):
+    """Leave namespaces, the user's among them; who the user is stays the same."""
+    uid, gid = os.getuid(), os.getgid()
+    call(LIBC.unshare, kinds)
+    for file, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{file}", "w") as stream:
+            stream.write(text)
+
+
+def become_kernel(request, exchange, zygote_files):
+    """Be the first process of the new namespaces: hide the rest of the sandbox, lose all rights, run a kernel."""
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        new_namespaces(NEWUSER | NEWNS | NEWNET | NEWIPC)
+        open_loopback()
+        null = os.open("/dev/null", os.O_RDWR)
+        log = os.open(f"{request['folder']}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for number, file in ((0, null), (1, log), (2, log)):
+            os.dup2(file, number)
+        for number in zygote_files:  # only those: matplotlib, for one, keeps its font files open
+            os.close(number)
+        os.close(null)
+        os.close(log)
+        os.setsid()
+        hide(exchange, request["folder"], request["bytes"], request["inodes"], request["python"])
+        shutil.copytree(f"{request['folder']}/files", "/scratch", dirs_exist_ok=True)
+        os.chdir("/scratch")
+        for name, value in request["limits"].items():
+            kind = getattr(resource, f"RLIMIT_{name}")
+            resource.setrlimit(kind, (value, value))
+        drop_capabilities()
+        filter_calls(bytes.fromhex(request["filter"]))
+        fresh_random_state()
+        sys.argv = ["ipykernel_launcher", *request["arguments"]]
+        from ipykernel.kernelapp import IPKernelApp
+        from traitlets.config import Config
+
+        app = IPKernelApp.instance()
+        if sys.argv[1:2] == ["-f"] and sys.argv[3:] == ARGUMENTS:  # they are parsed already
+            app.parse_command_line, app.argv = lambda argv: None, sys.argv[1:]
+            app.update_config(Config({"IPKernelApp": {"connection_file": sys.argv[2]}}))
+        app.initialize(sys.argv[1:])
+        app.start()
+        os._exit(0)
+    except SystemExit as error:
+        os._exit(error.code if isinstance(error.code, int) else 1)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(71)
+
+
+def hide(exchange, folder, size, inodes, python):
+    """Mount private folders over everything that other kernels, or the zygote, could be reached through.
+
+    This Python's own folders stay where they are, also where they lie in /tmp.
+    """
+    options = f"size={size},nr_inodes={inodes},mode=755".encode()
+    mount(None, "/", None, MS_REC | MS_PRIVATE)
+    os.makedirs("/scratch/own", exist_ok=True)
+    mount(folder, "/scratch/own", None, MS_BIND)
+    kept = [path for path in python if path.startswith("/tmp/")]
+    for number, path in enumerate(kept):
+        os.makedirs(f"/scratch/kept-{number}", exist_ok=True)
+        mount(path, f"/scratch/kept-{number}", None, MS_BIND | MS_REC)
+    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options)
+    for number, path in enumerate(kept):
+        os.makedirs(path, exist_ok=True)
+        mount(f"/scratch/kept-{number}", path, None, MS_MOVE)
+    os.makedirs(exchange, exist_ok=True)
+    mount("tmpfs", exchange, "tmpfs", MS_NOSUID | MS_NODEV, b"size=1m,mode=755")
+    os.mkdir(folder)
+    mount("/scratch/own", folder, None, MS_MOVE)
+    mount("tmpfs", "/scratch", "tmpfs", MS_NOSUID | MS_NODEV, options)
+    mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, b"size=0,mode=555")
+    mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, options)
+    mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, b"newinstance,ptmxmode=0666,mode=600")
+
+
+def mount(source, target, kind, flags, options=None):
+    """mount(2)."""
+    encode = lambda text: None if text is None else text.encode()  # noqa: E731
+    call(LIBC.mount, encode(source), encode(target), encode(kind), ctypes.c_ulong(flags), options)
+
+
+def open_loopback():
+    """Let the kernel reach itself: what a child process prints, for one, comes to ipykernel in that way."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP))
+
+
+def drop_capabilities():
+    """Keep no right over the new namespaces, now or after starting another program."""
+    for number in range(64):
+        if LIBC.prctl(PR_CAPBSET_DROP, number, 0, 0, 0):
+            break
+    call(LIBC.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    call(LIBC.capset, header, (ctypes.c_uint32 * 6)())
+
+
+def filter_calls(program):
+    """Let the system refuse some calls from now on, see `grading/sandbox/seccomp.py`; not all systems can."""
+    held = ctypes.create_string_buffer(program, len(program))
+    LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, struct.pack("@HP", len(program) // 8, ctypes.addressof(held)), 0, 0)
+
+
+def fresh_random_state():
+    """Forks of one interpreter must not share their random numbers."""
+    import random
+
+    import numpy as np
+    import torch
+
+    random.seed()
+    np.random.seed()
+    torch.seed()
+
+
+def call(function, *arguments):
+    """Call a C function, and raise the error that it reports."""
+    if function(*arguments):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{function.__name__}: {os.strerror(number)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Feedback pages as one archive that the LMS takes back, with the names that it gave the submissions.
+
+Moodle: Assignment > View all submissions > Upload multiple feedback files in a zip.
+Canvas: Assignment > Upload submissions. Canvas shows a returned file under the name of the student's own notebook.
+"""
+
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grading.course.folder import Course, CourseError
+from grading.lms.collect import CANVAS, MOODLE, download_names
+
+
+@dataclass
+class Returned:
+    """What is in the archive.
+
+    Attributes:
+        path: the archive.
+        students: whose page is in it.
+        left: whose page is not, and why.
+    """
+
+    path: Path
+    students: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+
+
+def hand_back(course: Course, assignment: str) -> Returned:
+    """Write `returned/<assignment>.zip` from the feedback pages.
+
+    Raises:
+        CourseError: there are no pages.
+    """
+    pages = {
+        path.parent.parent.name: path
+        for path in sorted((course.root / "feedback").glob(f"*/{assignment}/{assignment}.html"))
+    }
+    if not pages:
+        raise CourseError(f"There is no feedback for '{assignment}'. Run: make feedback ASSIGNMENT={assignment}")
+    names = download_names(course, assignment)
+    done = Returned(course.root / "returned" / f"{assignment}.zip")
+    done.path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(done.path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for student, page in pages.items():
+            name = f"{student}/{assignment}.html" if not names else _name(names.get(student), assignment)
+            if name is None:
+                done.left[student] = f"the LMS's name is not known, as it handed out nothing of theirs: return {page}"
+            else:
+                archive.write(page, name)
+                done.students.append(student)
+    return done
+
+
+def _name(downloaded: str | None, assignment: str) -> str | None:
+    """How the LMS wants the page of a student to be called, whose notebook it called `downloaded`."""
+    if downloaded is None:
+        return None
+    match = MOODLE.fullmatch(downloaded) or CANVAS.fullmatch(downloaded)
+    if match:
+        return downloaded[match.start("name") : match.start("file")] + f"{assignment}.html"
+    return f"{Path(downloaded).with_suffix('')}.html"

@@ -1,0 +1,231 @@
+"""`student`: the only way from a hidden test to a student's code.
+
+A hidden test asks (`student.follow("Momentum", ...)`) and plain data comes back. Where the code runs is the
+channel's business: in this interpreter when an instructor runs a source notebook, in the student's own kernel
+when a submission is graded.
+"""
+
+import ast
+import contextlib
+import contextvars
+import json
+import math
+from typing import Protocol
+
+from grading.probe import core, wire
+
+
+class StudentError(AssertionError):
+    """The student's code raised, or did not answer; the message is for the student."""
+
+    def _render_traceback_(self):  # IPython shows these lines and no stack
+        return str(self).splitlines()
+
+
+class Delegated(StudentError):
+    """The student's code lets torch do what is the exercise: a person should look at it."""
+
+
+class Channel(Protocol):
+    """Carries a question to where the student's code runs."""
+
+    def ask(self, question: str) -> str:
+        """Send JSON text, return JSON text; see `grading.probe.core.answer`."""
+
+    def source_of(self, name: str) -> str | None:
+        """The source of the cell in which the student defines a name, if it is known."""
+
+
+class InProcess:
+    """The student's code is in this interpreter: `namespace`, or the notebook that is running."""
+
+    def __init__(self, namespace: dict | None = None, sources: list[str] | None = None):
+        self._namespace, self._sources = namespace, sources
+
+    def ask(self, question: str) -> str:
+        namespace = self._namespace
+        if namespace is None:
+            namespace = _shell().user_ns
+        return core.answer(question, namespace)
+
+    def source_of(self, name: str) -> str | None:
+        sources = self._sources if self._namespace is not None else _shell().user_ns.get("In", [])
+        return defining(name, sources or [])
+
+
+# Without a channel the student's code is in this very notebook.
+_channel: contextvars.ContextVar[Channel | None] = contextvars.ContextVar("channel", default=None)
+
+
+def _current() -> Channel:
+    return _channel.get() or InProcess()
+
+
+@contextlib.contextmanager
+def connected(channel: Channel):
+    """Let `student` talk over this channel inside the `with` block; yields the list of what is asked and answered."""
+    token, transcript = _channel.set(channel), []
+    transcript_token = _transcript.set(transcript)
+    try:
+        yield transcript
+    finally:
+        _transcript.reset(transcript_token)
+        _channel.reset(token)
+
+
+_transcript: contextvars.ContextVar[list | None] = contextvars.ContextVar("transcript", default=None)
+
+
+def defining(name: str, sources: list[str]) -> str | None:
+    """The last of the sources that defines a class or function of that name at its top level."""
+    for source in reversed(sources):
+        try:
+            body = ast.parse(source).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        if any(isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name for node in body):
+            return source
+    return None
+
+
+def rng(seed: int) -> wire.Described:
+    """An argument: a fresh `numpy.random.default_rng(seed)`, made on the student's side."""
+    return wire.Described({"rng": seed})
+
+
+def function(text: str, *names: str) -> wire.Described:
+    """An argument: a function of `names`, made on the student's side, `function("x * y", "x", "y")`."""
+    return wire.Described({"function": text, "names": list(names)})
+
+
+def plain(data: object) -> wire.Described:
+    """An argument: data that JSON can hold as they are, and that are too many to look through one by one."""
+    return wire.Described({"plain": data})
+
+
+class Student:
+    """Questions about the student's code. Every method returns plain data and raises `StudentError`."""
+
+    rng = staticmethod(rng)
+    function = staticmethod(function)
+    plain = staticmethod(plain)
+
+    def ask(self, probe: str, about: str, **arguments) -> object:
+        """Run a probe, `"<module>.<function>"` of `grading.probe`, and return its data.
+
+        Args:
+            about: the name of what the student wrote, for the message when it fails.
+
+        Raises:
+            StudentError: the student's code raised, is missing, or is not written yet.
+        """
+        encoded = {name: wire.encode(value) for name, value in arguments.items()}
+        question = json.dumps({"probe": probe, "arguments": encoded})
+        try:
+            reply = wire.loads(_current().ask(question))
+        except wire.WireError as error:
+            raise StudentError(f"`{about}` gave an answer that cannot be read: {error}.") from None
+        if not isinstance(reply, dict) or ("value" not in reply and "error" not in reply):
+            raise StudentError(f"`{about}` gave an answer that cannot be read.")
+        transcript = _transcript.get()
+        if transcript is not None:
+            transcript.append((question, reply))
+        if "error" in reply:
+            raise StudentError(_explain(about, reply["error"]))
+        return reply["value"]
+
+    def value(self, name: str) -> object:
+        """The value of a name in the notebook."""
+        return self.ask("core.value", about=name, name=name)
+
+    def number(self, name: str) -> float:
+        """The value of a name that should be a number, of whatever type.
+
+        Raises:
+            StudentError: it is no finite number, or is missing.
+        """
+        value = self.ask("core.number", about=name, name=name)
+        if not isinstance(value, float) or not math.isfinite(value):
+            raise StudentError(f"`{name}` should be a finite number, yours is {value!r}.")
+        return value
+
+    def call(self, function: str, *args, take: int | None = None, **kwargs) -> object:
+        """What a function of the notebook returns; `take` iterates the result, up to that many items."""
+        return self.call_and_look(function, *args, take=take, **kwargs)["value"]
+
+    def call_and_look(self, function: str, *args, take: int | None = None, **kwargs) -> dict:
+        """Like `call`, but returns `{"value", "arguments": the positional arguments after the call}`."""
+        reply = self.ask("core.call", about=function, function=function, args=list(args), kwargs=kwargs, take=take)
+        return _with(reply, function, "value", "arguments")
+
+    def follow(self, name: str, gradients: list, start: list | None = None, *positional, **hyperparameters) -> list:
+        """The path of an optimizer through given gradients.
+
+        Args:
+            name: the class.
+            gradients: one row for each step, one number for each parameter.
+            start: the first values; by default 1, -2, 3, ...
+            positional, hyperparameters: what the class is called with after the parameters.
+
+        Returns:
+            `len(gradients) + 1` rows, the start first.
+        """
+        run = {"gradients": gradients, "positional": list(positional), "hyperparameters": hyperparameters}
+        if start is None:
+            start = [(-1.0) ** i * (i + 1.0) for i in range(len(gradients[0]))]
+        return self.follow_together(name, [{"start": start, **run}])[0]
+
+    def follow_together(self, name: str, runs: list[dict]) -> list:
+        """The paths of several optimizers of one class that are stepped in turn; see `probe.optimizers.follow`."""
+        try:
+            reply = self.ask("optimizers.follow", about=name, name=name, runs=runs)
+        except StudentError:
+            # The class may be right and only its base class broken: that must not count twice.
+            source = _current().source_of(name)
+            if source is None:
+                raise
+            try:
+                reply = self.ask("optimizers.follow", about=name, name=name, runs=runs, source=source)
+            except StudentError as second:
+                raise second from None
+        _with(reply, name, "paths", "torch_optim")
+        if reply["torch_optim"]:
+            raise Delegated(
+                f"`{name}` calls torch's own optimizer (`torch.optim`, in `{reply['torch_optim']}`). "
+                "Here the update rule itself is the exercise: write it with `param.value` and `param.grad`."
+            )
+        if not isinstance(reply["paths"], list) or len(reply["paths"]) != len(runs):
+            raise StudentError(f"`{name}` gave an answer that cannot be read.")
+        return reply["paths"]
+
+
+student = Student()
+
+
+def _with(reply: object, about: str, *keys: str) -> dict:
+    """The reply, if it has these keys; a forged one may be anything."""
+    if not isinstance(reply, dict) or any(key not in reply for key in keys):
+        raise StudentError(f"`{about}` gave an answer that cannot be read.")
+    return reply
+
+
+def _explain(about: str, error: object) -> str:
+    error = error if isinstance(error, dict) else {}
+    kind, message = error.get("type"), error.get("message")
+    if kind == "Missing":
+        return f"`{about}` is not defined: {message}. Run the cell that defines it, and keep its name."
+    if kind == "NotImplementedError":
+        return f"`{about}` is not written yet: its gap still raises NotImplementedError."
+    text = f"`{about}` raised {kind}: {message}" if message else f"`{about}` raised {kind}"
+    if error.get("code"):
+        text += f"\n  in your line: {error['code']}"
+    return text
+
+
+def _shell():
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        raise RuntimeError("there is no running notebook: give InProcess a namespace")
+    return shell

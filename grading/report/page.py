@@ -1,0 +1,406 @@
+"""The class at a glance: one HTML page on an assignment for its instructor, `build/report/<assignment>.html`."""
+
+import os
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from grading import templates
+from grading.course import catalogue, notebooks
+from grading.course.folder import Course, CourseError
+from grading.gradebook import records, scores
+from grading.gradebook.records import Record
+from grading.gradebook.scores import Submission
+from grading.report import item_analysis, plots
+from grading.report.pseudonyms import Pseudonyms
+
+STATES = {
+    "graded": "graded",
+    "repaired": "repaired, then graded",
+    "cell_timed_out": "graded; a cell ran out of time",
+    "kernel_died": "graded; a cell ended Python",
+    "notebook_unreadable": "not graded: the notebook cannot be read",
+    "notebook_missing": "not graded: there is no notebook",
+    "notebook_unclear": "not graded: it is not clear which notebook counts",
+    "symbolic_link": "not graded: a symbolic link was handed in",
+    "not_gradable": "not graded",
+}
+SLOW_CELLS = 12
+
+
+@dataclass
+class Item:
+    """An exercise or a test: how it went, over all graded students.
+
+    Attributes:
+        share: mean share of the points, 0 to 1.
+        lost: the students who did not get all points.
+        empty: the students who wrote nothing.
+        discrimination: see `items.discrimination`.
+    """
+
+    name: str
+    exercise: str
+    full: float
+    share: float
+    lost: list[str]
+    empty: list[str]
+    discrimination: float | None
+    words: str
+
+
+@dataclass
+class Misconception:
+    """A mistake of the catalogue, and who made it."""
+
+    name: str
+    exercise: str
+    why: str
+    students: list[str]
+
+
+@dataclass
+class Unexplained:
+    """What a lost test said, where no entry of the catalogue explains it."""
+
+    test: str
+    message: str
+    students: list[str]
+
+
+@dataclass
+class Attention:
+    """A submission that a person should look at, and why."""
+
+    student: str
+    what: str
+    reasons: list[str]
+
+
+@dataclass
+class Facts:
+    """Everything the page says.
+
+    Attributes:
+        totals: points by graded student, after a penalty for being late.
+        by_exercise: for each student, the points by exercise.
+        cell_seconds: for each cell, the seconds by student; the slowest first.
+    """
+
+    assignment: str
+    full: float
+    totals: dict[str, float]
+    penalties: dict[str, float]
+    by_exercise: dict[str, dict[str, float]]
+    ungraded: list[str]
+    exercises: list[Item]
+    tests: list[Item]
+    misconceptions: list[Misconception]
+    unexplained: list[Unexplained]
+    attention: list[Attention]
+    seconds: dict[str, float]
+    cell_seconds: dict[str, dict[str, float]]
+    not_isolated: list[str] = field(default_factory=list)
+
+
+def report(course: Course, assignment: str, anonymous: bool = False) -> Path:
+    """Write the page; with `anonymous`, no student can be recognised in it and it links to nobody's work.
+
+    Raises:
+        CourseError: nothing is graded yet.
+    """
+    facts = gather(course, assignment)
+    students = sorted({*facts.totals, *facts.ungraded})
+    names = Pseudonyms(course, _all_students(course, students)) if anonymous else None
+    name = f"{assignment}-anonymous" if anonymous else assignment
+    path = course.root / "build" / "report" / f"{name}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_page(course, facts, path, names), encoding="utf-8")
+    return path
+
+
+def gather(course: Course, assignment: str) -> Facts:
+    """The facts of an assignment, from the gradebook, the records and the catalogue.
+
+    Raises:
+        CourseError: nothing is graded yet.
+    """
+    notebook = notebooks.read(course.source(assignment))
+    tests = {name: own for name, own in notebooks.tests_of(notebook).items() if own}
+    known = records.read(course, assignment)
+    with course.gradebook() as gradebook:
+        everybody = scores.read(gradebook, assignment)
+    # nbgrader makes a row of zeros as soon as it begins to grade: only the record says that there was no grade.
+    graded = {s: sub for s, sub in everybody.items() if s not in known or known[s].has_grade}
+    if not graded and not known:
+        raise CourseError(f"Nothing is graded yet for '{assignment}'. Run: make grade ASSIGNMENT={assignment}")
+    students = list(graded)
+    totals = np.array([graded[s].raw for s in students])
+    empty = {s: _empty(known[s]) if s in known else set() for s in students}
+    points_of = {name: _points(graded, students, [name]) for own in tests.values() for name in own}
+    known_cells = {name for sub in graded.values() for name in sub.cells}
+    return Facts(
+        assignment,
+        sum(_full(graded, students, name) for name in points_of),
+        {s: graded[s].score for s in students},
+        {s: graded[s].penalty for s in students if graded[s].penalty},
+        {s: {e: _sum(graded[s], own) for e, own in tests.items()} for s in students},
+        sorted(s for s, r in known.items() if s not in graded),
+        [
+            _item(
+                e,
+                e,
+                sum(points_of[t] for t in own),
+                sum(_full(graded, students, t) for t in own),
+                students,
+                totals,
+                [s for s in students if empty[s] >= set(own)],
+            )
+            for e, own in tests.items()
+        ],
+        [
+            _item(
+                t, e, points_of[t], _full(graded, students, t), students, totals, [s for s in students if t in empty[s]]
+            )
+            for e, own in tests.items()
+            for t in own
+            if t in known_cells
+        ],
+        _misconceptions(course, assignment, notebook, known, students),
+        _unexplained(known, students),
+        _attention(graded, known, f"{course.root}/"),
+        {s: known[s].seconds for s in students if s in known},
+        _cell_seconds(known, students),
+        sorted(s for s, r in known.items() if not r.isolated),
+    )
+
+
+def _all_students(course: Course, also: list[str]) -> list[str]:
+    with course.gradebook() as gradebook:
+        return sorted({*also, *(student.id for student in gradebook.students)})
+
+
+def _sum(submission: Submission, tests: list[str]) -> float:
+    return sum(submission.cells[test].points for test in tests if test in submission.cells)
+
+
+def _points(graded: dict[str, Submission], students: list[str], tests: list[str]) -> np.ndarray:
+    return np.array([_sum(graded[s], tests) for s in students])
+
+
+def _full(graded: dict[str, Submission], students: list[str], test: str) -> float:
+    return max((graded[s].cells[test].full for s in students if test in graded[s].cells), default=0.0)
+
+
+def _empty(found: Record) -> set[str]:
+    """The tests of gaps that a student left as they were."""
+    words = ("still empty", "not written yet", "NotImplementedError")
+    return {name for name, test in found.tests.items() if any(w in (test.get("error") or "") for w in words)}
+
+
+def _item(
+    name: str,
+    exercise: str,
+    points: np.ndarray,
+    full: float,
+    students: list[str],
+    totals: np.ndarray,
+    empty: list[str],
+) -> Item:
+    lost = [s for s, p in zip(students, points) if p < full]
+    share = item_analysis.difficulty(points, full) or 0.0
+    correlation = item_analysis.discrimination(points, totals)
+    return Item(name, exercise, full, share, lost, empty, correlation, item_analysis.in_words(points, totals, full))
+
+
+def _misconceptions(
+    course: Course, assignment: str, notebook: notebooks.NotebookNode, records: dict[str, Record], students: list[str]
+) -> list[Misconception]:
+    """The diagnosed mistakes, most frequent first."""
+    entries = {e.name: e for e in catalogue.load(course.root / "mistakes" / f"{assignment}.toml", notebook)}
+    who: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for student in students:
+        for test in records[student].tests.values() if student in records else ():
+            if test.get("mistake"):
+                who[test["mistake"], test.get("exercise", "")].add(student)
+    found = []
+    for (name, exercise), made in who.items():
+        # An entry that has been renamed since is told by its name.
+        why = entries[name].why if name in entries else name.replace("_", " ")
+        found.append(Misconception(name, exercise, why, sorted(made)))
+    return sorted(found, key=lambda m: (-len(m.students), m.name))
+
+
+def _unexplained(records: dict[str, Record], students: list[str]) -> list[Unexplained]:
+    """Lost tests without a diagnosis, alike messages together, most frequent first: candidates for the catalogue."""
+    who: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for student in students:
+        if student not in records:
+            continue
+        found = records[student]
+        diagnosed = {test.get("exercise") for test in found.tests.values() if test.get("mistake")}
+        for name, test in found.tests.items():
+            error = test.get("error") or ""
+            if error and name not in _empty(found) and test.get("exercise") not in diagnosed:
+                who[name, error].append(student)
+    rows = [Unexplained(test, message, made) for (test, message), made in who.items()]
+    return sorted(rows, key=lambda row: (-len(row.students), row.test, row.message))
+
+
+def _cheating(suspicions: list[str]) -> list[str]:
+    """The same suspicion in several tests, in one line."""
+    tests: dict[str, list[str]] = {}
+    for test, _, words in (suspicion.partition(": ") for suspicion in suspicions):
+        tests.setdefault(words, []).append(test)
+    return [f"May have tried to cheat: {words} ({', '.join(names)})" for words, names in tests.items()]
+
+
+def _attention(graded: dict[str, Submission], records: dict[str, Record], root: str) -> list[Attention]:
+    """Everything that is not plainly graded; files are named as in the course folder.
+
+    A repair that most of the class needs is no student's doing: the release has changed since it was handed out.
+    """
+    rows = []
+    counts = Counter(repair for found in records.values() for repair in set(found.repairs))
+    common = {repair for repair, count in counts.items() if count > 3 and count > len(records) / 2}
+    for student in sorted({*graded, *records}):
+        found = records.get(student)
+        reasons = []
+        if found is None:
+            what = "graded by nbgrader itself"
+            reasons.append("There is no record of how grading went. Grade it with make grade to know.")
+        else:
+            what = STATES.get(found.state, found.state.replace("_", " "))
+            own = [repair for repair in found.repairs if repair not in common]
+            if found.state != "graded":
+                rest = "; ".join(part for part in found.reason.split("; ") if part not in found.repairs)
+                reasons += [*([rest] if rest else []), *own]
+            reasons += _cheating(found.suspicions)
+        cells = graded[student].cells.values() if student in graded else ()
+        waiting = [cell.name for cell in cells if cell.needs_grading]
+        if waiting:
+            reasons.append(f"To be looked at by hand: {', '.join(waiting)}")
+        if reasons:
+            rows.append(Attention(student, what, [reason.replace(root, "") for reason in reasons]))
+    return rows
+
+
+def _cell_seconds(records: dict[str, Record], students: list[str]) -> dict[str, dict[str, float]]:
+    times: dict[str, dict[str, float]] = defaultdict(dict)
+    for student in students:
+        for cell, spent in (records[student].cell_seconds if student in records else {}).items():
+            times[cell][student] = spent
+    slowest = sorted(times, key=lambda cell: -max(times[cell].values()))[:SLOW_CELLS]
+    return {cell: times[cell] for cell in slowest}
+
+
+def _page(course: Course, facts: Facts, path: Path, names: Pseudonyms | None) -> str:
+    def called(student: str) -> str:
+        return names.name(student) if names else student
+
+    def link(student: str) -> str | None:
+        """The student's feedback page, else the graded notebook, else what was handed in; none if anonymous."""
+        if names:
+            return None
+        own = Path(student) / facts.assignment
+        for place in (
+            course.root / "feedback" / own / f"{facts.assignment}.html",
+            course.root / "autograded" / own / f"{facts.assignment}.ipynb",
+            course.root / "submitted" / own,
+        ):
+            if place.exists():
+                return Path(os.path.relpath(place, path.parent)).as_posix()
+        return None
+
+    totals = np.array(list(facts.totals.values()))
+    return templates.render(
+        "report.html.j2",
+        facts=facts,
+        anonymous=names is not None,
+        n=len(totals),
+        tenths=_tenths(totals, facts.full),
+        mean=float(totals.mean()) if len(totals) else 0.0,
+        median=float(np.median(totals)) if len(totals) else 0.0,
+        quartiles=[float(q) for q in np.quantile(totals, [0, 0.25, 0.5, 0.75, 1])] if len(totals) else [],
+        ranking=sorted(facts.totals, key=lambda s: (facts.totals[s], called(s))),
+        advice=advice(facts),
+        called=called,
+        link=link,
+        text=names.text if names else lambda words: words,
+        plot=_plots(facts, called),
+        library=plots.library(),
+        median_of=lambda values: float(np.median(list(values))),
+        enough=item_analysis.ENOUGH,
+    )
+
+
+def _tenths(totals: np.ndarray, full: float) -> list[int]:
+    """How many students are in each tenth of the points; all points and more count to the last."""
+    places = np.clip(np.floor(10 * totals / full), 0, 9).astype(int) if full else np.zeros(len(totals), int)
+    return np.bincount(places, minlength=10).tolist()
+
+
+def _plots(facts: Facts, called) -> dict[str, str]:
+    """The plots as HTML, by name; none where there is nothing to show."""
+    if not facts.totals:
+        return {}
+    weakest = sorted(facts.totals, key=lambda s: (facts.totals[s], called(s)))
+    separating = [item for item in facts.exercises + facts.tests if item.discrimination is not None]
+    figures = {
+        "scores": plots.scores(list(facts.totals.values()), facts.full),
+        "exercises": plots.shares([i.name for i in facts.exercises], [i.share for i in facts.exercises], "mean points"),
+        "tests": plots.shares(
+            [i.name for i in facts.tests],
+            [len(i.lost) / len(facts.totals) for i in facts.tests],
+            "students who lose points",
+        ),
+        "students": plots.matrix(
+            [called(s) for s in weakest],
+            [i.name for i in facts.exercises],
+            [[facts.by_exercise[s][i.name] / i.full if i.full else 0.0 for i in facts.exercises] for s in weakest],
+        ),
+    }
+    if separating:
+        figures["separation"] = plots.separation([i.name for i in separating], [i.discrimination for i in separating])
+    if facts.cell_seconds:
+        figures["seconds"] = plots.seconds(
+            list(facts.cell_seconds), [list(times.values()) for times in facts.cell_seconds.values()]
+        )
+    return {name: plots.html(figure, name) for name, figure in figures.items()}
+
+
+def advice(facts: Facts) -> list[str]:
+    """What stands out, as sentences: where to look first."""
+    said, n = [], len(facts.totals)
+    if facts.attention:
+        said.append(f"{len(facts.attention)} submission{_s(facts.attention)} should be looked at by a person.")
+    if not n:
+        return said
+    hardest = min(facts.exercises, key=lambda item: item.share, default=None)
+    if hardest and hardest.share < 0.999:
+        said.append(
+            f"The hardest exercise is {hardest.name}: on average {100 * hardest.share:.0f} % of its points; "
+            f"{len(hardest.empty)} of {n} wrote nothing."
+        )
+    if facts.misconceptions:
+        most = facts.misconceptions[0]
+        said.append(f"The most frequent mistake: {len(most.students)} of {n} in {most.exercise}. {most.why}")
+    repeated = [row for row in facts.unexplained if len(row.students) > 1]
+    if repeated:
+        said.append(
+            f"{len(repeated)} error{_s(repeated)} that no entry of the catalogue explains came from more than one "
+            f"student; the first is in {repeated[0].test}, from {len(repeated[0].students)} students."
+        )
+    odd = [item.name for item in facts.tests if item.discrimination is not None and item.discrimination < 0]
+    if odd:
+        said.append(f"Weaker students do better than strong ones in {', '.join(odd)}: check what they test.")
+    nobody = [item.name for item in facts.tests if item.share == 0]
+    if nobody:
+        said.append(f"Nobody passes {', '.join(nobody)}: too hard, not reached, or a wrong test.")
+    return said
+
+
+def _s(things: list) -> str:
+    return "s" * (len(things) != 1)

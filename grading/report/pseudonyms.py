@@ -1,0 +1,40 @@
+"""Names for reports that are shown to others: the same student has the same one in all of them."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable
+
+from grading.course.folder import Course
+
+
+class Pseudonyms:
+    """Replaces student ids by pseudonyms.
+
+    The key that they are made with is in `records/pseudonyms.key`, which git ignores: without it nobody can find the
+    pseudonym of an id.
+
+    Args:
+        students: every id that may stand in a text.
+    """
+
+    def __init__(self, course: Course, students: Iterable[str]):
+        path = course.root / "records" / "pseudonyms.key"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(secrets.token_hex(16), encoding="ascii")
+        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+        self._names = {
+            student: "s-" + hashlib.blake2b(student.encode(), key=key, digest_size=4).hexdigest()
+            for student in students
+        }
+
+    def name(self, student: str) -> str:
+        """The pseudonym of a student."""
+        return self._names[student]
+
+    def text(self, words: str) -> str:
+        """The same text with a pseudonym in every place where an id stands as a word."""
+        for student in sorted(self._names, key=len, reverse=True):
+            words = re.sub(rf"(?<!\w){re.escape(student)}(?!\w)", self._names[student], words)
+        return words

@@ -1,0 +1,194 @@
+"""What came out: points by exercise, what went wrong in a few words, the table on the terminal, `grades.csv`."""
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from grading.course import notebooks
+from grading.course.folder import Course
+from grading.gradebook import database, records
+from grading.gradebook.records import Record
+
+NOT_WRITTEN = "not written yet"
+EARLIER = "the points are those of an earlier submission"
+NOT_ISOLATED = "Students' code was NOT isolated (SANDBOX=none): it ran with the rights of whoever graded."
+
+# How each state of a record reads in the table.
+STATES = {
+    records.GRADED: "",
+    records.REPAIRED: "graded after repair",
+    records.TIMED_OUT: "a cell timed out",
+    records.DIED: "a cell ended Python",
+    records.UNREADABLE: "not graded, unreadable",
+    records.MISSING: "not graded, no notebook",
+    records.UNCLEAR: "not graded, unclear which notebook",
+    records.LINK: "not graded, a link",
+    records.NOT_GRADABLE: "not graded",
+}
+
+
+@dataclass
+class Result:
+    """One student's result in one assignment.
+
+    Attributes:
+        points: by exercise.
+        wrong: by exercise, in a few words, what the first lost test found.
+        record: how the grading ended; None if that is not known.
+    """
+
+    student: str
+    points: dict[str, float] = field(default_factory=dict)
+    wrong: dict[str, str] = field(default_factory=dict)
+    records: Record | None = None
+
+    @property
+    def total(self) -> float:
+        return sum(self.points.values())
+
+
+def exercises(course: Course, assignment: str) -> dict[str, float]:
+    """The exercises of an assignment, in order, with their points."""
+    notebook = notebooks.read(course.source(assignment))
+    cells = notebooks.by_id(notebook)
+    return {
+        name: sum(notebooks.points(cells[test]) for test in tests)
+        for name, tests in notebooks.tests_of(notebook).items()
+        if tests
+    }
+
+
+def collect(course: Course, assignment: str) -> list[Result]:
+    """The results of all students of an assignment, from the gradebook, the autograded notebooks and the records."""
+    tests = notebooks.tests_of(notebooks.read(course.source(assignment)))
+    results = {}
+    for student, scores in database.scores(course, assignment).items():
+        result = results[student] = Result(student)
+        result.points = {name: sum(scores.get(test, 0.0) for test in own) for name, own in tests.items() if own}
+        path = course.root / "autograded" / student / assignment / f"{assignment}.ipynb"
+        if path.is_file():
+            result.wrong = _what_went_wrong(path, tests)
+    for student, known in records.read(course, assignment).items():
+        results.setdefault(student, Result(student)).record = known
+    return [results[student] for student in sorted(results)]
+
+
+def table(course: Course, assignment: str, results: list[Result]) -> Table:
+    """Student by exercise, for a terminal."""
+    known = exercises(course, assignment)
+    legend = ", ".join(f"{i} {name}" for i, name in enumerate(known, start=1))
+    table = Table(title=f"{assignment}: {legend}", title_justify="left", title_style="", show_lines=False)
+    table.add_column("student", no_wrap=True, max_width=40)
+    for i, points in enumerate(known.values(), start=1):
+        table.add_column(f"{i}\n/{points:g}", justify="right", no_wrap=True)
+    table.add_column(f"total\n/{sum(known.values()):g}", justify="right", no_wrap=True)
+    table.add_column("what went wrong", overflow="fold", ratio=1)
+    for result in results:
+        notes = [remark(result.record)] if result.record and remark(result.record) else []
+        if result.points and result.record and not result.record.has_grade:
+            notes.append(EARLIER)
+        if not result.points:
+            table.add_row(_cell(result.student), *["-"] * (len(known) + 1), _cell("; ".join(notes)))
+            continue
+        marks = [_mark(result.points.get(name, 0.0), points) for name, points in known.items()]
+        empty = [name for name, words in result.wrong.items() if words == NOT_WRITTEN]
+        notes += [f"{name}: {words}" for name, words in result.wrong.items() if words != NOT_WRITTEN]
+        if empty:
+            notes.append(f"{NOT_WRITTEN}: {'all' if len(empty) == len(known) else ', '.join(empty)}")
+        table.add_row(_cell(result.student), *marks, f"{result.total:g}", _cell("; ".join(notes)))
+    if any(result.record and not result.record.isolated for result in results):
+        table.caption = NOT_ISOLATED
+    return table
+
+
+def remark(known: Record) -> str:
+    """How the grading ended, if not as usual."""
+    words = STATES[known.state]
+    return f"{words}: {known.reason}" if words else ""
+
+
+def changes(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]], tests: dict) -> list[str]:
+    """Whose score is another now, and where, a line for each student.
+
+    Args:
+        before, after: see `gradebook.scores`.
+        tests: the test cells of each exercise.
+    """
+    lines = []
+    for student in sorted(before.keys() & after.keys()):
+        old, new = before[student], after[student]
+        moved = []
+        for exercise, own in tests.items():
+            was, now = (sum(scores.get(test, 0.0) for test in own) for scores in (old, new))
+            if was != now:
+                moved.append(f"{exercise} {was:g} -> {now:g}")
+        if moved:
+            was, now = (sum(scores.values()) for scores in (old, new))
+            lines.append(f"{student}: {was:g} -> {now:g} ({now - was:+g}): {', '.join(moved)}")
+    return lines
+
+
+def write_csv(course: Course, assignments: list[str], path: Path) -> None:
+    """Write one row for each student: points by exercise, totals by assignment, and in all."""
+    columns, rows = ["student"], {}
+    for assignment in assignments:
+        known = exercises(course, assignment)
+        columns += [f"{assignment}/{name}" for name in known] + [f"{assignment} total", f"{assignment} max"]
+        for result in (one for one in collect(course, assignment) if one.points):
+            row = rows.setdefault(result.student, {"student": result.student})
+            row |= {f"{assignment}/{name}": f"{points:g}" for name, points in result.points.items()}
+            row |= {f"{assignment} total": f"{result.total:g}", f"{assignment} max": f"{sum(known.values()):g}"}
+    for row in rows.values():
+        row["total"] = f"{sum(float(row.get(f'{assignment} total', 0)) for assignment in assignments):g}"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*columns, "total"], restval="")
+        writer.writeheader()
+        writer.writerows(rows[student] for student in sorted(rows))
+
+
+def _cell(text: str) -> str:
+    """A text that may come from a student, for a table on a terminal."""
+    return escape(records.printable(text))
+
+
+def _mark(points: float, full: float) -> str:
+    return f"{points:g}" if points == full else f"[bold yellow]{points:g}[/]"
+
+
+def _what_went_wrong(path: Path, tests: dict[str, list[str]]) -> dict[str, str]:
+    cells = notebooks.by_id(notebooks.read(path))
+    wrong = {}
+    for exercise, own in tests.items():
+        unfilled = exercise in cells and 'raise NotImplementedError("This gap' in cells[exercise].source
+        for test in own:
+            words = few_words(cells[test], exercise) if test in cells else "its test is missing"
+            if words:
+                wrong[exercise] = NOT_WRITTEN if unfilled else words
+                break
+    return wrong
+
+
+def few_words(cell: notebooks.NotebookNode, exercise: str) -> str | None:
+    """What the error of a test cell says, in a few words; None if it has none."""
+    line = first_line(cell)
+    if not line:
+        return None
+    mistake = cell.metadata.get("grading", {}).get("mistake")
+    if mistake:
+        return mistake.removeprefix(f"{exercise}_").replace("_", " ")
+    if line == "NotImplementedError" or "not written yet" in line:
+        return NOT_WRITTEN
+    return line if len(line) <= 90 else f"{line[:87]}..."
+
+
+def first_line(cell: notebooks.NotebookNode) -> str:
+    """The first line of a test cell's error; empty if it has none."""
+    for output in cell.get("outputs", []):
+        if output.output_type == "error":
+            if "NotImplementedError" in (output.ename, output.evalue):
+                return "NotImplementedError"
+            return output.evalue.strip().splitlines()[0] if output.evalue.strip() else output.ename
+    return ""

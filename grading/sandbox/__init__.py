@@ -1,0 +1,1 @@
+"""What keeps students' code in: bubblewrap's command line, a seccomp filter, and a watchdog over limits."""

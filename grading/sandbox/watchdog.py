@@ -1,0 +1,173 @@
+"""Watch what a kernel and everything that it started take together, and end them when it is too much.
+
+The system's limits hold for each process alone: many small ones can still fill a machine's memory, many small files
+its disk, and a crowd that computes leaves little of the processor to others. This reads Linux's /proc; elsewhere it
+sees no process.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from grading.sandbox.bubblewrap import SCRATCH_INODES
+
+SECONDS = 0.5  # between two looks
+PAGE = resource.getpagesize()
+ENTRY = 4096  # bytes that even an empty file takes from a disk
+CROWD = max(16, 2 * (os.cpu_count() or 1))  # processes and threads that may compute at the same time
+LOOKS = 6  # so often in a row they may be more
+OPEN = 8192  # files and sockets that all processes together may have open: what waits in sockets no limit counts
+KINDLY = 10  # how much less of the processor the processes get that a kernel has started, see nice(2)
+LONGEST = 3000  # characters of a path; a little more and it cannot be looked at
+
+
+class Watchdog(threading.Thread):
+    """Ends all descendants of a process when they exceed a limit.
+
+    Args:
+        home: the id of the process that a kernel was started with.
+        spared: how many generations, that process first, are no kernel: bubblewrap and its init, and in a warm sandbox
+            the interpreter that forks kernels.
+        folder: the folder of the host's disk that the kernel can write to.
+        memory: bytes that the kernel may have in memory, together with all that it started.
+        disk: bytes that it may write to that folder, in addition to what is there now.
+        private: its folders in memory, as it calls them, in which nothing else limits how many files there are.
+
+    Attributes:
+        tripped: what was exceeded, in plain words; empty as long as nothing is.
+    """
+
+    def __init__(self, home: int, spared: int, folder: Path, memory: int, disk: int, private: Sequence[str] = ()):
+        super().__init__(name="guard", daemon=True)
+        self.home, self.spared, self.folder, self.memory, self.private = home, spared, folder, memory, private
+        self.allowed, self.disk = disk, disk + (_size(folder, sys.maxsize) or 0)  # the submission's own files are there
+        self.tripped = ""
+        self._ended = threading.Event()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._ended.set()
+        self.join()
+
+    def run(self) -> None:
+        crowded = 0  # looks in a row
+        while not self._ended.wait(SECONDS):
+            pids, shared = self._kernel()
+            crowded = crowded + 1 if sum(map(computing, pids)) > CROWD else 0
+            # Forked processes share most of their memory, and to count each page once takes time: only if need be.
+            if sum(map(resident, pids)) > self.memory and sum(proportional(pid, shared) for pid in pids) > self.memory:
+                self.tripped = f"more than {self.memory / 2**30:g} GiB of memory were taken"
+            elif crowded > LOOKS:
+                self.tripped = f"more than {CROWD} processes and threads of it went on computing at the same time"
+            elif (size := _size(self.folder, self.disk)) is None:
+                self.tripped = "folders were made beside the scratch folder that cannot be looked into"
+            elif size > self.disk:
+                self.tripped = f"more than {self.allowed / 2**20:g} MiB were written beside the scratch folder"
+            elif any(made(pid, path) > SCRATCH_INODES for pid in pids[:1] for path in self.private):
+                self.tripped = f"more than {SCRATCH_INODES} files were made in one folder"
+            elif len(pids) > 2 and sum(map(opened, pids)) > OPEN:
+                self.tripped = f"more than {OPEN} files and sockets were open at the same time"
+            else:
+                for pid in pids[1:]:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.setpriority(os.PRIO_PROCESS, pid, KINDLY)
+                continue
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _kernel(self) -> tuple[list[int], int]:
+        """The processes of the kernel, and how much memory each shares with the one that it was forked from."""
+        generation, shared, found = [self.home], 0, []
+        for _ in range(self.spared):
+            shared = max(map(resident, generation), default=0)
+            generation = [child for pid in generation for child in children(pid)]
+        while generation:
+            found += generation
+            generation = [child for pid in generation for child in children(pid)]
+        return found, shared
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that have not ended."""
+    found = []
+    with contextlib.suppress(OSError):  # the process, or a thread of it, may end meanwhile
+        for path in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, path.read_text(encoding="ascii").split())
+    return found
+
+
+def resident(pid: int) -> int:
+    """The bytes of a process that are in memory; 0 if it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def computing(pid: int) -> int:
+    """How many threads of a process compute, or would if they got a processor."""
+    found = 0
+    with contextlib.suppress(OSError):
+        for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):
+                found += path.read_text(errors="replace").rpartition(")")[2].startswith(" R")
+    return found
+
+
+def made(pid: int, folder: str) -> int:
+    """How many files, folders and links a file system holds that a process sees at this path; 0 if it has ended."""
+    try:
+        room = os.statvfs(f"/proc/{pid}/root{folder}")
+    except OSError:
+        return 0
+    return room.f_files - room.f_ffree
+
+
+def opened(pid: int) -> int:
+    """How many files and sockets a process has open; 0 if that is secret."""
+    try:
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    except OSError:
+        return 0
+
+
+def proportional(pid: int, shared: int = 0) -> int:
+    """The bytes of a process, with each page that several share divided among them; an estimate if that is secret."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return max(0, resident(pid) - shared)
+
+
+def _size(folder: Path, enough: int) -> int | None:
+    """The bytes of all that is below a folder, or of a part that is more than enough.
+
+    What vanishes meanwhile counts nothing. None if there are folders that are too deep, or not to be read.
+    """
+    total, folders = 0, [str(folder)]
+    while folders and total <= enough:
+        path = folders.pop()
+        if len(path) > LONGEST:
+            return None
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        total += max(ENTRY, entry.stat(follow_symlinks=False).st_size)
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return None
+    return total

@@ -1,0 +1,19 @@
+"""The real course, copied to a folder of its own and released there."""
+
+import pytest
+
+from grading.authoring.release import release
+from grading.authoring.sample_class import prepare
+from grading.course.folder import Course
+from tests.conftest import ROOT
+
+ASSIGNMENTS = Course(ROOT).assignments
+
+
+@pytest.fixture(scope="session")
+def course(tmp_path_factory) -> Course:
+    """A copy of the course with a gradebook of its own; all assignments are released in it."""
+    copy = prepare(Course(ROOT), tmp_path_factory.mktemp("class") / "course")
+    for name in copy.assignments:
+        release(copy, name)
+    return copy

@@ -1,0 +1,113 @@
+"""What a self-check says to a student who is stuck: what was expected, what came, where to look."""
+
+import copy
+import re
+
+import pytest
+
+from grading.course import notebooks
+from grading.course.folder import Course
+from grading.execution.rehearsal import rehearse
+from tests.conftest import ROOT
+
+ASSIGNMENTS = ("mini-torch", "optimizers")
+
+
+def visible(assignment: str):
+    """A source notebook whose tests have only the part that students see."""
+    notebook = copy.deepcopy(notebooks.read(Course(ROOT).source(assignment)))
+    for cell in notebook.cells:
+        if notebooks.kind(cell) == "test":
+            cell.source = notebooks.split_hidden(cell.source)[0]
+    return notebook
+
+
+NOTEBOOKS = {name: visible(name) for name in ASSIGNMENTS}
+EXERCISES = [(name, exercise) for name, notebook in NOTEBOOKS.items() for exercise in notebooks.tests_of(notebook)]
+
+
+def said(assignment: str, replaced: dict[str, str], exercise: str) -> list[str | None]:
+    """What the visible checks of an exercise say; None where one passes."""
+    tests = notebooks.tests_of(NOTEBOOKS[assignment])[exercise]
+    return list(rehearse(NOTEBOOKS[assignment], replaced, only=tests).values())
+
+
+def gap(assignment: str, exercise: str, text: str) -> str:
+    """The solution cell with this line in every gap."""
+    source = notebooks.by_id(NOTEBOOKS[assignment])[exercise].source
+    return re.sub(r"### BEGIN SOLUTION.*?### END SOLUTION", text, source, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(("assignment", "exercise"), EXERCISES)
+def test_what_is_not_there_is_not_written_yet(assignment, exercise):
+    sources = [gap(assignment, exercise, "raise NotImplementedError")]
+    if exercise != "shared_tensor":  # there the name stands for the Tensor of the exercise before
+        sources.append("")
+    for source in sources:
+        for message in said(assignment, {exercise: source}, exercise):
+            assert message.startswith(f"✗ {exercise}")
+            assert "not written yet" in message
+
+
+@pytest.mark.parametrize(("assignment", "exercise"), EXERCISES)
+def test_an_empty_gap_is_told_what_should_have_come(assignment, exercise):
+    messages = [
+        message for message in said(assignment, {exercise: gap(assignment, exercise, "pass")}, exercise) if message
+    ]
+    assert messages
+    for message in messages:
+        assert re.search(r"should|not written yet|Something is None|is a `return` missing", message), message
+
+
+BROKEN_BASE = """
+class Optimizer:
+    def __init__(self, params):
+        self.parameters = params
+"""
+
+
+def test_a_broken_base_class_costs_the_optimizers_nothing():
+    for exercise in ("momentum", "adam", "adagrad"):
+        assert set(said("optimizers", {"optimizer": BROKEN_BASE}, exercise)) == {None}
+    assert None not in said("optimizers", {"optimizer": BROKEN_BASE}, "optimizer")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "exercise", "change", "words"),
+    [
+        (
+            "optimizers",
+            "adam",
+            ("param.value = param.value", "param.value = None and param.value"),
+            "has the value None",
+        ),
+        ("optimizers", "momentum", ("param.value = param.value - self.v[i]", "param.value = param"), "is a Tensor"),
+        (
+            "optimizers",
+            "momentum",
+            ("eta=0.4, gamma", "rate=0.4, gamma"),
+            "Keep the names and the order of the arguments",
+        ),
+        ("optimizers", "rmsprop", ("self.s[i] + self.eps", "-self.s[i]"), "a root or a logarithm of a negative number"),
+        ("optimizers", "torch_train", ("return path", "return 7"), "should return a list of points; yours is 7"),
+        ("mini-torch", "tensor", ("self.operations = []", "pass"), "raised AttributeError"),
+        ("mini-torch", "numerical_gradient", ("return gradient", "return 7"), "should be a list of 2, yours is 7"),
+        ("mini-torch", "pow", ("(self.n - 1)", "(self.n - 2)"), "Look at the factor in front and at the new exponent"),
+    ],
+)
+def test_a_message_says_where_to_look(assignment, exercise, change, words):
+    source = notebooks.by_id(NOTEBOOKS[assignment])[exercise].source
+    assert change[0] in source
+    messages = said(assignment, {exercise: source.replace(*change)}, exercise)
+    assert any(message and words in message for message in messages), messages
+
+
+def test_a_given_name_that_was_overwritten_is_named():
+    for message in said("optimizers", {"gradient_descent": "x1 = -5.0\nGradientDescent = None"}, "gradient_descent"):
+        assert "`x1` is no longer what the notebook made it" in message
+
+
+def test_the_tensor_of_a_later_exercise_is_noticed():
+    later = notebooks.by_id(NOTEBOOKS["mini-torch"])["shared_tensor"].source
+    messages = said("mini-torch", {"tensor": later}, "tensor")
+    assert any(message and "run the cell of Exercise 5 again" in message for message in messages)

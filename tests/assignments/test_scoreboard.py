@@ -1,0 +1,163 @@
+"""The scoreboard that students see: it counts what was checked, and nothing else."""
+
+import contextlib
+import io
+import linecache
+
+import pytest
+
+from grading.course import notebooks
+from grading.course.folder import Course
+from tests.conftest import ROOT
+
+GIVEN = notebooks.by_id(notebooks.read(Course(ROOT).source("optimizers")))["given_checks"].source
+TABLE = {
+    "mean": ("mean", {"mean": 2, "mean, negative": 1}),
+    "guess": ("guess", {"guess": 1}),
+    "sum": ("total", {"sum": 4}),
+}
+
+
+class Notebook:
+    """The cell `given_checks` alone, and what a student runs after it."""
+
+    def __init__(self):
+        self.names = {"__name__": "__main__"}
+        exec(compile(GIVEN, "<given_checks>", "exec"), self.names)
+        self.names["check"].exercises = dict(TABLE)
+        self.cells = 0
+
+    def run(self, source: str) -> str:
+        """Run a cell; what it printed, or the message of the check that failed."""
+        self.cells += 1
+        name = f"<cell {self.cells}>"
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            try:
+                exec(compile(source, name, "exec"), self.names)
+            except self.names["NotYet"] as error:
+                return str(error)
+        return out.getvalue()
+
+    def states(self) -> dict[str, tuple[str, int]]:
+        return {name: (state, points) for name, state, points, _ in self.names["scoreboard"]().rows}
+
+
+@pytest.fixture
+def notebook() -> Notebook:
+    return Notebook()
+
+
+RIGHT = "def mean(x):\n    return sum(x) / len(x)"
+CHECK = 'with check("mean"):\n    expect_number(mean([1, 3]), 2, "mean([1, 3])")'
+MORE = 'with check("mean, negative"):\n    expect_number(mean([-1, -3]), -2, "mean([-1, -3])")'
+
+
+def test_nothing_counts_that_was_not_checked(notebook):
+    notebook.run(RIGHT)
+    assert notebook.states()["mean"] == ("○ not checked yet", 0)
+    notebook.run(CHECK)
+    assert notebook.states()["mean"] == ("◐ 1 of 2 checks run, and passed", 2)
+    notebook.run(MORE)
+    assert notebook.states()["mean"] == ("✓ done", 3)
+    assert "Self-checks pass for 3 of 8 points" in repr(notebook.names["scoreboard"]())
+
+
+def test_a_failure_shows_its_reason_and_a_later_success_replaces_it(notebook):
+    notebook.run("def mean(x):\n    return 5")
+    assert "should be 2, yours is 5" in notebook.run(CHECK)
+    assert notebook.states()["mean"] == ("✗ failing: mean([1, 3]) should be 2, yours is 5.", 0)
+    notebook.run(RIGHT)
+    notebook.run(CHECK)
+    assert notebook.states()["mean"][1] == 2
+
+
+@pytest.mark.parametrize("stub", ["", "def mean(x):\n    raise NotImplementedError"])
+def test_a_gap_is_not_written_yet(notebook, stub):
+    notebook.run(stub)
+    assert "not written yet" in notebook.run(CHECK)
+    assert notebook.states()["mean"] == ("○ not written yet", 0)
+
+
+def test_an_exercise_that_is_written_anew_counts_again_when_it_is_checked_again(notebook):
+    for source in (RIGHT, CHECK, MORE, RIGHT):
+        notebook.run(source)
+    assert notebook.states()["mean"] == ("↻ changed since its check: run the check again", 0)
+    notebook.run(CHECK)
+    assert notebook.states()["mean"] == ("↻ changed since its check: run the check again", 2), (
+        "one check is out of date"
+    )
+    notebook.run(MORE)
+    assert notebook.states()["mean"] == ("✓ done", 3)
+
+
+def test_of_two_exercises_that_write_one_name_only_the_second_is_watched(notebook):
+    notebook.names["check"].exercises["again"] = ("mean", {"again": 1})
+    for source in (RIGHT, CHECK, MORE, RIGHT, 'with check("again"):\n    pass'):
+        notebook.run(source)
+    assert notebook.states()["mean"][0] == notebook.states()["again"][0] == "✓ done"
+    notebook.run(RIGHT)
+    assert notebook.states()["mean"][0] == "✓ done"
+    assert notebook.states()["again"][0].startswith("↻ changed")
+
+
+def test_an_answer_to_a_question_is_no_point_yet(notebook):
+    form = 'with check("guess", form_only=True):\n    expect_finite(guess, "guess")'
+    assert "not written yet" in notebook.run(form)
+    for wrong in ("float('nan')", "'3'", "None", "[3]", "True"):
+        notebook.run(f"guess = {wrong}")
+        assert "`guess` should be a finite number" in notebook.run(form)
+    notebook.run("guess = 17")
+    assert "Whether it is right is not checked here" in notebook.run(form)
+    assert notebook.states()["guess"] == ("✎ answered: it is graded when you hand in", 0)
+
+
+def test_a_choice_is_one_of_the_choices(notebook):
+    form = 'with check("guess", form_only=True):\n    expect_choice(guess, "guess", "x1", "x2")'
+    notebook.run("guess = 'x3'")
+    assert "`guess` should be 'x1' or 'x2'; yours is 'x3'." in notebook.run(form)
+    notebook.run("guess = 'x2'")
+    assert "can be graded" in notebook.run(form)
+
+
+def test_it_is_a_table_with_words_in_a_browser_and_text_elsewhere(notebook):
+    notebook.run("def mean(x):\n    return '<b>'")
+    notebook.run(CHECK)
+    page, text = notebook.names["scoreboard"]()._repr_html_(), repr(notebook.names["scoreboard"]())
+    assert "&lt;b&gt;" in page and "yours is '<b>'" not in page
+    for words in ("failing", "not checked yet", "Self-checks pass for 0 of 8 points"):
+        assert words in page
+        assert words in text
+
+
+def test_without_the_table_it_says_what_to_run(notebook):
+    notebook.names["check"].exercises = {}
+    assert notebook.names["scoreboard"]()._repr_html_() is None
+    assert "run the cells from the top" in repr(notebook.names["scoreboard"]())
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    {
+        "a builtin's name is taken": ("sum = 3", "you use the name `sum`, which hides Python's own"),
+        "a given name is taken": (
+            "f_2d = 3\ndef mean(x):\n    return f_2d(x)",
+            "`f_2d` is no longer what the notebook made it",
+        ),
+        "a local name": ("def mean(x):\n    y = y + 1\n    return y", "give it a value first"),
+        "another cell's name": ("def mean(x):\n    return helper(x)", "If another cell defines it, run that one"),
+        "arguments": ("def mean():\n    return 2", "Keep the names and the order of the arguments"),
+        "for ever": ("def mean(x):\n    return mean(x)", "look for a function that uses itself"),
+        "an error": ("def mean(x):\n    return x[7]", "in the line: return x[7]"),
+        "an object": ("class A: pass\ndef mean(x):\n    return A()", "yours is an object of class A"),
+        "nothing": ("def mean(x):\n    x", "yours is None (is a `return` missing"),
+        "no number": ("def mean(x):\n    return float('nan')", "yours is nan (not a number"),
+    }.values(),
+)
+def test_a_message_says_where_to_look(notebook, cell, words):
+    notebook.names["check"].given["f_2d"] = notebook.names["f_2d"] = len
+    notebook.run(RIGHT)
+    notebook.run(cell)
+    said = notebook.run(CHECK)
+    assert words in said
+    assert said.startswith("✗ mean: ")

@@ -1,0 +1,342 @@
+"""Every fault that is planted in a course is found, all at once, and looking for faults changes nothing."""
+
+import copy
+import shutil
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from grading.authoring import check
+from grading.course import notebooks
+from grading.course.folder import Course, CourseError
+from tests.conftest import README, cell
+
+
+def edit(course: Course, change, normal: bool = True) -> None:
+    """Change the source notebook."""
+    path = course.source("averages")
+    notebook = notebooks.read(path)
+    change(notebook, notebooks.by_id(notebook))
+    notebooks.write(notebooks.normal_form(notebook) if normal else notebook, path)
+
+
+def twin(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    other = copy.deepcopy(cell)
+    other.id = "twin"
+    return other
+
+
+def state_of(root: Path) -> dict:
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_sound_course_has_no_fault_and_checking_writes_nothing(tiny):
+    before, told = state_of(tiny.root), []
+    assert check.check(tiny, done=told.append) == []
+    assert state_of(tiny.root) == before
+    parts = ["source of averages", "solutions of averages", "release of averages", "the course as a whole", "ruff"]
+    assert told == parts
+
+
+def test_faults_of_every_part_are_reported_at_once(tiny):
+    edit(tiny, lambda notebook, cells: cells["test_mean"].metadata.nbgrader.update(points=5))
+    released = tiny.root / "release" / "averages"
+    (released / "old.txt").write_text("", encoding="utf-8")
+    (tiny.root / "mistakes" / "averages.toml").write_text("", encoding="utf-8")
+    (tiny.root / "code.py").write_text("import os\nx = 'not formatted'\n", encoding="utf-8")
+    (tiny.root / "submitted" / "ada").mkdir(parents=True)
+    (tiny.root / "submitted" / "ada" / "work.txt").write_text("", encoding="utf-8")
+    for command in (["init", "-q"], ["add", "submitted"]):
+        subprocess.run(["git", *command], cwd=tiny.root, check=True)
+    before = state_of(tiny.root)
+    faults = check.check(tiny)
+    assert state_of(tiny.root) == before
+    for words in (
+        "averages.ipynb: the heading above mean says 3 points, its tests give 6",
+        "mistakes/averages.toml: is missing or empty",
+        "release/averages/averages.ipynb: differs from what the source gives. Run: make release ASSIGNMENT=averages",
+        "release/averages/old.txt: does not come from source/; delete it",
+        "README.md: the row of averages should say 6 points, as its tests do",
+        "class.toml: bob writes mean_forgets_to_divide, which is not in the catalogue",
+        "submitted/ada/work.txt: is tracked by git, and student work is private. Run: git rm --cached",
+        "ruff check: code.py:1:8: F401",
+        "code.py",
+    ):
+        assert any(words in fault for fault in faults), (words, faults)
+    assert any(fault.startswith("ruff format: ") and "code.py" in fault for fault in faults), faults
+
+
+def test_a_source_that_nbgrader_refuses_is_one_fault_and_the_rest_is_checked(tiny):
+    edit(tiny, lambda notebook, cells: notebook.cells.append(twin(cells["test_mean"])))
+    (tiny.root / "README.md").write_text("", encoding="utf-8")
+    faults = check.check(tiny)
+    assert any("the grade_id test_mean stands 2 times" in fault for fault in faults)
+    assert any("nbgrader could not make the release" in fault for fault in faults)
+    assert "README.md: the table of notebooks has no row for averages" in faults
+
+
+def test_a_source_that_is_no_notebook_is_a_fault_and_no_crash(tiny):
+    tiny.source("averages").write_text("{", encoding="utf-8")
+    faults = check.check(tiny)
+    assert any("is not a notebook" in fault for fault in faults)
+
+
+def test_a_missing_release_is_a_fault(tiny):
+    shutil.rmtree(tiny.root / "release")
+    assert check.check_release(tiny, "averages") == [
+        "release/averages/averages.ipynb: is missing. Run: make release ASSIGNMENT=averages"
+    ]
+
+
+def test_an_unknown_assignment_is_told(tiny):
+    with pytest.raises(CourseError, match="medians"):
+        check.check(tiny, "medians")
+
+
+def rename(name: str):
+    return lambda notebook, cells: cells["mean"].metadata.nbgrader.update(grade_id=name)
+
+
+def set_source(name: str, old: str, new: str):
+    return lambda notebook, cells: cells[name].update(source=cells[name].source.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    {
+        "name": (rename("Mean"), "the grade_id 'Mean' should be lower case words joined by _"),
+        "no exercise": (rename("median"), "test_mean tests no exercise; it should be test_<exercise>"),
+        "no test": (rename("median"), "the exercise median has no test"),
+        "given": (
+            lambda notebook, cells: notebook.cells.append(cell("import math", "given", "imports")),
+            "imports is a locked cell; its grade_id should begin with given_",
+        ),
+        "twice": (
+            lambda notebook, cells: notebook.cells.append(twin(cells["mean"])),
+            "the grade_id mean stands 2 times",
+        ),
+        "no hidden": (
+            lambda notebook, cells: cells["test_mean"].update(source="assert mean([1]) == 1"),
+            "test_mean has no hidden test",
+        ),
+        "no visible": (
+            set_source("test_mean_negative", "# Hidden test: negative numbers.\n", ""),
+            "test_mean_negative tells a student nothing",
+        ),
+        "no points": (
+            lambda notebook, cells: cells["test_mean"].metadata.nbgrader.update(points=0),
+            "test_mean gives no points",
+        ),
+        "end": (
+            lambda notebook, cells: cells["test_mean"].update(source=cells["test_mean"].source + "\nmean([1])"),
+            "test_mean should end with ### END HIDDEN TESTS",
+        ),
+        "hidden not closed": (
+            set_source("test_mean", "### END HIDDEN TESTS", ""),
+            "test_mean should end with ### END HIDDEN TESTS",
+        ),
+        "no todo": (set_source("mean", "TODO", "Note"), "mean needs a `# TODO: ...` that says what to write"),
+        "no markers": (set_source("mean", "### BEGIN SOLUTION", ""), "and BEGIN/END SOLUTION"),
+        "no heading": (
+            lambda notebook, cells: notebook.cells.pop(1),
+            "the heading above mean says None points, its tests give 3",
+        ),
+        "heading": (
+            lambda notebook, cells: notebook.cells[1].update(source="## Exercise 1: the mean (1 point)"),
+            "the heading above mean says 1 points, its tests give 3",
+        ),
+    }.values(),
+)
+def test_a_fault_in_the_source_is_found(tiny, change, words):
+    edit(tiny, change)
+    faults = check.check_source(tiny, "averages")
+    assert any(fault.startswith("source/averages/averages.ipynb: ") and words in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda notebook, cells: cells["mean"].update(execution_count=1),
+        lambda notebook, cells: cells["mean"].outputs.append(nbformat.v4.new_output("stream", text="3")),
+        lambda notebook, cells: notebook.metadata.update(language_info={"name": "python"}),
+        lambda notebook, cells: cells["mean"].metadata.update(collapsed=True),
+        lambda notebook, cells: cells["mean"].update(source=cells["mean"].source + "  "),
+    ],
+)
+def test_what_is_not_in_normal_form_is_told_with_the_command(tiny, change):
+    edit(tiny, change, normal=False)
+    (fault,) = check.check_source(tiny, "averages")
+    assert "is not in normal form" in fault and "Run: make normalize" in fault
+
+
+def test_files_that_nbgrader_would_hand_out_are_found(tiny):
+    folder = tiny.root / "source" / "averages"
+    (folder / "lib").mkdir()
+    (folder / "lib" / "solution.py").write_text("", encoding="utf-8")
+    shutil.copy(folder / "averages.ipynb", folder / "copy.ipynb")
+    assert check.check_source(tiny, "averages") == [
+        "source/averages: holds more than one notebook; only averages.ipynb belongs there",
+        "source/averages/lib/solution.py: nbgrader would hand this out with the release; move it elsewhere",
+    ]
+
+
+def plant(course: Course, change) -> None:
+    path = course.root / "release" / "averages" / "averages.ipynb"
+    notebook = notebooks.read(path)
+    change(notebooks.by_id(notebook))
+    notebooks.write(notebook, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "words"),
+    [
+        ("mean", "    return sum(values) / len(values)", "mean shows a line of mean: return sum(values) / len(values)"),
+        (
+            "test_mean",
+            'oracle.same_number(student.call("mean", [-2.0, -4.0]), -3.0, "mean([-2, -4])")',
+            "of test_mean_neg",
+        ),
+        ("mean", "### BEGIN SOLUTION", "mean shows a line that is not for students: ### BEGIN SOLUTION"),
+        ("test_mean", "### END HIDDEN TESTS", "test_mean shows a line that is not for students"),
+        ("test_mean", "from grading import oracle", "test_mean shows a line that is not for students"),
+    ],
+)
+def test_a_leak_is_found(tiny, name, line, words):
+    assert check.leaks(tiny, "averages") == []
+    plant(tiny, lambda cells: cells[name].update(source=f"{cells[name].source}\n{line}"))
+    faults = check.leaks(tiny, "averages")
+    assert any(fault.startswith("release/averages/averages.ipynb: ") and words in fault for fault in faults), faults
+
+
+def test_outputs_in_the_release_are_found(tiny):
+    plant(tiny, lambda cells: cells["mean"].outputs.append(nbformat.v4.new_output("stream", text="3")))
+    assert check.leaks(tiny, "averages") == [
+        "release/averages/averages.ipynb: mean has outputs, which may show an answer"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "is missing or empty"),
+        ("[[mistake]]\nname = 'm'\n[[mistake]]\nname = 'n'", "m: lacks why, cell|n: lacks why, cell"),
+        ("[[mistake", "averages.toml"),
+    ],
+)
+def test_faults_of_the_catalogue_are_found(tiny, text, words):
+    path = tiny.root / "mistakes" / "averages.toml"
+    path.unlink() if text is None else path.write_text(text, encoding="utf-8")
+    faults = check.check_catalogue(tiny, "averages")
+    assert len(faults) == len(words.split("|"))
+    assert all(one in fault for one, fault in zip(words.split("|"), faults))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "class.toml: FileNotFoundError"),
+        ("", "class.toml: KeyError"),
+        ("[[student", "class.toml: TOMLDecodeError"),
+        ("[[student]]\nid = 'x'", "class.toml: KeyError"),
+        ("[[student]]\nid = 'x'\nanswers = ['unknown']", "x writes unknown, which is not in the catalogue"),
+        ("[[student]]\nid = 'x'\nanswers = 'solution'", 'not "solution"'),
+        (
+            "[[student]]\nid = 'x'\nanswers = ['mean_by_hand', 'mean_drops_the_sign']",
+            "x has 2 answers to mean of averages",
+        ),
+    ],
+)
+def test_faults_of_the_sample_class_are_found(tiny, text, words):
+    path = tiny.root / "mistakes" / "class.toml"
+    path.unlink() if text is None else path.write_text(text, encoding="utf-8")
+    faults = check.check_class(tiny, ["averages"])
+    assert len(faults) == 1 and words in faults[0]
+
+
+@pytest.mark.parametrize(
+    ("readme", "faults"),
+    [
+        (README, []),
+        (README.replace("averages", "[averages](source/averages)"), []),
+        (README.replace("3", "13"), ["README.md: the row of averages should say 3 points, as its tests do"]),
+        (README.replace("averages", "medians"), ["README.md: the table of notebooks has no row for averages"]),
+    ],
+)
+def test_the_readme_says_the_points(tiny, readme, faults):
+    (tiny.root / "README.md").write_text(readme, encoding="utf-8")
+    assert check.check_readme(tiny, ["averages"]) == faults
+
+
+def test_a_missing_readme_is_a_fault_and_no_crash(tiny):
+    (tiny.root / "README.md").unlink()
+    assert len(check.check_readme(tiny, ["averages"])) == 1
+
+
+def test_a_shared_cell_that_differs_is_found(tiny):
+    edit(tiny, lambda notebook, cells: notebook.cells.append(cell("x = 1", "given", "given_checks")))
+    other = tiny.root / "source" / "medians" / "medians.ipynb"
+    other.parent.mkdir()
+    shutil.copy(tiny.source("averages"), other)
+    assert check.check_shared_cells(tiny, ["averages", "medians"]) == []
+    edit(tiny, set_source("given_checks", "1", "2"))
+    assert check.check_shared_cells(tiny, ["averages", "medians"]) == [
+        "given_checks differs between averages and medians"
+    ]
+
+
+PRIVATE = [
+    "submitted/ada/averages/averages.ipynb",
+    "autograded/ada/averages/averages.ipynb",
+    "feedback/ada/averages/averages.html",
+    "records/averages/ada.json",
+    "downloaded/averages/archive/all.zip",
+    "returned/averages.zip",
+    "build/report/averages.html",
+    "gradebook.db",
+    "gradebook.db.2026-11-20-120000",
+    "old/gradebook.db",
+    "grades.csv",
+    "grades-moodle-averages.csv",
+    "students.csv",
+]
+
+
+def test_every_kind_of_private_file_is_found_and_nothing_else(tiny):
+    for name in [*PRIVATE, "autograded/.gitkeep", "docs/grades.md"]:
+        (tiny.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (tiny.root / name).write_text("", encoding="utf-8")
+    for command in (["init", "-q"], ["add", "--force", "."]):
+        subprocess.run(["git", *command], cwd=tiny.root, check=True)
+    assert sorted(fault.split(": is tracked")[0] for fault in check.check_private(tiny)) == sorted(PRIVATE)
+
+
+def test_gitignore_covers_every_private_file(tiny):
+    root = Path(check.__file__).parents[2]
+    known = subprocess.run(["git", "check-ignore", "--no-index", *PRIVATE], cwd=root, capture_output=True, text=True)
+    ignored = known.stdout.splitlines()
+    assert [name for name in PRIVATE if name not in ignored and "/gradebook" not in name] == []
+
+
+def test_a_solution_that_fails_its_own_test_is_told(tiny):
+    edit(tiny, set_source("test_mean", "4.0", "5.0"))
+    (fault,) = check.check_solutions(tiny, "averages")
+    assert "averages.ipynb: the solution itself fails test_mean: mean([2, 3, 7]) should be 5" in fault
+
+
+def test_an_exercise_without_entries_is_told(tiny):
+    path = tiny.root / "mistakes" / "averages.toml"
+    path.write_text(path.read_text(encoding="utf-8").split("[[right]]")[0], encoding="utf-8")
+    (fault,) = check.check_catalogue(tiny, "averages")
+    assert "has no right answer to mean in an unusual style" in fault
+
+
+def test_without_git_nothing_is_tracked(tiny):
+    assert check.check_private(tiny) == []
+
+
+def test_an_unformatted_file_is_one_fault(tiny):
+    (tiny.root / "code.py").write_text("x = [\n  'a',\n  'b',\n]\n", encoding="utf-8")
+    (fault,) = check.check_ruff(tiny)
+    assert fault.startswith("ruff format: ") and "code.py" in fault

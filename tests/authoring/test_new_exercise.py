@@ -1,0 +1,68 @@
+"""A new exercise is right from the first moment, and check says what its author still has to do."""
+
+import pytest
+
+from grading.authoring import check
+from grading.authoring.new_exercise import AUTHOR, new_exercise
+from grading.authoring.release import release
+from grading.course import catalogue, notebooks
+from grading.course.folder import CourseError
+from grading.execution.rehearsal import rehearse
+
+
+def read(course):
+    return notebooks.read(course.source("averages"))
+
+
+@pytest.fixture
+def course(tiny):
+    new_exercise(tiny, "averages", "clip_norm")
+    return tiny
+
+
+def test_it_stands_behind_the_last_exercise_with_its_number(course):
+    cells = read(course).cells
+    assert [notebooks.grade_id(c) for c in cells[-3:]] == ["clip_norm", "test_clip_norm", "test_clip_norm_zero"]
+    assert cells[-4].source.startswith("## Exercise 2: Clip norm (2 points)")
+
+
+def test_solution_and_catalogue_do_what_they_say(course):
+    notebook = read(course)
+    assert not any(rehearse(notebook).values())
+    entries = [e for e in catalogue.load(course.root / "mistakes/averages.toml", notebook) if e.cell == "clip_norm"]
+    assert len(entries) == 3
+    for entry in entries:
+        verdicts = rehearse(notebook, {"clip_norm": entry.source})
+        assert {test for test, said in verdicts.items() if said} == set(entry.loses), entry.name
+
+
+def test_it_can_be_released(course):
+    released = notebooks.by_id(notebooks.read(release(course, "averages") / "averages.ipynb"))
+    assert "raise NotImplementedError" in released["clip_norm"].source and "2 * x" not in released["clip_norm"].source
+
+
+def test_check_lists_what_is_left_and_nothing_when_it_is_written(course):
+    (course.root / "README.md").write_text("| notebook | points |\n| averages | 5 |\n", encoding="utf-8")
+    faults = check.check_written(course, "averages")
+    assert all("still waits to be written" in fault for fault in faults), faults
+    places = {fault.split(" still")[0].split("averages.")[1] for fault in faults}
+    own = ("clip_norm", "test_clip_norm", "test_clip_norm_zero", "cell 5")
+    assert {f"ipynb: {place}" for place in own} < places and any("toml, line" in place for place in places)
+    for path in (course.source("averages"), course.root / "mistakes" / "averages.toml"):
+        path.write_text(path.read_text(encoding="utf-8").replace(AUTHOR, "Here:"), encoding="utf-8")
+    for part in (check.check_source, check.check_catalogue, check.check_written, check.check_solutions):
+        assert part(course, "averages") == []
+    assert check.check_readme(course, ["averages"]) == []
+
+
+@pytest.mark.parametrize("name", ["Clip", "2clip", "clip-norm", "lambda", "", "mean"])
+def test_names_that_cannot_be(tiny, name):
+    before = tiny.source("averages").read_bytes()
+    with pytest.raises(CourseError):
+        new_exercise(tiny, "averages", name)
+    assert tiny.source("averages").read_bytes() == before
+
+
+def test_a_name_whose_tests_would_belong_to_another_exercise(course):
+    with pytest.raises(CourseError, match="has test_clip_norm, test_clip_norm_zero already"):
+        new_exercise(course, "averages", "clip")

@@ -1,0 +1,84 @@
+"""A catalogue is read against its notebook, and every faulty entry is named."""
+
+import pytest
+
+from grading.course import catalogue
+from grading.course.catalogue import CatalogueError
+from tests.conftest import CATALOGUE, tiny_notebook
+
+MISTAKE = {"name": '"m"', "why": '"w"', "cell": '"mean"', "old": '"sum("', "new": '"max("', "loses": '["test_mean"]'}
+
+
+def entry(kind: str = "mistake", **fields: str | None) -> str:
+    known = {key: value for key, value in (MISTAKE | fields).items() if value is not None}
+    return "\n".join([f"[[{kind}]]", *(f"{key} = {value}" for key, value in known.items()), ""])
+
+
+def load(tmp_path, text: str) -> list[catalogue.Entry]:
+    path = tmp_path / "averages.toml"
+    path.write_text(text, encoding="utf-8")
+    return catalogue.load(path, tiny_notebook())
+
+
+def test_mistakes_come_first_then_right_answers(tmp_path):
+    entries = load(tmp_path, CATALOGUE)
+    assert [entry.name for entry in entries] == ["mean_forgets_to_divide", "mean_drops_the_sign", "mean_by_hand"]
+    assert [entry.right for entry in entries] == [False, False, True]
+    assert entries[0].loses == ("test_mean", "test_mean_negative") and entries[2].loses == ()
+
+
+def test_an_edit_is_made_in_the_reference_solution(tmp_path):
+    source = load(tmp_path, CATALOGUE)[0].source
+    assert "    return sum(values)\n" in source and "len(values)" not in source
+    assert source.startswith("def mean(values):")
+
+
+def test_a_whole_source_is_taken_as_it_is(tmp_path):
+    assert load(tmp_path, CATALOGUE)[2].source.startswith("def mean(values):\n    total = 0.0")
+
+
+def test_several_edits_follow_one_another(tmp_path):
+    edits = '[{old = "sum(", new = "max("}, {old = "max(values)", new = "min(values)"}]'
+    assert "return min(values)" in load(tmp_path, entry(old=None, new=None, edits=edits))[0].source
+
+
+def test_why_is_one_line(tmp_path):
+    assert load(tmp_path, entry(why='"""\nIt says\n  so."""'))[0].why == "It says so."
+
+
+def test_no_file_is_an_empty_catalogue(tmp_path):
+    assert catalogue.load(tmp_path / "averages.toml", tiny_notebook()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (entry(why=None, cell=None), "m: lacks why, cell"),
+        (entry(name=None), "an entry without a name: lacks name"),
+        (entry(cell='"median"'), "m: there is no solution cell median"),
+        (entry(cell='"test_mean"'), "m: there is no solution cell test_mean"),
+        (entry(loses='["test_mean", "test_median"]'), "m: there is no test cell test_median"),
+        (entry(loses='["mean"]'), "m: there is no test cell mean"),
+        (entry(loses="[]"), "a mistake loses at least one test"),
+        (entry(loses=None), "a mistake loses at least one test"),
+        (entry("right"), "a right answer loses nothing"),
+        (entry(old='"values"'), "its `old` stands 4 times in the cell, not once: 'values'"),
+        (entry(old='"product("'), "its `old` stands 0 times"),
+        (entry(new=None), "needs `old` and `new`"),
+        (entry(old=None, new=None), "needs `old` and `new`"),
+        (entry() + entry(), "m: the name is used twice"),
+        ("[[mistake", "averages.toml: "),
+    ],
+)
+def test_a_faulty_entry_is_named(tmp_path, text, words):
+    with pytest.raises(CatalogueError) as caught:
+        load(tmp_path, text)
+    assert words in str(caught.value) and "averages.toml" in str(caught.value)
+
+
+def test_all_faulty_entries_are_named_at_once(tmp_path):
+    text = entry(name='"one"', cell='"median"') + entry(name='"two"', old='"?"') + entry(name='"fine"')
+    with pytest.raises(CatalogueError) as caught:
+        load(tmp_path, text)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2 and "one" in lines[0] and "two" in lines[1]

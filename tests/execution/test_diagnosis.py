@@ -1,0 +1,125 @@
+"""A student's mistake gets the name of the catalogue entry that answers alike, and no other."""
+
+import json
+from copy import copy
+from dataclasses import replace
+
+import pytest
+
+from grading.course import notebooks
+from grading.execution import diagnosis
+from grading.execution.diagnosis import Diagnostician, diagnostician
+from grading.execution.rehearsal import definitions
+from grading.oracle.student_code import InProcess, StudentError, connected, student
+from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, ROOT, tiny_notebook, tiny_source
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory) -> Diagnostician:
+    return Diagnostician(tiny_source(tmp_path_factory.mktemp("diagnosis")).source("averages"))
+
+
+def transcript_of(solution: str, *questions: list) -> list:
+    with connected(InProcess(*definitions(tiny_notebook(), {"mean": solution}))) as transcript:
+        for values in questions:
+            try:
+                student.call("mean", values)
+            except StudentError:
+                continue
+    return transcript
+
+
+def name(known: Diagnostician, solution: str, *questions: list) -> str | None:
+    entry = known.name("mean", transcript_of(solution, *questions))
+    return entry and entry.name
+
+
+def test_a_known_mistake_is_named(known):
+    assert name(known, FORGETS_TO_DIVIDE, [2.0, 3.0]) == "mean_forgets_to_divide"
+    assert name(known, DROPS_THE_SIGN, [2.0, 3.0], [-2.0]) == "mean_drops_the_sign"
+
+
+def test_a_mistake_written_in_another_way_is_named(known):
+    other = "def mean(values):\n    total = 1e-13\n    for v in values:\n        total += v\n    return total"
+    assert name(known, other, [2.0, 3.0]) == "mean_forgets_to_divide"
+
+
+def test_every_question_must_be_answered_alike(known):
+    only_once = "def mean(values):\n    return sum(values) if values[0] == 2.0 else 0.0"
+    assert name(known, only_once, [2.0, 3.0], [1.0, 5.0]) is None
+
+
+def test_right_answers_have_no_mistake(known):
+    assert name(known, RIGHT, [2.0, 3.0], [-2.0]) is None
+    assert name(known, FORGETS_TO_DIVIDE, [2.0]) is None
+
+
+def test_code_that_raises_has_no_mistake(known):
+    assert name(known, "def mean(values):\n    return 1 / 0", [2.0, 3.0]) is None
+    assert (
+        name(known, "def mean(values):\n    return 1 / 0 if values[0] < 0 else sum(values)", [2.0, 3.0], [-1.0]) is None
+    )
+
+
+def test_another_exercise_has_no_such_mistake(known):
+    assert known.name("median", transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0])) is None
+
+
+def test_nothing_asked_names_nothing(known):
+    assert known.name("mean", []) is None
+
+
+def test_of_mistakes_that_answer_alike_the_most_specific_is_named(known):
+    asked = transcript_of(DROPS_THE_SIGN, [-2.0])
+    same = replace(known.entries[1], name="mean_is_positive", loses=["test_mean", "test_mean_negative"])
+    both = copy(known)
+    both.entries = [same, *known.entries]
+    assert both.name("mean", asked, "test_mean_negative").name == "mean_drops_the_sign"
+    assert both.name("mean", asked, "test_mean").name == "mean_is_positive"
+
+
+def test_a_slip_in_an_earlier_exercise_hides_no_mistake():
+    """`sgd` calls `mse`; with stand-ins for it, only the mistake in `sgd` itself tells."""
+    known = diagnostician((ROOT / "source" / "training" / "training.ipynb").resolve())
+    mistake = next(entry for entry in known.entries if entry.name == "sgd_loss_of_last_batch")
+    wrong = {"sgd": mistake.source, "mse": "def mse(*arguments):\n    return 1.0"}
+    _, hidden = notebooks.split_hidden(notebooks.by_id(known.notebook)["test_sgd_losses"].source)
+    with connected(InProcess(*definitions(known.notebook, wrong))) as transcript, pytest.raises(AssertionError):
+        exec(compile(hidden, "test_sgd_losses", "exec"), {"__name__": "hidden"})
+    assert known.name("sgd", transcript, "test_sgd_losses") == mistake
+
+
+def test_what_was_measured_tells_nothing(known):
+    cost = (json.dumps({"probe": "autodiff.cost", "arguments": {}}), {"value": 7})
+    asked = transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0])
+    assert known.name("mean", asked) and known.name("mean", [cost, *asked]) is None
+
+
+def test_a_mistake_that_never_answers_is_nobodys(known, monkeypatch):
+    endless = copy(known)
+    loop = "def mean(values):\n    while values[0] != 2.0: pass\n    return 5.0"
+    endless.entries = [replace(known.entries[0], name="mean_loops", source=loop), known.entries[0]]
+    monkeypatch.setattr(diagnosis, "SECONDS", 0.1)
+    assert (
+        endless.name("mean", transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0], [1.0, 1.0])).name == "mean_forgets_to_divide"
+    )
+
+
+def test_nan_answers_alike(known, tmp_path):
+    course = tiny_source(tmp_path / "nan")
+    text = (course.root / "mistakes" / "averages.toml").read_text(encoding="utf-8")
+    path = course.root / "mistakes" / "averages.toml"
+    path.write_text(text.replace('new = "return sum(values)"', "new = \"return float('nan')\""), encoding="utf-8")
+    nan = "def mean(values):\n    return [float('nan')][0]"
+    assert name(Diagnostician(course.source("averages")), nan, [2.0]) == "mean_forgets_to_divide"
+
+
+def test_a_truth_value_is_no_number(known):
+    asked = json.dumps({"probe": "core.call", "arguments": {"function": "mean", "args": [[1.0, 0.0]], "kwargs": {}}})
+    reply = {"value": {"value": True, "arguments": [[1.0, 0.0]]}}
+    assert known.name("mean", [(asked, reply)]) is None
+
+
+def test_a_catalogue_is_read_once(known, tmp_path):
+    source = tiny_source(tmp_path / "course").source("averages")
+    assert diagnostician(source) is diagnostician(source)

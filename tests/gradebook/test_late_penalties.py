@@ -1,0 +1,104 @@
+"""The late rule, due dates and extensions."""
+
+from datetime import datetime
+
+import pytest
+
+from grading.course.folder import Course, CourseError
+from grading.gradebook import late_penalties, scores
+from grading.gradebook.late_penalties import Rule
+from tests.marks import mark
+
+DAY, HOUR = 86400, 3600
+
+
+@pytest.mark.parametrize(
+    ("rule", "seconds", "points"),
+    [
+        ("none", 9 * DAY, 0),
+        ("no points", 1, 20),
+        ("10 % a day", 0, 0),
+        ("10 % a day", 1, 2),
+        ("10 % a day", DAY, 2),
+        ("10 % a day", DAY + 1, 4),
+        ("10 % a day", 99 * DAY, 20),
+        ("10 % a day, at most 50 %", 99 * DAY, 10),
+        ("2.5 % an hour, 15 minutes free", 15 * 60, 0),
+        ("2.5 % an hour, 15 minutes free", 15 * 60 + HOUR, 0.5),
+        ("25% per week, 1 day free, at most 30%", 2 * DAY, 5),
+    ],
+)
+def test_rules(rule, seconds, points):
+    assert Rule.parse(rule).penalty(20, seconds) == pytest.approx(points)
+
+
+@pytest.mark.parametrize("rule", ["10 %", "at most 50 %", "ten % a day", "10 % a day and more"])
+def test_a_rule_that_is_not_understood_is_a_message(tiny, rule):
+    tiny.config.LatePolicy.rule = rule
+    with pytest.raises(CourseError, match=r"c\.LatePolicy\.rule"):
+        late_penalties.apply(tiny)
+
+
+def hand_in_at(course: Course, student: str, when: datetime) -> None:
+    mark(course, student)
+    with course.gradebook() as gradebook:
+        gradebook.find_submission("averages", student).timestamp = when
+        gradebook.db.commit()
+
+
+def after_penalty(course: Course) -> dict[str, float]:
+    with course.gradebook() as gradebook:
+        return {name: s.score for name, s in scores.read(gradebook, "averages").items()}
+
+
+@pytest.fixture
+def course(tiny):
+    """Due at noon UTC; one is in time, one two hours late, one three days."""
+    tiny.config.LatePolicy.rule = "10 % a day"
+    tiny.config.LatePolicy.due = {"averages": "2026-11-20 13:00 +0100"}
+    hand_in_at(tiny, "ada", datetime(2026, 11, 20, 11, 59))
+    hand_in_at(tiny, "bob", datetime(2026, 11, 20, 14, 0))
+    hand_in_at(tiny, "cleo", datetime(2026, 11, 23, 11, 0))
+    return tiny
+
+
+def test_penalties_follow_the_due_date(course):
+    assert set(late_penalties.apply(course)) == {("averages", "bob"), ("averages", "cleo")}
+    assert after_penalty(course) == pytest.approx({"ada": 3, "bob": 2.7, "cleo": 2.1})
+    assert late_penalties.apply(course) == {}
+
+
+def test_an_extension_counts_and_can_be_taken_back(course):
+    path = course.root / "students.csv"
+    path.write_text("id,first_name,extensions\ncleo,Cleo,averages: 2\n", encoding="utf-8")
+    late_penalties.apply(course)
+    assert after_penalty(course)["cleo"] == pytest.approx(2.7)
+    path.write_text("id,first_name,extensions\ncleo,Cleo,\n", encoding="utf-8")
+    late_penalties.apply(course)
+    assert after_penalty(course)["cleo"] == pytest.approx(2.1)
+    with course.gradebook() as gradebook:
+        assert gradebook.find_student("cleo").first_name == "Cleo"
+
+
+def test_without_a_due_date_nobody_is_late(tiny):
+    tiny.config.LatePolicy.rule = "no points"
+    (tiny.root / "students.csv").write_text("id,extensions\nada,3\n", encoding="utf-8")
+    hand_in_at(tiny, "ada", datetime(2026, 11, 20))
+    assert late_penalties.apply(tiny) == {} and after_penalty(tiny) == {"ada": 3}
+
+
+def test_faults_in_due_dates_are_messages(tiny):
+    for due in ({"averages": "soon"}, {"medians": "2026-11-20"}):
+        tiny.config.LatePolicy.due = due
+        with pytest.raises(CourseError, match=r"nbgrader_config\.py"):
+            late_penalties.apply(tiny)
+
+
+def test_nbgrader_itself_uses_the_rule(tiny):
+    """The preprocessor that `nbgrader autograde` runs finds the plugin through the configuration."""
+    from nbgrader.preprocessors import AssignLatePenalties
+
+    tiny.config.LatePolicy.rule = "no points"
+    preprocessor = AssignLatePenalties(config=tiny.config)
+    preprocessor.init_plugin()
+    assert preprocessor.plugin_inst.late_submission_penalty("ada", 3.0, 1.0) == 3.0

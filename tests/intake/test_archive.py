@@ -1,0 +1,78 @@
+"""Archives that strangers have filled."""
+
+import io
+import stat
+import zipfile
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from grading.intake import archive
+
+
+def make(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as target:
+        for name, data in files.items():
+            target.writestr(zipfile.ZipInfo(name, (2026, 11, 20, 23, 30, 0)), data)
+    return path
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_files_keep_their_names_and_times(tmp_path):
+    left = archive.unpack(make(tmp_path / "a.zip", {"Zoë/x.ipynb": b"1", "y.txt": b"2"}), tmp_path / "out")
+    assert left == {} and files(tmp_path / "out") == {"Zoë/x.ipynb": b"1", "y.txt": b"2"}
+    assert datetime.fromtimestamp((tmp_path / "out" / "y.txt").stat().st_mtime) == datetime(2026, 11, 20, 23, 30)
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/tmp/evil", "..\\evil", "C:\\evil", "C:/evil"])
+def test_nothing_lands_outside(tmp_path, name):
+    left = archive.unpack(make(tmp_path / "a.zip", {name: b"1", "fine": b"2"}), tmp_path / "in" / "out")
+    assert list(left.values()) == ["its path leads out of the archive"]
+    assert set(files(tmp_path)) == {"a.zip", "in/out/fine"}
+
+
+def test_links_are_left_out(tmp_path):
+    link = zipfile.ZipInfo("link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
+        target.writestr(link, "/etc/passwd")
+    assert archive.unpack(tmp_path / "a.zip", tmp_path / "out") == {"link": "is a link"}
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "link").symlink_to("/etc/passwd")
+    (folder / "dir").symlink_to("/etc")
+    assert set(archive.unpack(folder, tmp_path / "out")) == {"link", "dir"}
+    assert files(tmp_path / "out") == {}
+
+
+def test_floods_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "LARGEST_FILE", 10)
+    monkeypatch.setattr(archive, "LARGEST_ALL", 15)
+    left = archive.unpack(make(tmp_path / "a.zip", {"big": b"x" * 11, "one": b"x" * 4, "two": b"x"}), tmp_path / "out")
+    assert set(left) == {"big", "two"} and set(files(tmp_path / "out")) == {"one"}
+
+
+def test_a_zip_within_is_unpacked_once_and_clutter_is_dropped(tmp_path):
+    def packed(content: dict[str, bytes]) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as target:
+            for name, data in content.items():
+                target.writestr(name, data)
+        return buffer.getvalue()
+
+    inner = packed({"x.ipynb": b"1", "../evil": b"2", "deep.zip": packed({"z": b"3"})})
+    source = make(tmp_path / "a.zip", {"ada/work.zip": inner, "__MACOSX/ada/._work": b"", "ada/.DS_Store": b""})
+    left = archive.unpack(source, tmp_path / "out")
+    assert list(left) == ["work.zip/../evil"]
+    assert set(files(tmp_path / "out")) == {"ada/work/x.ipynb", "ada/work/deep.zip"}
+
+
+def test_a_damaged_member_does_not_cost_the_others(tmp_path):
+    path = make(tmp_path / "a.zip", {"bad": b"A" * 50, "good": b"B" * 50})
+    path.write_bytes(path.read_bytes().replace(b"A" * 50, b"C" * 50))
+    left = archive.unpack(path, tmp_path / "out")
+    assert "cannot be read" in left["bad"] and files(tmp_path / "out") == {"good": b"B" * 50}

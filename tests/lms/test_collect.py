@@ -1,0 +1,242 @@
+"""What Moodle, Canvas and students hand out, as it really looks."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from nbgrader.apps import ZipCollectApp
+
+from grading.course import notebooks
+from grading.course.folder import Course, CourseError
+from grading.lms.collect import collect
+from tests.conftest import RIGHT
+
+STUDENTS = """id,first_name,last_name,lms_id,group
+al,Ada,Lovelace,101,
+bn,Łukasz,Ng,102,
+cd,Cleo,de la Cruz,,
+j1,Jo,Smith,104,
+j2,Jo,Smith,105,
+"""
+MOODLE = "_assignsubmission_file_"
+
+
+@pytest.fixture
+def course(tiny) -> Course:
+    (tiny.root / "students.csv").write_text(STUDENTS, encoding="utf-8")
+    return tiny
+
+
+def notebook(course: Course, text: str = RIGHT) -> str:
+    filled = notebooks.read(course.root / "release" / "averages" / "averages.ipynb")
+    notebooks.by_id(filled)["mean"].source = text
+    return json.dumps(filled)
+
+
+def pack(course: Course, files: dict[str, str], hour: int = 12) -> Path:
+    """A zip file; a text of one word becomes a notebook with this answer."""
+    path = course.root.parent / "download.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        for name, text in files.items():
+            text = text if text.startswith("{") or " " in text else notebook(course, text)
+            target.writestr(zipfile.ZipInfo(name, (2026, 11, 20, hour, 0, 0)), text)
+    return path
+
+
+def answers(course: Course) -> dict[str, str]:
+    """What is in submitted/, by student."""
+    found = {}
+    for path in (course.root / "submitted").glob("*/averages/averages.ipynb"):
+        found[path.parent.parent.name] = notebooks.by_id(notebooks.read(path))["mean"].source
+    return found
+
+
+def test_moodle_with_folders(course):
+    files = {
+        f"Ada Lovelace_9001{MOODLE}/averages.ipynb": "ada",
+        f"Łukasz Ng_9002{MOODLE}/averages (1).ipynb": "ng",
+        f"Łukasz Ng_9002{MOODLE}/notes.txt": "my notes",
+        f"TEAM-A-cleo DE LA cruz_9003{MOODLE}/my work.ipynb": "cleo",
+        f"Jo Smith_9004{MOODLE}/averages.ipynb": "jo",
+        f"Grace Hopper_9005{MOODLE}/averages.ipynb": "grace",
+        "Ada Lovelace_9001_assignsubmission_onlinetext_onlinetext.html": "<p> see file",
+    }
+    done = collect(course, "averages", pack(course, files))
+    assert answers(course) == {"al": "ada", "bn": "ng", "cd": "cleo"}
+    assert {name.split("_")[0]: why for name, why in done.left.items() if "averages" in name} == {
+        "Jo Smith": "j1 and j2 of students.csv are both called Jo Smith",
+        "Grace Hopper": "nobody in students.csv is called Grace Hopper",
+    }
+    assert done.left[f"Łukasz Ng_9002{MOODLE}/notes.txt"] == "is no notebook (handed in by bn)"
+    assert "typed in (onlinetext)" in done.left["Ada Lovelace_9001_assignsubmission_onlinetext_onlinetext.html"]
+    assert done.remarks == {"cd": ["was called my work.ipynb"]} and done.missing == ["j1", "j2"]
+    assert (course.root / "submitted/al/averages/timestamp.txt").read_text(encoding="utf-8").startswith("2026-11-20")
+
+
+def test_moodle_without_folders_and_anonymous(course):
+    files = {
+        f"Ada Lovelace_9001{MOODLE}averages.ipynb": "ada",
+        "Łukasz Ng_9003_assignsubmission_file/averages.ipynb": "ng",  # as Moodle 4.1 and later name the folder
+        f"Participant_9002{MOODLE}averages.ipynb": "who",
+    }
+    done = collect(course, "averages", pack(course, files))
+    assert answers(course) == {"al": "ada", "bn": "ng"}
+    assert "the download is anonymous" in done.left[f"Participant_9002{MOODLE}averages.ipynb"]
+
+
+def test_canvas(course):
+    files = {
+        "lovelaceada_101_5001_averages.ipynb": "first",
+        "lovelaceada_LATE_101_5007_averages-1.ipynb": "second",
+        "ngukasz_102_5002_averages-2.ipynb": "ng",
+        "delacruzcleo_103_5003_averages.ipynb": "cleo",
+        "smithjo_199_5004_averages.ipynb": "jo",
+        "smithjo_104_5005_other.ipynb": '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+    }
+    done = collect(course, "averages", pack(course, files))
+    assert answers(course) == {"al": "second", "bn": "ng", "cd": "cleo"}
+    assert "later or better named one" in done.left["lovelaceada_101_5001_averages.ipynb"]
+    assert "nobody in students.csv has the lms_id 199" in done.left["smithjo_199_5004_averages.ipynb"]
+    assert "has none of its cells (handed in by j1)" in done.left["smithjo_104_5005_other.ipynb"]
+    assert "the LMS says late, but not when" in done.remarks["al"][0]
+    assert "matched by name; cd has no lms_id in students.csv, Canvas's is 103" in done.remarks["cd"][0]
+
+
+def test_zips_of_students_are_opened(course):
+    inner = course.root.parent / "inner.zip"
+    with zipfile.ZipFile(inner, "w") as target:
+        target.writestr("homework/averages.ipynb", notebook(course, "zipped"))
+    path = pack(course, {f"Ada Lovelace_9001{MOODLE}/notes.txt": "my notes"})
+    with zipfile.ZipFile(path, "a") as target:
+        target.write(inner, f"Ada Lovelace_9001{MOODLE}/work.zip")
+        target.write(inner, f"Łukasz Ng_9001{MOODLE}work.zip")
+    collect(course, "averages", path)
+    assert answers(course) == {"al": "zipped", "bn": "zipped"}
+    path = pack(course, {})
+    with zipfile.ZipFile(path, "a") as target:
+        target.write(inner, "smithjo_LATE_104_5005_work.zip")
+    collect(course, "averages", path)
+    assert answers(course)["j1"] == "zipped"
+
+
+def test_a_plain_folder_with_and_without_a_class_list(course):
+    folder = course.root.parent / "handed-in"
+    for name in ("al/averages.ipynb", "bn.ipynb", "averages_cd.ipynb", "j1_averages.ipynb", "nobody/averages.ipynb"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(notebook(course, name.split("/")[0].replace(".ipynb", "")), encoding="utf-8")
+    (folder / "j2").mkdir()
+    (folder / "j2" / "averages.ipynb").symlink_to(course.source("averages"))
+    done = collect(course, "averages", folder)
+    assert set(answers(course)) == {"al", "bn", "cd", "j1"}
+    assert done.left == {
+        "nobody/averages.ipynb": "its path names no id of students.csv",
+        "j2/averages.ipynb": "is a link or no plain file",
+    }
+    (course.root / "students.csv").unlink()
+    done = collect(course, "averages", folder)
+    assert done.new == ["nobody"] and done.unchanged == ["al", "bn", "cd", "j1"]
+
+
+def test_two_notebooks_of_which_either_may_count_are_not_guessed(course):
+    files = {f"Ada Lovelace_9001{MOODLE}/{name}.ipynb": name for name in ("one", "two")}
+    done = collect(course, "averages", pack(course, files))
+    assert answers(course) == {}
+    assert set(done.left.values()) == {"al handed in one.ipynb, two.ipynb, and it is not clear which one counts"}
+
+
+@pytest.mark.parametrize("name", ["averages-Copy1", "Copy of averages", "averages 2", "Untitled"])
+def test_an_empty_release_beside_the_work_does_not_count(course, name):
+    empty = notebooks.by_id(notebooks.read(course.root / "release" / "averages" / "averages.ipynb"))["mean"].source
+    files = {"al/averages.ipynb": notebook(course, empty), f"al/{name}.ipynb": "ada", "bn/averages.ipynb": "ng"}
+    done = collect(course, "averages", pack(course, files), "folder")
+    assert answers(course) == {"al": "ada", "bn": "ng"}
+    words = f"all its gaps are empty, and al handed in al/{name}.ipynb with answers"
+    assert done.left == {"al/averages.ipynb": words}
+
+
+def test_a_notebook_with_another_name_is_known_as_the_grader_knows_it(course):
+    kept = json.loads(notebook(course, "ada"))
+    for cell in kept["cells"]:
+        cell["metadata"] = {}
+    ids, nothing = json.dumps(kept), json.loads(json.dumps(kept))
+    for number, cell in enumerate(nothing["cells"]):
+        cell["id"] = f"new-{number}"
+    files = {"al/Untitled.ipynb": ids, "bn/notebook1a2b.ipynb": json.dumps(nothing), "cd/averages.IPYNB": "cleo"}
+    done = collect(course, "averages", pack(course, files), "folder")
+    assert sorted(path.parts[-3] for path in course.root.glob("submitted/*/averages/averages.ipynb")) == [
+        "al",
+        "bn",
+        "cd",
+    ]
+    assert done.left == {}
+
+
+def test_a_later_download_replaces_keeps_the_old_one_and_leaves_the_rest_alone(course):
+    names = {name: f"{name}_9001{MOODLE}/averages.ipynb" for name in ("Ada Lovelace", "Łukasz Ng")}
+    collect(course, "averages", pack(course, {names["Ada Lovelace"]: "one", names["Łukasz Ng"]: "ng"}))
+    mended = course.root / "submitted" / "bn" / "averages" / "timestamp.txt"
+    mended.write_text("2026-11-19 08:00 UTC", encoding="utf-8")
+    done = collect(course, "averages", pack(course, {names["Ada Lovelace"]: "two", names["Łukasz Ng"]: "ng"}, 13))
+    assert (done.replaced, done.unchanged, done.new) == (["al"], ["bn"], [])
+    assert answers(course) == {"al": "two", "bn": "ng"} and "08:00" in mended.read_text(encoding="utf-8")
+    (kept,) = (course.root / "downloaded" / "averages" / "replaced").glob("al-*/averages.ipynb")
+    assert notebooks.by_id(notebooks.read(kept))["mean"].source == "one"
+
+
+def test_groups_share_one_submission(course):
+    (course.root / "students.csv").write_text(STUDENTS.replace("101,", "101,red").replace("102,", "102,red"))
+    ada, ng = (f"{name}_9001{MOODLE}/averages.ipynb" for name in ("Ada Lovelace", "Łukasz Ng"))
+    done = collect(course, "averages", pack(course, {ada: "both"}))
+    assert answers(course) == {"al": "both", "bn": "both"} and done.shared == {"bn": "al"}
+    collect(course, "averages", pack(course, {ada: "again"}, 13))
+    assert answers(course) == {"al": "again", "bn": "again"}
+    done = collect(course, "averages", pack(course, {ada: "again", ng: "last"}, 14))
+    assert answers(course) == {"al": "last", "bn": "last"}
+    assert "bn's was the last and counts for all" in done.remarks["bn"][0]
+
+
+def test_groups_whose_members_differ_and_no_times_keep_their_own(course):
+    (course.root / "students.csv").write_text(STUDENTS.replace("101,", "101,red").replace("102,", "102,red"))
+    files = {"lovelaceada_101_5001_averages.ipynb": "one", "ngukasz_102_5002_averages.ipynb": "two"}
+    done = collect(course, "averages", pack(course, files))
+    assert answers(course) == {"al": "one", "bn": "two"}
+    assert "each keeps the own one" in done.remarks["al"][0]
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "holds no file that can be collected"),
+        ({f"A B_1{MOODLE}/x.ipynb": "x", "ab_1_2_x.ipynb": "x"}, "some of its names are Moodle's, some Canvas's"),
+    ],
+)
+def test_downloads_that_are_not_clear(course, files, words):
+    with pytest.raises(CourseError, match=words):
+        collect(course, "averages", pack(course, files))
+
+
+def test_without_a_class_list_nobody_is_guessed(tiny):
+    path = pack(tiny, {f"Ada Lovelace_1{MOODLE}/averages.ipynb": "x"})
+    with pytest.raises(CourseError, match=r"students\.csv is needed"):
+        collect(tiny, "averages", path)
+    with pytest.raises(CourseError, match="no such file or folder"):
+        collect(tiny, "averages", tiny.root / "nowhere.zip")
+
+
+def test_nbgraders_own_command_takes_the_plugins(course, monkeypatch):
+    archive = course.root / "downloaded" / "averages" / "archive"
+    archive.mkdir(parents=True)
+    files = {f"Ada Lovelace_9001{MOODLE}/averages.ipynb": "ada", f"No One_9002{MOODLE}/averages.ipynb": "x"}
+    pack(course, files).replace(archive / "download.zip")
+    monkeypatch.chdir(course.root)
+    app = ZipCollectApp()
+    app.initialize(
+        [
+            "averages",
+            "--collector=grading.lms.collect.MoodleCollector",
+            "--extractor=grading.lms.collect.SafeExtractor",
+        ]
+    )
+    app.start()
+    assert answers(course) == {"al": "ada"}

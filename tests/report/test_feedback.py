@@ -1,0 +1,103 @@
+"""Feedback pages: a table of what was lost and why, and no line of a hidden test."""
+
+import re
+import shutil
+
+import pytest
+from nbformat.v4 import new_code_cell, new_output
+
+from grading.course.folder import Course, CourseError
+from grading.report.feedback import feedback, sentence
+
+STUDENTS = ("copies_the_visible_answer", "drops_the_sign", "right", "unwritten")
+
+
+@pytest.fixture(scope="module")
+def pages(classroom, tmp_path_factory) -> dict[str, str]:
+    root = tmp_path_factory.mktemp("feedback") / "course"
+    shutil.copytree(classroom.course.root, root, ignore=shutil.ignore_patterns("submitted"))
+    for folder in (root / "autograded").iterdir():
+        if folder.name not in STUDENTS:
+            shutil.rmtree(folder)
+    told = []
+    written = feedback(Course(root), "averages", told.append)
+    assert sorted(told) == list(STUDENTS)
+    assert written == [root / "feedback" / student / "averages" / "averages.html" for student in STUDENTS]
+    return {path.parent.parent.name: path.read_text(encoding="utf-8") for path in written}
+
+
+def words(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page.partition("</head>")[2]))
+
+
+@pytest.mark.parametrize(
+    ("student", "said"),
+    [
+        ("right", ["3 of 3 points", "mean 3 / 3 All tests pass."]),
+        ("drops_the_sign", ["2 of 3 points", "mean 2 / 3 A likely mistake: The sign of the values is lost."]),
+        ("copies_the_visible_answer", ["0 of 3 points", "mean 0 / 3 mean([2, 3, 7]) should be 4, yours is 3."]),
+        ("unwritten", ["0 of 3 points", "mean 0 / 3 Not written yet."]),
+    ],
+)
+def test_the_table_says_points_and_one_sentence(pages, student, said):
+    assert all(part in words(pages[student]) for part in said), words(pages[student])
+
+
+def test_the_likely_mistake_is_told(pages):
+    assert "A likely mistake: The sign of the values is lost." in words(pages["drops_the_sign"])
+
+
+@pytest.mark.parametrize("student", STUDENTS)
+@pytest.mark.parametrize("secret", ["oracle", "HIDDEN TESTS", "student.call", "from grading"])
+def test_no_hidden_line_is_shown(pages, student, secret):
+    assert secret not in words(pages[student])
+
+
+def test_the_visible_test_is_shown(pages):
+    assert "mean([1, 2, 6]) should be 3, yours is" in words(pages["right"])
+
+
+def test_the_table_links_to_the_failed_test(pages):
+    target = re.search(r'<a href="#([\w-]+)">mean</a>', pages["drops_the_sign"]).group(1)
+    assert target == "test_mean_negative" and f'id="{target}"' in pages["drops_the_sign"]
+
+
+def test_nothing_autograded_is_told_with_the_command(tiny):
+    with pytest.raises(CourseError, match="Run: make grade ASSIGNMENT=averages"):
+        feedback(tiny, "averages")
+
+
+def test_an_unknown_assignment_is_told(tiny):
+    with pytest.raises(CourseError, match="no assignment 'medians'"):
+        feedback(tiny, "medians")
+
+
+def test_what_cannot_be_written_is_named_and_the_others_are_written(pages, classroom, tmp_path):
+    root = tmp_path / "course"
+    shutil.copytree(classroom.course.root, root, ignore=lambda folder, names: set(names) & {"submitted", "autograded"})
+    for student in ("bad", "right"):
+        shutil.copytree(classroom.course.root / "autograded" / "right", root / "autograded" / student)
+    bad = root / "autograded" / "bad" / "averages" / "averages.ipynb"
+    bad.chmod(0o644)
+    bad.write_text("{", encoding="utf-8")
+    with pytest.raises(CourseError, match=r"autograded/bad/averages: ") as caught:
+        feedback(Course(root), "averages")
+    assert "right" not in str(caught.value)
+    assert (root / "feedback" / "right" / "averages" / "averages.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "said"),
+    [
+        ("Mismatch", "x should be 1\nmore", "x should be 1"),
+        ("KeyError", "", "KeyError"),
+        ("NotImplementedError", "gap", "Not written yet."),
+        ("AssertionError", "raised NotImplementedError", "Not written yet."),
+    ],
+)
+def test_sentence(name, message, said):
+    assert sentence(new_code_cell("", outputs=[new_output("error", ename=name, evalue=message)])) == said
+
+
+def test_a_passed_cell_has_no_sentence():
+    assert sentence(new_code_cell("", outputs=[new_output("stream", text="Error")])) == ""

@@ -1,0 +1,156 @@
+"""The class at a glance: what the page says, with names and without."""
+
+import re
+import shutil
+
+import pytest
+
+from grading.course.folder import Course, CourseError
+from grading.report import page
+from tests.marks import mark
+
+EMPTY = "This gap is still empty: do what the TODO above says."
+
+
+@pytest.fixture(scope="module")
+def course(released, tmp_path_factory) -> Course:
+    """Thirteen students of whom anything may be said; no kernel runs."""
+    course = Course(shutil.copytree(released, tmp_path_factory.mktemp("report") / "course"))
+    for i in range(5):
+        mark(course, f"strong{i}", seconds=1.0 + i, cell_seconds={"mean": 0.1, "test_mean": 0.2})
+    for i in range(3):
+        mark(course, f"divider{i}", (0, 0), ("should be 3", "should be -3"), "mean_forgets_to_divide")
+    mark(course, "odd1", (2, 0), ("", "should be -3, yours is <b>7</b>"))
+    mark(course, "odd2", (2, 0), ("", "should be -3, yours is <b>7</b>"))
+    mark(course, "sign", (2, 0), ("", "should be -3"), "mean_drops_the_sign")
+    mark(course, "empty", (0, 0), (EMPTY, EMPTY))
+    reason, repairs = "a cell of slow ran out of time", ["a cell came back"]
+    timed_out = {"state": "cell_timed_out", "reason": f"{reason}; {repairs[0]}", "repairs": repairs}
+    mark(course, "slow", (2, 1), isolated=False, **timed_out)
+    repairs = ["the cell mean was there twice", "cells were put back in order"]
+    mark(course, "strong0", state="repaired", reason="; ".join(repairs), repairs=repairs)
+    mark(
+        course, "broken", (0, 0), state="notebook_unreadable", reason=f"{course.root}/submitted/broken: is no notebook"
+    )
+    page = course.root / "feedback" / "odd1" / "averages" / "averages.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("", encoding="utf-8")
+    return course
+
+
+@pytest.fixture(scope="module")
+def facts(course) -> page.Facts:
+    return page.gather(course, "averages")
+
+
+def words(html: str) -> str:
+    """The page's text: no scripts, no tags."""
+    html = re.sub(r"<(script|style)\b.*?</\1>", " ", html, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]*>", " ", html).split()).replace(" ,", ",")
+
+
+def own(html: str) -> str:
+    """The page without plotly's own script."""
+    return re.sub(r"<script>/\*\*.*?</script>", "", html, count=1, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def page(course) -> str:
+    return page.report(course, "averages").read_text(encoding="utf-8")
+
+
+def test_a_submission_without_a_grade_counts_nowhere(facts):
+    assert len(facts.totals) == 13 and facts.ungraded == ["broken"]
+    assert facts.full == 3 and facts.totals["odd1"] == 2
+
+
+def test_exercises_and_tests(facts):
+    (mean,) = facts.exercises
+    assert mean.share == pytest.approx((6 * 3 + 3 * 2) / 39) and mean.empty == ["empty"]
+    lost = {item.name: item.lost for item in facts.tests}
+    assert lost["test_mean"] == ["divider0", "divider1", "divider2", "empty"]
+    assert lost["test_mean_negative"] == ["divider0", "divider1", "divider2", "empty", "odd1", "odd2", "sign"]
+    assert all(item.discrimination > 0.4 for item in facts.tests)
+
+
+def test_mistakes_are_counted_by_student_in_the_catalogues_words(facts, page):
+    mistake, alone = facts.misconceptions
+    assert alone.students == ["sign"] and "Made by one student: 1" in words(page)
+    assert mistake.students == ["divider0", "divider1", "divider2"]
+    assert mistake.why == "The sum is not divided by the number of values."
+    assert "3 of 13 divider0, divider1, divider2 mean The sum is not divided" in words(page)
+
+
+def test_what_the_catalogue_does_not_explain_is_grouped(facts):
+    (row,) = facts.unexplained  # neither the diagnosed nor the empty ones
+    assert (row.test, row.students) == ("test_mean_negative", ["odd1", "odd2"])
+
+
+def test_who_needs_a_person_and_why(facts, page):
+    assert [(row.student, row.reasons) for row in facts.attention] == [
+        ("broken", ["submitted/broken: is no notebook"]),
+        ("slow", ["a cell of slow ran out of time", "a cell came back"]),
+        ("strong0", ["the cell mean was there twice", "cells were put back in order"]),
+    ]
+    assert "slow graded; a cell ran out of time" in words(page)
+
+
+def test_manual_work_and_a_missing_record_need_a_person(tiny):
+    mark(tiny, "ada")
+    (tiny.root / "records" / "averages" / "ada.json").unlink()
+    with tiny.gradebook() as gradebook:
+        gradebook.find_grade("test_mean", "averages", "averages", "ada").needs_manual_grade = True
+        gradebook.db.commit()
+    (row,) = page.gather(tiny, "averages").attention
+    assert "no record" in row.reasons[0] and row.reasons[1] == "To be looked at by hand: test_mean"
+
+
+def test_a_repair_that_most_need_is_nobodys(tiny):
+    for i in range(5):
+        mark(tiny, f"s{i}", state="repaired", repairs=["points had been changed", *(["a cell came back"] * (i == 2))])
+    assert [(row.student, row.reasons) for row in page.gather(tiny, "averages").attention] == [
+        ("s2", ["a cell came back"])
+    ]
+
+
+def test_a_suspicion_needs_a_person(tiny):
+    mark(tiny, "ada", suspicions=["test_mean: `mean` calls torch", "test_mean_negative: `mean` calls torch"])
+    (row,) = page.gather(tiny, "averages").attention
+    assert row.reasons == ["May have tried to cheat: `mean` calls torch (test_mean, test_mean_negative)"]
+
+
+def test_the_page_needs_no_network_links_to_pages_and_escapes(page):
+    assert not re.findall(r'(?:src|href)="(?!#|\.\./)', own(page))
+    assert '<a href="../../feedback/odd1/averages/averages.html">odd1</a>' in page
+    assert "yours is &lt;b&gt;7" in page and "yours is <b>7" not in page
+    assert {f"plot-{name}" for name in ("scores", "exercises", "tests", "separation", "students", "seconds")} <= set(
+        re.findall(r'id="([\w-]+)"', page)
+    )
+
+
+def test_the_page_says_that_isolation_was_off(page, tiny):
+    assert "1 of 14 submissions were graded with SANDBOX=none" in words(page)
+    mark(tiny, "ada")
+    assert "SANDBOX" not in words(page.report(tiny, "averages").read_text(encoding="utf-8"))
+
+
+def test_nobody_can_be_recognised_in_an_anonymous_page(course, page):
+    path = page.report(course, "averages", anonymous=True)
+    said = path.read_text(encoding="utf-8")
+    assert path.name == "averages-anonymous.html" and 'href="../' not in said
+    said = own(said)
+    for student in ("strong0", "divider1", "odd2", "empty", "slow", "broken"):
+        assert student in page
+        assert not re.search(rf"(?<![\w ]){student}\b", said), student
+    assert "3 of 13" in words(said)
+
+
+def test_too_early_is_a_message(tiny):
+    with pytest.raises(CourseError, match=r"Nothing is graded yet for 'averages'\. Run: make grade"):
+        page.report(tiny, "averages")
+
+
+def test_everybody_at_zero_and_one_student_alone(tiny):
+    mark(tiny, "ada", (0, 0), (EMPTY, EMPTY))
+    said = words(page.report(tiny, "averages").read_text(encoding="utf-8"))
+    assert "Nobody passes test_mean, test_mean_negative" in said and "1 graded." in said

@@ -1,0 +1,17 @@
+"""Pseudonyms: the same everywhere, and not to be computed from the id alone."""
+
+from grading.report.pseudonyms import Pseudonyms
+
+
+def test_the_same_in_every_report_of_a_course_and_others_elsewhere(tiny, released, tmp_path):
+    from grading.course.folder import Course
+
+    first, again = Pseudonyms(tiny, ["ada", "bob"]), Pseudonyms(tiny, ["bob", "cleo", "ada"])
+    assert first.name("ada") == again.name("ada") != first.name("bob")
+    assert Pseudonyms(Course(tmp_path / "other"), ["ada"]).name("ada") != first.name("ada")
+
+
+def test_ids_in_a_text_are_replaced_where_they_are_words(tiny):
+    names = Pseudonyms(tiny, ["ada", "ada.l", "bob"])
+    words = names.text("submitted/ada/x.ipynb and ada.l, not adapted")
+    assert words == f"submitted/{names.name('ada')}/x.ipynb and {names.name('ada.l')}, not adapted"

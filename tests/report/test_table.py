@@ -1,0 +1,144 @@
+"""What came out: points by exercise, a few words on each loss, the table and grades.csv."""
+
+import csv
+import io
+
+import pytest
+from nbformat.v4 import new_code_cell, new_output
+from rich.console import Console
+
+from grading.gradebook.records import Record
+from grading.report import table
+from grading.report.table import Result
+
+
+def shown(course, found: list[Result], width: int = 200) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(table.table(course, "averages", found))
+    return console.file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def found(classroom) -> dict[str, Result]:
+    collected = table.collect(classroom.course, "averages")
+    return {result.student: result for result in collected}
+
+
+def test_exercises_have_the_points_of_their_tests(classroom):
+    assert table.exercises(classroom.course, "averages") == {"mean": 3}
+
+
+def test_every_student_is_there_in_order(classroom, found):
+    assert list(found) == list(classroom.outcomes)
+
+
+@pytest.mark.parametrize(
+    ("student", "points", "words"),
+    [
+        ("right", 3, None),
+        ("drops_the_sign", 2, "drops the sign"),
+        ("forgets_to_divide", 0, "forgets to divide"),
+        ("unwritten", 0, "not written yet"),
+        ("copies_the_visible_answer", 0, "mean([2, 3, 7]) should be 4, yours is 3."),
+        ("ends_python", 1, "This cell could not be run to its end: Kernel died."),
+    ],
+)
+def test_points_and_words(found, student, points, words):
+    result = found[student]
+    assert (result.points, result.total) == ({"mean": points}, points)
+    assert result.wrong == ({"mean": words} if words else {})
+
+
+def test_how_the_grading_ended_comes_from_the_records(classroom, found):
+    assert {student: result.record for student, result in found.items()} == classroom.outcomes
+    assert found["sends_no_json"].record.state == "notebook_unreadable" and found["sends_no_json"].points == {}
+
+
+def ended(state: str, reason: str, isolated: bool = True) -> Record:
+    return Record("x", "averages", state, reason, isolated=isolated)
+
+
+def row(text: str, student: str) -> str:
+    return next(line for line in text.splitlines() if f" {student} " in line)
+
+
+def test_the_table(classroom, found):
+    text = shown(classroom.course, list(found.values()), 300)
+    assert "averages: 1 mean" in text and "/3" in text
+    assert "mean: drops the sign" in row(text, "drops_the_sign")
+    assert "not written yet: all" in row(text, "unwritten")
+    assert "graded after repair: the notebook was renamed" in row(text, "renames_and_brings_numpy")
+    assert "not graded, unreadable: " in row(text, "sends_no_json") and " - " in row(text, "sends_no_json")
+    assert row(text, "right").replace("│", " ").split() == ["right", "3", "3"]
+
+
+def test_a_failure_after_an_earlier_success_keeps_the_points_and_says_so(classroom):
+    text = shown(classroom.course, [Result("x", {"mean": 2.0}, {}, ended("notebook_unreadable", "it is none"))])
+    assert "not graded, unreadable: it is none" in row(text, "x") and " 2 " in row(text, "x")
+
+
+def test_a_class_that_was_not_isolated_says_so(classroom):
+    careless = Result("x", {"mean": 2.0}, {}, ended("graded", "", isolated=False))
+    assert "NOT isolated (SANDBOX=none)" in " ".join(shown(classroom.course, [careless]).split())
+    assert "isolated" not in shown(classroom.course, [Result("x", {"mean": 2.0}, {}, ended("graded", ""))])
+
+
+def test_changes_name_the_exercise_and_both_scores():
+    before = {"ada": {"test_mean": 2.0, "test_mean_negative": 0.0}, "bob": {"test_mean": 1.0}, "eve": {}}
+    after = {"ada": {"test_mean": 2.0, "test_mean_negative": 1.0}, "bob": {"test_mean": 1.0}, "dan": {"test_mean": 2.0}}
+    tests = {"mean": ["test_mean", "test_mean_negative"]}
+    assert table.changes(before, after, tests) == ["ada: 2 -> 3 (+1): mean 2 -> 3"]
+
+
+@pytest.mark.parametrize("words", ["w[i] should be 4", "[/b] in a message", "[bold]no[/bold]", "[link=x]"])
+def test_brackets_in_a_message_are_shown_as_they_are(classroom, words):
+    assert words in shown(classroom.course, [Result("x", {"mean": 0.0}, {"mean": words})])
+    assert words in shown(classroom.course, [Result("x", {}, {}, ended("not_gradable", words))])
+
+
+def test_a_narrow_table_loses_no_word(classroom):
+    words = "mean([1, 2, 6]) should be 3, yours is 9"
+    text = shown(classroom.course, [Result("x", {"mean": 0.0}, {"mean": words})], 60)
+    assert all(word in text for word in words.split())
+
+
+def test_points_of_an_earlier_submission_are_told_to_be_that(classroom):
+    record = ended("notebook_unreadable", "is empty")
+    again = row(shown(classroom.course, [Result("x", {"mean": 2.0}, {}, record)]), "x")
+    first = row(shown(classroom.course, [Result("x", {}, {}, record)]), "x")
+    assert "is empty; the points are those of an earlier submission" in again
+    assert "earlier" not in first
+
+
+def test_grades_csv(classroom, tmp_path):
+    path = tmp_path / "grades.csv"
+    table.write_csv(classroom.course, ["averages"], path)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    assert list(rows["right"]) == ["student", "averages/mean", "averages total", "averages max", "total"]
+    assert list(rows["drops_the_sign"].values()) == ["drops_the_sign", "2", "2", "3", "2"]
+    assert list(rows) == sorted(rows)
+
+
+def failed(name: str, message: str, mistake: str | None = None):
+    cell = new_code_cell("", outputs=[new_output("stream", text="!"), new_output("error", ename=name, evalue=message)])
+    if mistake:
+        cell.metadata["grading"] = {"mistake": mistake}
+    return cell
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        (new_code_cell(""), None),
+        (new_code_cell("", outputs=[new_output("stream", text="Error")]), None),
+        (failed("Mismatch", "x should be 1\nA likely mistake: ..."), "x should be 1"),
+        (failed("Mismatch", "x should be 1", "adam_skips_the_bias"), "skips the bias"),
+        (failed("NotImplementedError", "This gap is still empty"), "not written yet"),
+        (failed("StudentError", "`f` is not written yet: ..."), "not written yet"),
+        (failed("AssertionError", ""), "AssertionError"),
+        (failed("ValueError", "y" * 200), "y" * 87 + "..."),
+    ],
+)
+def test_few_words(cell, words):
+    assert table.few_words(cell, "adam") == words

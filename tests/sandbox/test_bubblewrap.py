@@ -1,0 +1,165 @@
+"""What a student's code can see and do in the sandbox, cold and forked from the warm interpreter."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy
+import pytest
+
+from grading.course import temporary_folders
+from grading.sandbox import bubblewrap
+from tests.conftest import ROOT
+from tests.kernels.test_forked_kernel import execute
+
+PROBE = """
+import json, os, socket, sys
+def tried(action):
+    try:
+        return str(action())
+    except Exception as error:
+        return type(error).__name__
+print(json.dumps({
+    "here": sorted(name for name in os.listdir(".") if not name.startswith(".")),
+    "course": tried(lambda: os.listdir(sys.argv[1])),
+    "source": tried(lambda: os.listdir(sys.argv[1] + "/source")),
+    "home": tried(lambda: os.listdir(os.path.expanduser("~root"))),
+    "network": tried(lambda: socket.create_connection(("127.0.0.1", 22), 1)),
+    "write": tried(lambda: open(sys.prefix + "/x", "w")),
+    "root": tried(lambda: os.setuid(0)) if os.getuid() else "root",
+    "processes": tried(lambda: sum(name.isdigit() for name in os.listdir("/proc"))),
+    "large": tried(lambda: len(bytearray(8 * 2**30))),
+    "host": socket.gethostname(),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict:
+    with tempfile.TemporaryDirectory() as files, tempfile.TemporaryDirectory() as sockets:
+        Path(files, "data.txt").write_text("given")
+        inside = [sys.executable, "-c", PROBE, str(ROOT)]
+        line = bubblewrap.command(inside, Path(files), Path(sockets))
+        return json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
+
+
+def test_it_works_here():
+    assert bubblewrap.why_not() is None
+
+
+def test_the_submission_is_in_the_working_folder(seen):
+    assert seen["here"] == ["data.txt"]
+
+
+def test_the_course_is_out_of_sight(seen):
+    assert seen["source"] == "FileNotFoundError"
+    assert seen["course"] in ("FileNotFoundError", "['.venv']")
+
+
+def test_there_is_no_network(seen):
+    assert seen["network"] in ("ConnectionRefusedError", "OSError")
+
+
+def test_nothing_outside_can_be_written(seen):
+    assert seen["write"] in ("OSError", "PermissionError")
+
+
+def test_the_code_is_not_root(seen):
+    assert os.geteuid() or seen["root"] == "PermissionError"
+
+
+def test_only_its_own_processes_are_seen(seen):
+    assert int(seen["processes"]) <= 3
+
+
+def test_memory_is_limited(seen):
+    assert seen["large"] == "MemoryError"
+
+
+def test_the_hosts_name_is_hidden(seen):
+    assert seen["host"] == "student"
+
+
+def test_an_installed_grading_package_is_hidden(monkeypatch, tmp_path):
+    """Not installed in editable form, it lies among the packages that students' code needs to see."""
+    installed = Path(numpy.__file__).parent
+    monkeypatch.setattr(bubblewrap, "OWN_FOLDER", installed)
+    inside = [sys.executable, "-c", "import os, sys; print(os.listdir(sys.argv[1]))", str(installed)]
+    line = bubblewrap.command(inside, tmp_path, tmp_path)
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+WRITES = """
+import os, sys, pathlib
+done = []
+parents = [path for path in map(str, pathlib.Path(sys.prefix).parents) if not path.startswith("/tmp")]
+for folder in {"/", "/dev", "/dev/pts", "/etc", "/root", "/usr", "/submission", *parents}:
+    try:
+        open(folder + "/left", "w").close()
+        done.append(folder)
+    except OSError:
+        pass
+for name in os.listdir("/"):
+    try:
+        os.rename("/" + name, "/gone-" + name)
+        done.append(name)
+    except OSError:
+        pass
+print(os.getuid(), done)
+"""
+
+MANY = """
+for number in range(250_000):
+    open(f"/tmp/{number}", "w").close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("warm", "said"), [(True, "No space left on device"), (False, "more than 100000 files were made in one folder")]
+)
+def test_only_so_many_files_can_be_made(tmp_path, warm, said):
+    """They take memory of the system's, which no limit on bytes counts."""
+    cell, after = execute(tmp_path, MANY, "print(1)", warm=warm)
+    assert said in cell.outputs[-1].evalue
+    assert after.outputs[0].text == "1\n"
+    assert not list(Path(tempfile.gettempdir()).glob(f"{temporary_folders.prefix('kernel')}*")), (
+        "left by the one that ended"
+    )
+
+
+ORDINARY = """
+import sys
+from tests.kernels.test_forked_kernel import execute
+for warm in (True, False):
+    (cell,) = execute(sys.argv[1], sys.argv[2], warm=warm)
+    print(cell.outputs[0].text, end="")
+"""
+
+
+def test_graded_by_an_ordinary_user_it_writes_as_little(tmp_path):
+    """What bubblewrap makes belongs to the user who starts it, and kernels forked from one interpreter share it."""
+    become = [] if os.getuid() else ["unshare", "--user", "--map-user=1234", "--map-group=1234"]
+    line = [*become, sys.executable, "-c", ORDINARY, str(tmp_path), WRITES]
+    said = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said == f"{1234 if become else os.getuid()} []\n" * 2
+
+
+def test_a_python_called_by_a_roundabout_path_is_found_inside():
+    python = Path(sys.executable)
+    roundabout = python.parent / ".." / python.parent.name / python.name
+    asked = [roundabout, "-c", "from grading.sandbox import bubblewrap; print(bubblewrap.why_not())"]
+    result = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "None\n"
+
+
+def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(bubblewrap, "executable", lambda: None)
+    bubblewrap.why_not.cache_clear()
+    try:
+        assert "apt install bubblewrap" in bubblewrap.why_not()
+        assert "SANDBOX=none" in bubblewrap.why_not()
+    finally:
+        bubblewrap.why_not.cache_clear()

@@ -1,0 +1,183 @@
+"""The guard ends what takes too much together, and leaves alone what does not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from grading.sandbox import watchdog
+from grading.sandbox.watchdog import Watchdog
+
+MIB = 2**20
+FAMILY = """
+import os, sys, time
+for _ in range(3):
+    if os.fork() == 0:
+        held = bytearray(int(sys.argv[1]) * 2**20)
+        held[::4096] = b"x" * len(held[::4096])
+        time.sleep(60)
+        os._exit(0)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def family():
+    """`family(30)`: a process with three children that hold 30 MiB each."""
+    started = []
+
+    def start(mib: int) -> subprocess.Popen:
+        started.append(subprocess.Popen([sys.executable, "-c", FAMILY, str(mib)], start_new_session=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def watch(process, folder, write=lambda: None, spared: int = 0, seconds: float = 8, **limits) -> str:
+    """What trips a guard over this process; `write` is what happens when it looks already."""
+    guard = Watchdog(process.pid, spared, folder, **{"memory": 150 * MIB, "disk": MIB, **limits})
+    guard.start()
+    write()
+    give_up = time.monotonic() + seconds
+    while not guard.tripped and time.monotonic() < give_up:
+        time.sleep(0.05)
+    guard.stop()
+    return guard.tripped
+
+
+def test_many_processes_that_are_small_alone_are_ended_together(family, tmp_path):
+    process = family(60)
+    assert watch(process, tmp_path) == "more than 0.146484 GiB of memory were taken"
+    assert process.wait(timeout=10) == -9
+
+
+CROWD = """
+import os, sys, threading, time
+threading.stack_size(2**16)
+def compute():
+    while True: pass
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        os.setsid()
+        compute()
+for _ in range(int(sys.argv[2])):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("computing", "waiting", "ended"), [(20, 0, True), (2, 100, False)])
+def test_a_crowd_that_computes_is_ended_and_one_that_waits_is_not(tmp_path, monkeypatch, computing, waiting, ended):
+    monkeypatch.setattr(watchdog, "CROWD", 16)
+    monkeypatch.setattr(watchdog, "SECONDS", 0.1)
+    line = [sys.executable, "-c", CROWD, str(computing), str(waiting)]
+    process = subprocess.Popen(line, start_new_session=True)
+    try:
+        tripped = watch(process, tmp_path, seconds=20 if ended else 3)
+        words = "more than 16 processes and threads of it went on computing at the same time"
+        assert tripped == (words if ended else "")
+    finally:
+        for child in watchdog.children(process.pid):
+            os.kill(child, signal.SIGKILL)
+        process.kill()
+        process.wait()
+
+
+OPENS = """
+import os, time
+for _ in range(9):
+    if os.fork() == 0:
+        held = [open(os.devnull) for _ in range(1000)]
+        time.sleep(60)
+        os._exit(0)
+time.sleep(60)
+"""
+
+
+def test_thousands_of_open_files_are_too_many_together(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", OPENS], start_new_session=True)
+    try:
+        assert watch(process, tmp_path) == "more than 8192 files and sockets were open at the same time"
+        assert process.wait(timeout=10) == -9
+    finally:
+        process.kill()
+
+
+def test_what_a_kernel_has_started_waits_for_others(family, tmp_path):
+    process = family(1)
+    assert watch(process, tmp_path, seconds=2) == ""
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in watchdog.children(process.pid)} == {watchdog.KINDLY}
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def test_generations_above_the_kernel_are_spared(family, tmp_path):
+    process = family(60)
+    assert watch(process, tmp_path, spared=1, memory=100 * MIB)
+    assert process.poll() is None
+
+
+def test_what_stays_within_the_limits_is_left_alone(family, tmp_path):
+    process = family(1)
+    assert watch(process, tmp_path, seconds=1.5) == ""
+    assert process.poll() is None
+
+
+def test_many_small_files_are_noticed(family, tmp_path):
+    process = family(1)
+    (tmp_path / "given").write_bytes(bytes(3 * MIB))
+
+    def write():
+        for number in range(20):
+            (tmp_path / f"{number}").write_bytes(bytes(MIB // 10))
+
+    assert watch(process, tmp_path, write) == "more than 1 MiB were written beside the scratch folder"
+    assert process.wait(timeout=10) == -9
+
+
+def test_empty_files_are_counted_too(family, tmp_path):
+    process = family(1)
+
+    def write():
+        for number in range(300):
+            (tmp_path / f"{number}").touch()
+
+    assert watch(process, tmp_path, write) == "more than 1 MiB were written beside the scratch folder"
+
+
+def test_folders_that_are_too_deep_are_noticed(family, tmp_path):
+    process = family(1)
+
+    def write():
+        (tmp_path / "/".join(["d" * 99] * 30)).mkdir(parents=True)
+
+    assert watch(process, tmp_path, write) == "folders were made beside the scratch folder that cannot be looked into"
+    assert process.wait(timeout=10) == -9
+
+
+def test_a_folder_that_has_vanished_or_become_a_file_meanwhile_counts_nothing(tmp_path):
+    (tmp_path / "file").touch()
+    assert watchdog._size(tmp_path / "file", MIB) == watchdog._size(tmp_path / "gone", MIB) == 0
+
+
+def test_a_process_that_has_ended_is_nothing(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert watch(process, tmp_path, seconds=1) == ""
+
+
+def test_processes_may_end_while_they_are_looked_at():
+    shell = subprocess.Popen(["sh", "-c", "while :; do (:); done"])
+    try:
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            for child in watchdog.children(shell.pid):
+                watchdog.children(child)
+    finally:
+        shell.kill()
+        shell.wait()
