@@ -43,7 +43,7 @@ class Result:
     student: str
     points: dict[str, float] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
-    records: Record | None = None
+    record: Record | None = None
 
     @property
     def total(self) -> float:
