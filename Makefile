@@ -1,6 +1,8 @@
 # The front door. `make help` lists the targets.
 #
 # PYTHON=python      use this interpreter (an active conda environment, say) and make no .venv
+# CPU=yes            install PyTorch without CUDA, from PyTorch's own index: 1.8 GB instead of several more (Linux)
+# LOCK=file          install the versions in this file; LOCK=none takes the newest that pyproject.toml allows
 # ASSIGNMENT=name    work on one assignment only
 # SANDBOX=none       run students' code with your own rights, where it cannot be isolated
 # WARM=no            start every kernel afresh instead of forking it from a warm one
@@ -21,10 +23,17 @@ PY := .venv/bin/python
 READY := .venv/ready
 endif
 
+LOCK := requirements.lock
+CPU_WHEELS := https://download.pytorch.org/whl/cpu
+PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
+CONSTRAINTS := $(if $(filter none,$(LOCK)),,--constraint "$(LOCK)")
+UV_COMPILE := -m uv pip compile --quiet --no-config --universal --python-version 3.11 --group dev
+
 ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
+PARALLEL := --numprocesses $(or $(JOBS),logical) --dist worksteal
 
-.PHONY: help demo test release handout new-exercise check normalize format mutants bench doctor lab clean
+.PHONY: help demo test test-slow lock release handout new-exercise check normalize format mutants bench doctor lab clean
 .PHONY: collect grade feedback grades report export return-feedback late regrade diff-grades
 
 help:  ## List the targets.
@@ -34,8 +43,11 @@ help:  ## List the targets.
 demo: $(READY)  ## Grade a sample class in build/demo/ and show what comes out.
 	@$(PY) -m grading demo $(AT_ONCE)
 
-test: $(READY)  ## Run the whole test suite.
-	@$(PY) -m pytest
+test: $(READY)  ## Run the tests, several at once, and show how much of the code they cover.
+	@$(PY) -m pytest $(PARALLEL) -m "not slow" --cov
+
+test-slow: $(READY)  ## Run the slow tests: the same again in other modes, and many mutants.
+	@$(PY) -m pytest $(PARALLEL) -m slow
 
 release: $(READY)  ## Generate release/, the students' notebooks, from source/.
 	@$(PY) -m grading release $(ONLY)
@@ -49,6 +61,16 @@ new-exercise: $(READY)  ## Add a working skeleton, NAME=<function>, to ASSIGNMEN
 
 check: $(READY)  ## List everything that is wrong with the course; writes nothing.
 	@$(PY) -m grading check $(ONLY)
+ifndef ASSIGNMENT
+	@$(PY) -m mypy
+	@$(PY) -m deptry grading
+	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+endif
+
+lock: $(READY)  ## Write requirements.lock and what is made from it; UPGRADE=yes or UPGRADE=<package> takes new versions.
+	@$(PY) $(UV_COMPILE) $(if $(UPGRADE),$(if $(filter yes,$(UPGRADE)),--upgrade,--upgrade-package $(UPGRADE))) \
+		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+	@$(PY) -m grading lock
 
 normalize: $(READY)  ## Take outputs, counts and stray metadata out of the source notebooks.
 	@$(PY) -m grading normalize
@@ -106,12 +128,17 @@ clean:  ## Delete what can be made again: build/, caches. Never student work or 
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.venv/ready: pyproject.toml
-	@command -v python3 >/dev/null || { echo "Python 3.11 or later is needed: install it, or give PYTHON=<interpreter>."; exit 1; }
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "python3 is $$(python3 --version); this course needs Python 3.11 or later. Give PYTHON=<interpreter>."; exit 1; }
-	@echo "Making the environment in .venv (a few minutes, the first time only) ..."
-	@python3 -m venv .venv || { echo "No environment could be made: install python3-venv, then run this again."; exit 1; }
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable . || \
+# The first Python of these that is new enough. A name alone may be there and not run, as pyenv's do.
+FIND_PYTHON = for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done
+
+.venv/ready: pyproject.toml $(filter-out none,$(LOCK))
+	@python=$$($(FIND_PYTHON)); \
+	test -n "$$python" || { echo "Python 3.11 or later is needed: install it, or give PYTHON=<interpreter>."; exit 1; }; \
+	echo "Making the environment in .venv with $$($$python --version) (a few minutes, the first time only) ..."; \
+	$$python -m venv .venv || { echo "No environment could be made: install python3-venv, then run this again."; exit 1; }
+	@{ $(PIP_INSTALL) $(CONSTRAINTS) "pip>=25.3" && \
+		$(if $(filter yes,$(CPU)),$(PIP_INSTALL) $(CONSTRAINTS) --no-deps --index-url $(CPU_WHEELS) torch &&) \
+		$(PIP_INSTALL) $(CONSTRAINTS) $(subst --constraint,--build-constraint,$(CONSTRAINTS)) --group dev --editable .; } || \
 		{ echo "Installing failed, see above. Check the network connection, then run this again."; exit 1; }
 	@touch .venv/ready
