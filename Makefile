@@ -25,7 +25,7 @@ endif
 
 LOCK := requirements.lock
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
-PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check
 CONSTRAINTS := $(if $(filter none,$(LOCK)),,--constraint "$(LOCK)")
 UV_COMPILE := -m uv pip compile --quiet --no-config --universal --python-version 3.11 --group dev
 
