@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 
 from grading.authoring import new_exercise, sample_class
+from grading.authoring.lock import check_lock
 from grading.authoring.release import release
 from grading.course import catalogue, notebooks
 from grading.course.folder import Course, CourseError
@@ -50,7 +51,7 @@ def check(course: Course, assignment: str | None = None, done: Callable[[str], N
         done(f"release of {name}")
     if assignment is None:
         faults += check_readme(course, chosen) + check_shared_cells(course, chosen) + check_private(course)
-        faults += check_class(course, chosen)
+        faults += check_class(course, chosen) + check_lock(course)
         done("the course as a whole")
     faults += check_ruff(course)
     done("ruff")

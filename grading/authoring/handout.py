@@ -1,17 +1,15 @@
 """What a student gets: a zip with the release, a small environment, and a page that says how to begin."""
 
 import re
-import tomllib
 import zipfile
 from pathlib import Path
 
 from grading import templates
+from grading.authoring import lock
 from grading.authoring.check import leaks
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
 
-# nbgrader is there for JupyterLab's Validate button; the notebooks themselves do not import it.
-PACKAGES = ("jupyterlab", "matplotlib", "nbgrader", "numpy", "plotly", "torch")
 WHEN = (1980, 1, 1, 0, 0, 0)  # one date for all files, so that the same release gives the same bytes
 GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
 
@@ -28,7 +26,7 @@ def handout(course: Course, assignment: str, repository: str | None = None, hub:
         The zip file. The same release and the same options give the same bytes.
 
     Raises:
-        CourseError: the release is missing or shows a solution; a pin is missing; an address is no address.
+        CourseError: the release is missing or shows a solution; the lock lacks a package; an address is no address.
     """
     course.source(assignment)
     folder = course.root / "release" / assignment
@@ -42,11 +40,10 @@ def handout(course: Course, assignment: str, repository: str | None = None, hub:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and ".ipynb_checkpoints" not in path.parts
     }
-    python, pins = student_pins(course.root / "pyproject.toml")
     data = [name for name in files if name != f"{assignment}.ipynb"]
-    files["environment.yml"] = _environment(python, pins).encode()
-    files["requirements.txt"] = "".join(f"{pin}\n" for pin in pins).encode()
-    files["START-HERE.html"] = _page(course, assignment, data, python, repository, hub).encode()
+    files["environment.yml"] = lock.environment_yml(course).encode()
+    files["requirements.txt"] = lock.requirements_txt(course).encode()
+    files["START-HERE.html"] = _page(course, assignment, data, lock.oldest_python(course), repository, hub).encode()
     path = course.root / "build" / "handout" / f"{assignment}.zip"
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # not compressed: that differs between zlibs
@@ -55,29 +52,6 @@ def handout(course: Course, assignment: str, repository: str | None = None, hub:
             entry.create_system, entry.external_attr = 3, 0o100644 << 16
             archive.writestr(entry, content)
     return path
-
-
-def student_pins(pyproject: Path) -> tuple[str, list[str]]:
-    """The oldest Python, "3.11", and the pinned requirements of a student, from the course's own.
-
-    Raises:
-        CourseError: the file is missing, or does not pin one of the packages.
-    """
-    try:
-        project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
-    except FileNotFoundError:
-        raise CourseError(f"{pyproject}: is missing; it says which versions students need") from None
-    pinned = {line.partition("==")[0]: line for line in project["dependencies"]}
-    missing = [name for name in PACKAGES if name not in pinned]
-    if missing:
-        raise CourseError(f"{pyproject}: does not name {', '.join(missing)}, which students need")
-    return project["requires-python"].removeprefix(">="), [pinned[name] for name in PACKAGES]
-
-
-def _environment(python: str, pins: list[str]) -> str:
-    lines = ["name: optimization-student", "channels:", "  - conda-forge", "dependencies:"]
-    lines += [f"  - python={python}", "  - pip", "  - pip:", *(f"      - {pin}" for pin in pins)]
-    return "\n".join(lines) + "\n"
 
 
 def _page(

@@ -57,6 +57,16 @@ def check(course: Course, assignment: str | None) -> None:
 
 @click.command()
 @click.pass_obj
+def lock(course: Course) -> None:
+    """Write environment.yml from requirements.lock."""
+    from grading.authoring.lock import write
+
+    for path in write(course):
+        click.echo(f"{path.name}: written")
+
+
+@click.command()
+@click.pass_obj
 def normalize(course: Course) -> None:
     """Bring the source notebooks into normal form: no outputs, no counts, no stray metadata."""
     from grading.course import notebooks

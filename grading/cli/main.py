@@ -96,7 +96,7 @@ def demo(course: Course, jobs: int | None) -> None:
 
 for command in (
     *(authoring.release, authoring.handout, authoring.check, authoring.normalize, authoring.new_exercise),
-    *(authoring.mutants, authoring.bench),
+    *(authoring.lock, authoring.mutants, authoring.bench),
     *(grades.grade, grades.feedback, grades.grades, grades.report, grades.regrade, grades.diff_grades),
     *(lms.collect, lms.export, lms.return_feedback, lms.late),
     *(doctor, demo),

@@ -1,6 +1,5 @@
 """The zip that a student gets: complete, the same bytes each time, and without a solution."""
 
-import re
 import shutil
 import zipfile
 from html.parser import HTMLParser
@@ -9,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from grading.authoring.handout import PACKAGES, handout, student_pins
+from grading.authoring import lock
+from grading.authoring.handout import handout
 from grading.cli.main import main
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
@@ -22,7 +22,8 @@ SECRETS = ("len(values)", "oracle", "HIDDEN", "SOLUTION", "[-2.0")  # as in test
 def course(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Course:
     """The tiny course, released, with a data file and the course's real versions."""
     root = Path(shutil.copytree(released, tmp_path_factory.mktemp("handout") / "course"))
-    shutil.copy(ROOT / "pyproject.toml", root)
+    for name in ("pyproject.toml", "requirements.lock"):
+        shutil.copy(ROOT / name, root)
     for folder in ("source", "release"):
         (root / folder / "averages" / "data.csv").write_text("1,2\n", encoding="utf-8")
     return Course(root)
@@ -59,13 +60,9 @@ def test_the_same_release_gives_the_same_bytes(course, tmp_path):
     assert handout(elsewhere, "averages").read_bytes() == handout(course, "averages").read_bytes()
 
 
-def test_the_environments_have_the_course_s_versions_and_not_the_grading_package(unpacked):
-    pinned = (unpacked / "requirements.txt").read_text(encoding="utf-8").split()
-    assert [line.partition("==")[0] for line in pinned] == list(PACKAGES)
-    assert set(pinned) < set(re.findall(r'"(\S+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8")))
-    conda = (unpacked / "environment.yml").read_text(encoding="utf-8")
-    assert re.findall(r"^      - (\S+)$", conda, re.MULTILINE) == pinned
-    assert "python=3.11\n" in conda
+def test_the_environments_are_made_from_the_lock(course, unpacked):
+    assert (unpacked / "requirements.txt").read_text(encoding="utf-8") == lock.requirements_txt(course)
+    assert (unpacked / "environment.yml").read_bytes() == (ROOT / "environment.yml").read_bytes()
 
 
 class Links(HTMLParser):
@@ -128,12 +125,9 @@ def test_without_a_release_the_next_step_is_told(tiny):
         handout(tiny, "averages")
 
 
-def test_missing_versions_are_told(tmp_path):
-    with pytest.raises(CourseError, match="is missing"):
-        student_pins(tmp_path / "pyproject.toml")
-    (tmp_path / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.11"\ndependencies = ["numpy==1.0"]\n')
-    with pytest.raises(CourseError, match=r"does not name jupyterlab, .*torch"):
-        student_pins(tmp_path / "pyproject.toml")
+def test_without_a_lock_the_next_step_is_told(tiny):
+    with pytest.raises(CourseError, match="make lock"):
+        handout(tiny, "averages")
 
 
 def test_the_command_writes_one_for_each_assignment(course):
