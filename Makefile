@@ -62,9 +62,8 @@ new-exercise: $(READY)  ## Add a working skeleton, NAME=<function>, to ASSIGNMEN
 check: $(READY)  ## List everything that is wrong with the course; writes nothing.
 	@$(PY) -m grading check $(ONLY)
 ifndef ASSIGNMENT
-	@$(PY) -m mypy
 	@$(PY) -m deptry grading
-	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-logo'])"
 endif
 
 lock: $(READY)  ## Write requirements.lock and what is made from it; UPGRADE=yes or UPGRADE=<package> takes new versions.

@@ -17,7 +17,11 @@ def place(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-MAKE = "import tempfile; from grading.course import temporary_folders; tempfile.mkdtemp(prefix=temporary_folders.prefix('kernels'))"
+MAKE = """
+import tempfile
+from grading.course import temporary_folders
+tempfile.mkdtemp(prefix=temporary_folders.prefix('kernels'))
+"""
 
 
 def test_a_folder_is_swept_when_its_process_has_ended(place):
