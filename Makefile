@@ -34,7 +34,7 @@ AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 PARALLEL := --numprocesses $(or $(JOBS),logical) --dist worksteal
 
 .PHONY: help demo test test-slow lock release handout new-exercise check normalize format mutants bench doctor lab clean
-.PHONY: collect grade feedback grades report export return-feedback late regrade diff-grades
+.PHONY: watch status collect grade feedback grades report export return-feedback late regrade diff-grades
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,12 @@ return-feedback: $(READY)  ## Write the feedback pages, and pack them for Moodle
 
 late: $(READY)  ## Apply due dates, extensions and the late rule to what is graded already.
 	@$(PY) -m grading late
+
+watch: $(READY)  ## Grade what students hand in as it arrives, until stopped; PAGES=<folder> takes the pages, too.
+	@$(PY) -m grading watch $(ONLY) $(AT_ONCE) $(if $(PAGES),--pages "$(PAGES)")
+
+status: $(READY)  ## Say what `make watch` has done, what waits, and what needs a person.
+	@$(PY) -m grading status
 
 regrade: $(READY)  ## Show what grading again would change, and ask before it is written; YES=yes does not ask.
 	@$(PY) -m grading regrade $(ONLY) $(AT_ONCE) $(if $(filter yes,$(YES)),--yes)

@@ -71,6 +71,15 @@ c.AssignLatePenalties.plugin_class = LatePolicy
 c.LatePolicy.rule = "none"
 c.LatePolicy.due = {}  # for example {"optimizers": "2026-11-20 23:59 +0100"}; or set it in formgrader
 
+# How many attempts count for `make watch`, which of them, and what feedback shows before and after the due date:
+# "points", "mistakes" (points and the named mistake) or "everything". 0 means any number.
+c.AttemptPolicy.attempts = 0
+c.AttemptPolicy.per_day = 20
+c.AttemptPolicy.pause = 0  # minutes after an attempt until the next one counts
+c.AttemptPolicy.counts = "last"  # or "best"
+c.AttemptPolicy.before_due = "everything"
+c.AttemptPolicy.after_due = "everything"
+
 # Students read their feedback: hidden tests stay out of it.
 c.GenerateFeedback.preprocessors = [GetGrades, HideTests, Summary, CSSHTMLHeaderPreprocessor]
 c.GenerateFeedback.HTMLExporter.template_name = "course_feedback"

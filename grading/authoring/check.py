@@ -22,7 +22,7 @@ from grading.execution import rehearsal
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 HEADING = re.compile(r"^#+ .*\((\d+) points?\)", re.MULTILINE)
 PRIVATE = (
-    *("submitted", "autograded", "feedback", "records", "downloaded", "returned", "build"),
+    *("submitted", "autograded", "feedback", "records", "downloaded", "returned", "attempts", "build"),
     *(":(glob)**/gradebook.db*", ":(glob)**/grades*.csv", ":(glob)**/students.csv", ":(glob)**/pseudonyms.key"),
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from grading.cli import authoring, grades, lms
+from grading.cli import authoring, grades, lms, watching
 from grading.cli.grades import print_tables, run, warm, write_feedback
 from grading.cli.options import jobs_option
 from grading.course.folder import Course, CourseError
@@ -99,6 +99,7 @@ for command in (
     *(authoring.lock, authoring.mutants, authoring.bench),
     *(grades.grade, grades.feedback, grades.grades, grades.report, grades.regrade, grades.diff_grades),
     *(lms.collect, lms.export, lms.return_feedback, lms.late),
+    *(watching.watch, watching.status),
     *(doctor, demo),
 ):
     main.add_command(command)

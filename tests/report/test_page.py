@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from grading.course.folder import Course, CourseError
-from grading.report import page
+from grading.report.page import Facts, gather, report
 from tests.marks import mark
 
 EMPTY = "This gap is still empty: do what the TODO above says."
@@ -39,8 +39,8 @@ def course(released, tmp_path_factory) -> Course:
 
 
 @pytest.fixture(scope="module")
-def facts(course) -> page.Facts:
-    return page.gather(course, "averages")
+def facts(course) -> Facts:
+    return gather(course, "averages")
 
 
 def words(html: str) -> str:
@@ -56,7 +56,7 @@ def own(html: str) -> str:
 
 @pytest.fixture(scope="module")
 def page(course) -> str:
-    return page.report(course, "averages").read_text(encoding="utf-8")
+    return report(course, "averages").read_text(encoding="utf-8")
 
 
 def test_a_submission_without_a_grade_counts_nowhere(facts):
@@ -101,21 +101,21 @@ def test_manual_work_and_a_missing_record_need_a_person(tiny):
     with tiny.gradebook() as gradebook:
         gradebook.find_grade("test_mean", "averages", "averages", "ada").needs_manual_grade = True
         gradebook.db.commit()
-    (row,) = page.gather(tiny, "averages").attention
+    (row,) = gather(tiny, "averages").attention
     assert "no record" in row.reasons[0] and row.reasons[1] == "To be looked at by hand: test_mean"
 
 
 def test_a_repair_that_most_need_is_nobodys(tiny):
     for i in range(5):
         mark(tiny, f"s{i}", state="repaired", repairs=["points had been changed", *(["a cell came back"] * (i == 2))])
-    assert [(row.student, row.reasons) for row in page.gather(tiny, "averages").attention] == [
+    assert [(row.student, row.reasons) for row in gather(tiny, "averages").attention] == [
         ("s2", ["a cell came back"])
     ]
 
 
 def test_a_suspicion_needs_a_person(tiny):
     mark(tiny, "ada", suspicions=["test_mean: `mean` calls torch", "test_mean_negative: `mean` calls torch"])
-    (row,) = page.gather(tiny, "averages").attention
+    (row,) = gather(tiny, "averages").attention
     assert row.reasons == ["May have tried to cheat: `mean` calls torch (test_mean, test_mean_negative)"]
 
 
@@ -131,11 +131,11 @@ def test_the_page_needs_no_network_links_to_pages_and_escapes(page):
 def test_the_page_says_that_isolation_was_off(page, tiny):
     assert "1 of 14 submissions were graded with SANDBOX=none" in words(page)
     mark(tiny, "ada")
-    assert "SANDBOX" not in words(page.report(tiny, "averages").read_text(encoding="utf-8"))
+    assert "SANDBOX" not in words(report(tiny, "averages").read_text(encoding="utf-8"))
 
 
 def test_nobody_can_be_recognised_in_an_anonymous_page(course, page):
-    path = page.report(course, "averages", anonymous=True)
+    path = report(course, "averages", anonymous=True)
     said = path.read_text(encoding="utf-8")
     assert path.name == "averages-anonymous.html" and 'href="../' not in said
     said = own(said)
@@ -147,10 +147,10 @@ def test_nobody_can_be_recognised_in_an_anonymous_page(course, page):
 
 def test_too_early_is_a_message(tiny):
     with pytest.raises(CourseError, match=r"Nothing is graded yet for 'averages'\. Run: make grade"):
-        page.report(tiny, "averages")
+        report(tiny, "averages")
 
 
 def test_everybody_at_zero_and_one_student_alone(tiny):
     mark(tiny, "ada", (0, 0), (EMPTY, EMPTY))
-    said = words(page.report(tiny, "averages").read_text(encoding="utf-8"))
+    said = words(report(tiny, "averages").read_text(encoding="utf-8"))
     assert "Nobody passes test_mean, test_mean_negative" in said and "1 graded." in said

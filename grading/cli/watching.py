@@ -1,0 +1,67 @@
+"""Commands of the resident grader."""
+
+import json
+import logging
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from grading.cli.options import assignment_option, jobs_option
+from grading.course.folder import Course
+
+
+@click.command()
+@assignment_option
+@click.option("--pages", type=click.Path(path_type=Path), help="Write pages to this folder as well.")
+@jobs_option
+@click.pass_obj
+def watch(course: Course, assignment: str | None, pages: Path | None, jobs: int | None) -> None:
+    """Grade what students hand in as it arrives, until this is stopped."""
+    from grading.run.watch import watch as run
+
+    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(asctime)s %(message)s")
+    logging.getLogger("grading.watch").setLevel(logging.INFO)
+    run(course, course.chosen(assignment), jobs, pages)
+
+
+@click.command()
+@click.pass_obj
+def status(course: Course) -> None:
+    """Say what the resident grader has done, what waits, and what needs a person."""
+    import statistics
+
+    from grading.run.watch import health_file, journal_of
+
+    try:
+        health = json.loads(health_file(course).read_text(encoding="utf-8"))
+        age = (datetime.now(UTC) - datetime.fromisoformat(health["now"])).total_seconds()
+        state = f"up since {_local(health['since'])}, process {health['pid']}"
+        if age > 60:
+            state = f"not heard of for {age:.0f} s (process {health['pid']}, up since {_local(health['since'])})"
+    except (OSError, ValueError, KeyError):
+        health, state = {}, "not running; start it with: make watch"
+    attempts = journal_of(course).attempts()
+    counts = Counter(attempt.state for attempt in attempts)
+    click.echo(f"grader     {state}")
+    if health.get("remark"):
+        click.echo(f"           {health['remark']}")
+    words = ", ".join(f"{number} {name}" for name, number in counts.items()) or "none yet"
+    click.echo(f"attempts   {words}, of {len({attempt.student for attempt in attempts})} students")
+    seconds = sorted(attempt.seconds for attempt in attempts if attempt.seconds is not None)[-1000:]
+    if seconds:
+        late = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
+        click.echo(f"time       median {statistics.median(seconds):.2f} s, 95 % within {late:.2f} s")
+    waits = [(a.ended - a.received).total_seconds() for a in attempts if a.ended and a.seconds is not None]
+    if waits:
+        click.echo(f"arrival to grade: median {statistics.median(waits):.2f} s, longest {max(waits):.2f} s")
+    failed = [attempt for attempt in attempts if attempt.state == "not graded"]
+    click.echo(f"by hand    {len(failed)} need a person{':' if failed else ''}")
+    for attempt in failed[-10:]:
+        click.echo(f"  {attempt.student}, {attempt.assignment}, {_local(attempt.received.isoformat())}: {attempt.note}")
+
+
+def _local(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,562 @@
+"""The resident grader: what arrives is graded at once, in interpreters that stay warm, and its page is released.
+
+It is one process, and the only writer while it is at work. It takes the lock of the course for each burst of work, so
+`make grade`, `regrade` and `late` wait for it at most as long as a burst takes, and it waits for them.
+
+An attempt goes through these steps; a kill between two of them loses nothing, because each step can be taken again:
+copied to `attempts/`, noted in the journal, put into `submitted/`, graded and saved as `make grade` does, its page
+made, the page released.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+import psutil
+from filelock import FileLock, Timeout
+from nbgrader.api import MissingEntry
+from sqlalchemy.exc import SQLAlchemyError
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from grading.course import temporary_folders
+from grading.course.folder import Course, CourseError
+from grading.execution import interpreters
+from grading.gradebook import late_penalties, records
+from grading.gradebook.database import ClassGradebook
+from grading.gradebook.records import Record
+from grading.intake.submission import Submission, find
+from grading.report import attempt_page, feedback
+from grading.run import grade, inbox
+from grading.run.attempts import FAILED, GRADED, GRADING, HELD, WAITING, Attempt, AttemptPolicy, Journal, best
+from grading.run.fair_queue import FairQueue
+from grading.sandbox.bubblewrap import why_not
+
+LOOK = 5.0  # seconds between two looks at all folders, beside what the system tells of changes
+RENEW_AFTER = 400  # submissions, until interpreters are started afresh
+RENEW_ABOVE = 3 * 2**30  # bytes of memory of all processes together, likewise
+LOCK_PATIENCE = 2.0  # seconds until somebody else's lock is said to be waited for
+
+log = logging.getLogger("grading.watch")
+
+
+@dataclass
+class Work:
+    """A submission that is under way.
+
+    Attributes:
+        attempt: what is graded.
+        again: grade it only in order to let it count once more; its page is there already.
+    """
+
+    attempt: Attempt
+    again: bool = False
+    converter: grade._Converter | None = None
+    record: Record | None = None
+    began: float = field(default_factory=time.monotonic)
+
+
+def journal_of(course: Course) -> Journal:
+    """The journal of a course's attempts."""
+    return Journal(course.root / "records" / "attempts.db")
+
+
+def health_file(course: Course) -> Path:
+    """A small JSON file that is written anew every few seconds, for a supervisor and for `make status`."""
+    return course.root / "records" / "watch.json"
+
+
+class Watcher:
+    """Grades what arrives, until it is told to stop.
+
+    Args:
+        course: the course folder, released.
+        assignments: only these are graded.
+        jobs: how many submissions run at once; by default one for each core.
+        pages: a folder to which pages are copied besides, `<student>/<assignment>.html`.
+
+    Raises:
+        CourseError: an assignment is not released, or students' code cannot be isolated here.
+    """
+
+    def __init__(self, course: Course, assignments: list[str], jobs: int | None = None, pages: Path | None = None):
+        for name in assignments:
+            course.source(name)
+            grade._require_release(course, name)
+        self.isolated = course.config.Execute.get("sandbox") != "none"
+        if self.isolated and why_not():
+            raise CourseError(str(why_not()))
+        self.course, self.assignments, self.pages = course, assignments, pages
+        self.jobs = jobs or len(os.sched_getaffinity(0))
+        self.policy = AttemptPolicy(config=course.config)
+        self.journal = journal_of(course)
+        self.since = datetime.now(UTC)
+        self.changed, self.stopped = Event(), Event()
+        self.queue: FairQueue[Work] = FairQueue(self.jobs)
+        self.unchanged: dict[Path, float] = {}
+        self.graded, self.remark = 0, ""
+        self.fingerprints: dict[str, str] = {}
+        self._deaths: dict[int, int] = {}  # by attempt: how often the process that graded it has ended
+
+    def run(self) -> None:
+        """Watch until `stop` is called."""
+        recovered = self.journal.recover()
+        if recovered:
+            log.info("%d attempts that were under way when the grader ended are graded again", recovered)
+        for attempt in self.journal.attempts():
+            if attempt.assignment in self.assignments:
+                if attempt.state == WAITING or (attempt.state == GRADED and attempt.page is None):
+                    self.queue.put(attempt.student, Work(attempt))
+                elif attempt.page is None and self._kept(attempt).is_dir():
+                    self._publish(attempt)
+        (self.course.root / "submitted").mkdir(exist_ok=True)
+        with self._observed():
+            while not self.stopped.is_set():
+                with self._interpreters() as pool:
+                    self._work_with(pool)
+
+    def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
+        """End after what is under way; also a signal handler."""
+        self.stopped.set()
+        self.changed.set()
+
+    def until_idle(self) -> None:
+        """Grade what is there, and come back: for tests and for cron."""
+        with self._interpreters() as pool:
+            self._work_with(pool, once=True)
+
+    def _work_with(self, pool: ProcessPoolExecutor, once: bool = False) -> None:
+        """Grade what arrives with these interpreters, until they should be renewed."""
+        first, looked = self.graded, 0.0
+        while not self.stopped.is_set():
+            try:
+                if self.changed.is_set() or time.monotonic() - looked > LOOK:
+                    self.changed.clear()
+                    looked = time.monotonic()
+                    self._look()
+                    self._unveil()
+                    self._write_health()
+                if self.queue:
+                    self._burst(pool)
+                    self.remark = ""
+            except BrokenExecutor:
+                log.warning("a process that graded has ended; interpreters are started afresh")
+                return
+            except (OSError, SQLAlchemyError, sqlite3.Error, CourseError) as error:  # a full disk, a locked gradebook
+                if once:
+                    raise
+                self.remark = records.printable(f"cannot go on: {error}")
+                log.error(self.remark)
+                self._write_health()
+                self.stopped.wait(LOOK)
+            if self.graded - first >= RENEW_AFTER or (self.graded > first and _memory() > RENEW_ABOVE):
+                log.info("interpreters are started afresh after %d submissions", self.graded - first)
+                return
+            if once:
+                return
+            self.changed.wait(0.2 if self.queue else 1.0)
+
+    def _look(self) -> None:
+        """Note what has arrived, and queue it."""
+        known = self.journal.known()
+        arrivals = inbox.in_exchange(self.course, self.assignments)
+        arrivals += inbox.in_submitted(self.course, self.assignments, self.unchanged)
+        for arrival in arrivals:
+            if (arrival.origin, arrival.assignment, arrival.student, arrival.key) in known:
+                continue
+            if arrival.origin == inbox.SUBMITTED and self._is_own_copy(arrival):
+                continue
+            self._receive(arrival)
+
+    def _is_own_copy(self, arrival: inbox.Arrival) -> bool:
+        """Whether what is in `submitted/` was put there by this grader."""
+        kept = self.course.root / "attempts" / arrival.assignment / arrival.student
+        folders = kept.iterdir() if kept.is_dir() else ()
+        return any(
+            Submission(arrival.student, arrival.assignment, folder).digest() == arrival.key for folder in folders
+        )
+
+    def _receive(self, arrival: inbox.Arrival) -> None:
+        """Keep a copy of an arrival, decide whether it counts, and note it."""
+        new = partial(
+            self.journal.add, arrival.assignment, arrival.student, arrival.origin, arrival.key, arrival.received
+        )
+        if arrival.refusal:
+            new(FAILED, note=arrival.refusal)
+            log.warning("%s %s: not taken, %s", arrival.student, arrival.assignment, arrival.refusal)
+            return
+        note = inbox.keep(arrival, self._folder(arrival.assignment, arrival.student, arrival.key))
+        attempts = self.journal.attempts(arrival.assignment, arrival.student)
+        earlier = [attempt.received for attempt in attempts if attempt.state in (WAITING, GRADING, GRADED)]
+        verdict = self.policy.verdict([time for time in earlier if time <= arrival.received], arrival.received)
+        if verdict.counts:
+            attempt = new(WAITING, number=verdict.number, note=note)
+            self.queue.put(attempt.student, Work(attempt))
+            return
+        until = f"; the next one counts from {local(verdict.next_time)}" if verdict.next_time else ""
+        attempt = new(HELD, note=f"{verdict.reason}{until}")
+        log.info("%s %s: does not count, %s", attempt.student, attempt.assignment, verdict.reason)
+        if arrival.origin == inbox.SUBMITTED:
+            self._restore(attempt)
+        self._publish(attempt)
+
+    def _restore(self, attempt: Attempt) -> None:
+        """Put back into `submitted/` what counts: the attempt at hand does not."""
+        counted = [a for a in self.journal.attempts(attempt.assignment, attempt.student) if a.state == GRADED]
+        if counted:
+            self._place(best(counted) if self.policy.counts == "best" else counted[-1])
+
+    def _burst(self, pool: ProcessPoolExecutor) -> None:
+        """Grade until the queue is empty, as the only one who writes."""
+        with self._alone(), self.course.entered(), ClassGradebook(self.course) as gradebook:
+            late_penalties.apply(self.course)
+            temporary_folders.sweep()
+            settings = {name: self._settings(name, gradebook) for name in self.assignments}
+            running: dict[Future, Work] = {}
+            looked = time.monotonic()
+            try:
+                while (self.queue or running) and not (self.stopped.is_set() and not running):
+                    while not self.stopped.is_set() and (taken := self.queue.take()):
+                        _, work = taken
+                        self._start(work, pool, gradebook, settings, running)
+                    if running:
+                        for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
+                            self._advance(running.pop(future), future, pool, running)
+                    if self.changed.is_set() or time.monotonic() - looked > LOOK:
+                        self.changed.clear()
+                        looked = time.monotonic()
+                        self._look()
+                        self._write_health()
+            except BrokenExecutor:
+                for work in running.values():
+                    self._once_more(work)
+                raise
+            except Exception:
+                for work in running.values():  # what they give is lost; they run again
+                    self.queue.done(work.attempt.student)
+                    self.queue.put_first(work.attempt.student, Work(work.attempt, work.again))
+                raise
+
+    def _start(
+        self,
+        work: Work,
+        pool: ProcessPoolExecutor,
+        gradebook: ClassGradebook,
+        settings: dict[str, str],
+        running: dict[Future, Work],
+    ) -> None:
+        """Put an attempt into `submitted/`, sanitize it, and let it run."""
+        attempt = work.attempt
+        work.attempt = self._set(attempt, state=GRADING)
+        work.began = time.monotonic()
+        try:
+            self._place(attempt)
+            submission = find(self.course, attempt.assignment, [attempt.student])[0]
+            work.converter = grade._Converter(
+                self.course, submission, gradebook, settings[attempt.assignment], self.isolated
+            )
+            known = records.Record.load(records.file_of(self.course, attempt.assignment, attempt.student))
+            scores = {attempt.student: known.tests} if known else {}
+            if known and work.converter.is_unchanged(known, scores):  # graded, and the grader was killed after it
+                work.record = known
+                self._saved(work, pool, running)
+                return
+            notebook = work.converter.sanitize()
+            resources, root = work.converter.resources, str(self.course.root)
+            future = pool.submit(grade.execute, notebook, resources, grade._execution(self.course.config), root)
+        except BrokenExecutor:
+            self._once_more(work)
+            raise
+        except Exception as error:
+            self._fail(work, error)
+            return
+        running[future] = work
+
+    def _advance(self, work: Work, future: Future, pool: ProcessPoolExecutor, running: dict[Future, Work]) -> None:
+        """Save what has been executed, or note that its page is made."""
+        if isinstance(future.exception(), BrokenExecutor):
+            self._once_more(work)
+            raise BrokenExecutor
+        if work.record is not None:  # saved before: this was its page
+            refusal = future.exception() or future.result()
+            if refusal:
+                self._note(work.attempt, f"no full feedback page could be made: {refusal}")
+            self._ended(work, shown="mistakes" if refusal else None)
+            return
+        try:
+            work.record = work.converter.save(future.result())
+        except Exception as error:
+            self._fail(work, error)
+            return
+        self._saved(work, pool, running)
+
+    def _saved(self, work: Work, pool: ProcessPoolExecutor, running: dict[Future, Work]) -> None:
+        """Note the points of an attempt, and let its page be made."""
+        self.graded += 1
+        attempt, ended = work.attempt, work.record
+        if work.again:
+            self._set(attempt, state=GRADED)
+            self._tell(work)
+            return
+        spent = round(time.monotonic() - work.began, 3)
+        scores = {"score": ended.score, "max_score": ended.max_score}
+        work.attempt = self._set(attempt, state=GRADED, ended=datetime.now(UTC), seconds=spent, **scores)
+        if self._level(work.attempt) == "everything":
+            root = str(self.course.root)
+            running[pool.submit(feedback.page, root, attempt.assignment, attempt.student)] = work
+        else:
+            self._ended(work)
+
+    def _ended(self, work: Work, shown: str | None = None) -> None:
+        self._publish(work.attempt, shown)
+        self._tell(work)
+        self._let_the_best_count(work.attempt)
+
+    def _let_the_best_count(self, attempt: Attempt) -> None:
+        """Where the best attempt counts, and this one is not it: grade that one once more, at the next turn."""
+        if self.policy.counts == "best":
+            winner = best(self.journal.attempts(attempt.assignment, attempt.student))
+            if winner is not None and winner.id != attempt.id:
+                self.queue.put_first(attempt.student, Work(winner, again=True))
+
+    def _tell(self, work: Work) -> None:
+        """One line for the log."""
+        self.queue.done(work.attempt.student)
+        ended = work.record
+        words = f"{ended.score:g} of {ended.max_score:g} points" if ended and ended.has_grade else "not graded"
+        number = "counts again" if work.again else f"attempt {work.attempt.number}"
+        seconds = time.monotonic() - work.began
+        log.info("%s %s: %s, %s, %.2f s", work.attempt.student, work.attempt.assignment, number, words, seconds)
+
+    def _fail(self, work: Work, error: Exception) -> None:
+        """An attempt that could not be graded: a person has to look, and an earlier grade stays as it is."""
+        submission = work.converter.submission if work.converter else None
+        reason = f"{type(error).__name__}: {error}"
+        if submission is not None:
+            work.record = grade._without_grade(self.course, submission, error, self.isolated)
+            reason = work.record.reason
+        state = GRADED if work.again else FAILED
+        work.attempt = self._set(work.attempt, state=state, note=records.printable(reason), ended=datetime.now(UTC))
+        self.queue.done(work.attempt.student)
+        log.error("%s %s: not graded, %s", work.attempt.student, work.attempt.assignment, records.printable(reason))
+        self._publish(work.attempt)
+
+    def _once_more(self, work: Work) -> None:
+        """The process that graded it has ended: try again, at most twice, and then alone."""
+        deaths = self._deaths.get(work.attempt.id, 0) + 1
+        self._deaths[work.attempt.id] = deaths
+        if deaths > 2:
+            self._fail(work, RuntimeError("the process that graded it ended three times; look at it by hand"))
+            return
+        self.queue.done(work.attempt.student)
+        attempt = self._set(work.attempt, state=WAITING)
+        self.queue.put_first(attempt.student, Work(attempt, work.again))
+
+    def _publish(self, attempt: Attempt, shown: str | None = None) -> None:
+        """Make the page of an attempt, as far as the policy lets it show something, and release it.
+
+        Args:
+            shown: show only that much, where no more could be made.
+        """
+        level = attempt.state if attempt.state != GRADED else self._level(attempt)
+        attempts = self.journal.attempts(attempt.assignment, attempt.student)
+        text = attempt_page.render(self.course, attempt, attempts, self.policy, shown or level)
+        secret = self._kept(attempt) / "submission_secret.txt"
+        exchange = inbox.exchange_folder(self.course)
+        if exchange is not None and secret.is_file() and not secret.is_symlink():
+            attempt_page.release(text, exchange, secret.read_text(encoding="utf-8"), attempt.assignment)
+        if self.pages is not None:
+            attempt_page.write(text, self.pages / attempt.student / f"{attempt.assignment}.html")
+        self._set(attempt, page=level)
+
+    def _unveil(self) -> None:
+        """After the due date pages may show more: make those of the attempts that count anew."""
+        for assignment in self.assignments:
+            last: dict[str, Attempt] = {}
+            for attempt in self.journal.attempts(assignment):
+                if attempt.state == GRADED:
+                    last[attempt.student] = attempt
+            for student, attempt in last.items():
+                if self.policy.counts == "best":
+                    attempt = best(self.journal.attempts(assignment, student)) or attempt
+                if attempt.page and attempt.page in ("points", "mistakes") and self._level(attempt) != attempt.page:
+                    if self._level(attempt) == "everything":
+                        feedback.page(str(self.course.root), assignment, student)
+                    self._publish(attempt)
+
+    def _level(self, attempt: Attempt) -> str:
+        return self.policy.level(self._due(attempt), datetime.now(UTC))
+
+    def _due(self, attempt: Attempt) -> datetime | None:
+        """The due date of a student, extension included."""
+        with self.course.gradebook() as gradebook:
+            date = gradebook.find_assignment(attempt.assignment).duedate
+            if date is None:
+                return None
+            with contextlib.suppress(MissingEntry):
+                date = gradebook.find_submission(attempt.assignment, attempt.student).duedate or date
+            return date.replace(tzinfo=UTC)
+
+    def _settings(self, assignment: str, gradebook: ClassGradebook) -> str:
+        """The fingerprint of what decides grades; said when it is another than at the start."""
+        now = grade._settings_digest(self.course, assignment, gradebook)
+        before = self.fingerprints.setdefault(assignment, now)
+        if now != before:
+            self.fingerprints[assignment] = now
+            self.remark = f"{assignment}: the tests or settings have changed; run make regrade ASSIGNMENT={assignment}"
+            log.warning(self.remark)
+        return now
+
+    def _kept(self, attempt: Attempt) -> Path:
+        """Where the copy of an attempt is kept for good."""
+        return self._folder(attempt.assignment, attempt.student, attempt.key)
+
+    def _folder(self, assignment: str, student: str, key: str) -> Path:
+        name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return self.course.root / "attempts" / assignment / student / name
+
+    def _place(self, attempt: Attempt) -> None:
+        """Put an attempt into `submitted/`, where `make grade` and nbgrader look."""
+        target = self.course.root / "submitted" / attempt.student / attempt.assignment
+        kept = self._kept(attempt)
+        there = Submission(attempt.student, attempt.assignment, target)
+        if attempt.origin == inbox.SUBMITTED and target.is_dir() and there.digest() == attempt.key:
+            return  # it is there already
+        draft = target.with_name(f".{attempt.assignment}.arriving")
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(kept, draft, symlinks=True)
+        if target.exists():
+            shutil.rmtree(target)
+        draft.rename(target)
+
+    def _set(self, attempt: Attempt, **values: object) -> Attempt:
+        self.journal.update(attempt, **values)
+        return next(a for a in self.journal.attempts(attempt.assignment, attempt.student) if a.id == attempt.id)
+
+    def _note(self, attempt: Attempt, words: str) -> None:
+        self._set(attempt, note=records.printable("; ".join(filter(None, (attempt.note, words)))))
+        log.error("%s %s: %s", attempt.student, attempt.assignment, records.printable(words))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock of the course; wait for whoever has it."""
+        began, said = time.monotonic(), False
+        while True:
+            with contextlib.ExitStack() as stack:
+                try:
+                    stack.enter_context(self.course.alone())
+                except CourseError:
+                    if not said and time.monotonic() - began > LOCK_PATIENCE:
+                        said = True
+                        self.remark = "waits for another command that grades in this course"
+                        log.info(self.remark)
+                        self._write_health()
+                    if self.stopped.wait(0.2):
+                        raise
+                    continue
+                if said:
+                    self.remark = ""
+                yield
+                return
+
+    @contextlib.contextmanager
+    def _interpreters(self) -> Iterator[ProcessPoolExecutor]:
+        warm = self.isolated and self.course.config.Execute.get("warm", True)
+        with interpreters.start(self.course, self.assignments, warm) as started:
+            started.prepare_bare()
+            with started.make_pool(self.jobs + self.queue.slow) as pool:
+                yield pool
+
+    @contextlib.contextmanager
+    def _observed(self) -> Iterator[None]:
+        """Let the system tell of changes."""
+        observer = Observer()
+        exchange = inbox.exchange_folder(self.course)
+        if exchange is not None:
+            observer.schedule(_Wake(self.changed), str(exchange / "inbound"), recursive=True)
+        observer.schedule(_Wake(self.changed), str(self.course.root / "submitted"), recursive=True)
+        observer.start()
+        try:
+            yield
+        finally:
+            observer.stop()
+            observer.join()
+
+    def _write_health(self) -> None:
+        """Say that all is well, as of now."""
+        words = {
+            "pid": os.getpid(),
+            "since": self.since.isoformat(timespec="seconds"),
+            "now": datetime.now(UTC).isoformat(timespec="seconds"),
+            "waiting": len(self.queue),
+            "graded": self.graded,
+            "remark": self.remark,
+        }
+        draft = health_file(self.course).with_suffix(".half")
+        with contextlib.suppress(OSError):  # a full disk: the next time perhaps
+            draft.write_text(json.dumps(words) + "\n", encoding="utf-8")
+            draft.replace(health_file(self.course))
+
+
+class _Wake(FileSystemEventHandler):
+    """Sets an event when something was made or changed."""
+
+    def __init__(self, event: Event):
+        self.event = event
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type in ("created", "modified", "moved", "closed"):
+            self.event.set()
+
+
+def watch(course: Course, assignments: list[str], jobs: int | None = None, pages: Path | None = None) -> None:
+    """Grade what arrives until SIGTERM or Ctrl-C.
+
+    Raises:
+        CourseError: another watcher is running, an assignment is not released, or nothing can be isolated.
+    """
+    (course.root / "records").mkdir(exist_ok=True)
+    lock = FileLock(course.root / "records" / ".watch.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise CourseError("Another `make watch` is running in this course; see `make status`.") from None
+    with lock:
+        watcher = Watcher(course, assignments, jobs, pages)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, watcher.stop)
+        log.info("watching %s; grades %d at once", ", ".join(assignments), watcher.jobs)
+        try:
+            watcher.run()
+        finally:
+            health_file(course).unlink(missing_ok=True)
+        log.info("stopped after %d submissions", watcher.graded)
+
+
+def local(time: datetime) -> str:
+    """A time as people here write it."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _memory() -> int:
+    """Bytes that this process and all below it hold, pages that are shared counted once for each."""
+    here = psutil.Process()
+    total = 0
+    for process in [here, *here.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss - getattr(process.memory_info(), "shared", 0)
+    return total

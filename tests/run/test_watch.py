@@ -1,0 +1,273 @@
+"""The resident grader, with nbgrader's real exchange: from a hand-in to the page that the student fetches."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from nbgrader.auth import Authenticator
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.exchange.default import ExchangeFetchFeedback, ExchangeReleaseAssignment, ExchangeSubmit
+from traitlets.config import Config
+
+from grading.course.folder import Course, CourseError
+from grading.run import inbox
+from grading.run.attempts import FAILED, GRADED, HELD
+from grading.run.watch import Watcher, health_file, journal_of
+from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, scores_of, submit
+
+
+class Class:
+    """A course with an exchange, and students who hand in through it."""
+
+    def __init__(self, course: Course, folder: Path):
+        self.course, self.folder = course, folder
+        self.exchange = folder / "exchange"
+        self.exchange.mkdir(exist_ok=True)
+        text = (course.root / "nbgrader_config.py").read_text(encoding="utf-8")
+        more = f'\nc.Exchange.root = "{self.exchange}"\nc.Execute.timeout = 4\nc.Execute.warm = False\n'
+        (course.root / "nbgrader_config.py").write_text(text + more, encoding="utf-8")
+        self.course = Course(course.root)
+        self._exchange(ExchangeReleaseAssignment, self.course.config, self.course.root)
+
+    def settings(self, **policy) -> None:
+        path = self.course.root / "nbgrader_config.py"
+        lines = [f"c.AttemptPolicy.{name} = {value!r}\n" for name, value in policy.items()]
+        path.write_text(path.read_text(encoding="utf-8") + "".join(lines), encoding="utf-8")
+        self.course = Course(self.course.root)
+
+    def hand_in(self, student: str, solution: str | None, edit=lambda notebook: None) -> Path:
+        """Submit as a student does; the new folder in the exchange."""
+        home = self.folder / "homes" / student
+        made = submit(self.course, student, solution, edit)
+        shutil.rmtree(home / "averages", ignore_errors=True)
+        shutil.move(made.parent, home / "averages")
+        shutil.rmtree(made.parents[1])
+        before = set((self.exchange / "optimization" / "inbound").iterdir())
+        self._exchange(ExchangeSubmit, self._config(student), home, student)
+        (new,) = set((self.exchange / "optimization" / "inbound").iterdir()) - before
+        return new
+
+    def pages(self, student: str) -> list[str]:
+        """The pages that a student can fetch, by the time of the attempt."""
+        home = self.folder / "homes" / student
+        self._exchange(ExchangeFetchFeedback, self._config(student), home, student)
+        return [path.read_text(encoding="utf-8") for path in sorted(home.rglob("feedback/**/*.html"))]
+
+    def attempts(self, student: str):
+        return journal_of(self.course).attempts("averages", student)
+
+    def grade(self, **options) -> Watcher:
+        watcher = Watcher(self.course, ["averages"], jobs=2, **options)
+        watcher.until_idle()
+        return watcher
+
+    def _config(self, student: str) -> Config:
+        config = Config()
+        config.Exchange.root, config.Exchange.cache = str(self.exchange), str(self.folder / "cache" / student)
+        config.Exchange.assignment_dir = str(self.folder / "homes" / student)
+        return config
+
+    def _exchange(self, action: type, config: Config, root: Path, student: str = "*") -> None:
+        names = {"course_id": "optimization", "assignment_id": "averages", "student_id": student}
+        coursedir = CourseDirectory(config=config, root=str(root), **names)
+        before = Path.cwd()
+        os.chdir(root)
+        try:
+            action(coursedir=coursedir, authenticator=Authenticator(config=config), config=config).start()
+        finally:
+            os.chdir(before)
+
+
+@pytest.fixture
+def klass(tiny, tmp_path) -> Class:
+    return Class(tiny, tmp_path)
+
+
+def test_a_student_hands_in_and_fetches_the_page(klass):
+    klass.hand_in("ada", FORGETS_TO_DIVIDE)
+    klass.grade()
+    (attempt,) = klass.attempts("ada")
+    assert (attempt.state, attempt.number, attempt.score, attempt.max_score) == (GRADED, 1, 0.0, 3.0)
+    assert sum(scores_of(klass.course, "ada").values()) == 0
+    (page,) = klass.pages("ada")
+    assert "Attempt 1" in page and "The sum is not divided by the number of values." in page
+    klass.hand_in("ada", RIGHT)
+    klass.grade()
+    assert sum(scores_of(klass.course, "ada").values()) == 3
+    assert len(klass.pages("ada")) == 2 and "Your points so far: 0, 3 (this one)." in klass.pages("ada")[1]
+
+
+def test_nothing_is_graded_twice(klass):
+    klass.hand_in("ada", RIGHT)
+    assert klass.grade().graded == 1
+    time.sleep(inbox.SETTLED + 0.2)
+    assert klass.grade().graded == 0
+    assert len(klass.attempts("ada")) == 1
+
+
+def test_submitted_is_watched_too(klass):
+    submit(klass.course, "bob", RIGHT)
+    assert klass.grade().graded == 0, "somebody may still be copying"
+    time.sleep(inbox.SETTLED + 0.2)
+    assert klass.grade(pages=klass.folder / "pages").graded == 1
+    assert klass.attempts("bob")[0].origin == "submitted"
+    assert "3 of 3 points" in (klass.folder / "pages" / "bob" / "averages.html").read_text(encoding="utf-8")
+    time.sleep(inbox.SETTLED + 0.2)
+    assert klass.grade().graded == 0
+
+
+def test_an_attempt_over_the_limit_does_not_count_and_is_kept(klass):
+    klass.settings(attempts=1)
+    klass.hand_in("ada", RIGHT)
+    klass.grade()
+    handed_in = klass.hand_in("ada", FORGETS_TO_DIVIDE)
+    klass.grade()
+    first, second = klass.attempts("ada")
+    assert (first.state, second.state) == (GRADED, HELD)
+    assert sum(scores_of(klass.course, "ada").values()) == 3
+    page = klass.pages("ada")[1]
+    assert "this attempt does not count" in page and "all 1 attempts are used up" in page
+    assert (handed_in / "averages.ipynb").is_file()
+    assert len(list((klass.course.root / "attempts" / "averages" / "ada").iterdir())) == 2
+
+
+def test_the_page_says_from_when_the_next_attempt_counts(klass):
+    klass.settings(pause=30)
+    klass.hand_in("ada", FORGETS_TO_DIVIDE)
+    klass.hand_in("ada", RIGHT)
+    klass.grade()
+    assert [attempt.state for attempt in klass.attempts("ada")] == [GRADED, HELD]
+    ready = klass.attempts("ada")[0].received + timedelta(minutes=30)
+    assert f"{ready.astimezone():%Y-%m-%d %H:%M:%S}" in klass.pages("ada")[1]
+
+
+def test_where_the_best_attempt_counts_a_worse_one_takes_nothing(klass):
+    klass.settings(counts="best")
+    for solution in (DROPS_THE_SIGN, RIGHT, FORGETS_TO_DIVIDE):
+        klass.hand_in("ada", solution)
+        klass.grade()
+    assert [attempt.score for attempt in klass.attempts("ada")] == [2.0, 3.0, 0.0]
+    assert sum(scores_of(klass.course, "ada").values()) == 3
+    assert "0 of 3 points" in klass.pages("ada")[2], "the page is of this attempt"
+
+
+@pytest.mark.parametrize(("level", "named"), [("points", False), ("mistakes", True)])
+def test_before_the_due_date_a_page_shows_what_the_policy_says(klass, level, named):
+    klass.settings(before_due=level)
+    due = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
+    with klass.course.gradebook() as gradebook:
+        gradebook.update_or_create_assignment("averages", duedate=due)
+    klass.hand_in("ada", FORGETS_TO_DIVIDE)
+    klass.grade()
+    (page,) = klass.pages("ada")
+    assert "0 of 3 points" in page and "mean([2, 3, 7])" not in page
+    assert ("The sum is not divided" in page) is named
+    with klass.course.gradebook() as gradebook:
+        gradebook.update_or_create_assignment("averages", duedate=due - timedelta(days=2))
+    klass.grade()
+    shutil.rmtree(klass.folder / "homes" / "ada" / "averages" / "feedback")
+    assert "mean([2, 3, 7])" in klass.pages("ada")[0], "after the due date everything is shown"
+
+
+def test_what_belongs_to_somebody_else_is_not_taken(klass):
+    if os.geteuid():
+        pytest.skip("only root can give a folder away")
+    folder = klass.hand_in("ada", RIGHT)
+    os.chown(folder, 12345, 12345)
+    klass.grade()
+    (attempt,) = klass.attempts("ada")
+    assert attempt.state == FAILED and "user id 12345" in attempt.note
+
+
+def test_a_time_that_a_student_has_written_does_not_count(klass):
+    folder = klass.hand_in("ada", RIGHT)
+    (folder / "timestamp.txt").chmod(0o600)
+    (folder / "timestamp.txt").write_text("2001-01-01 00:00:00.0 UTC", encoding="utf-8")
+    klass.grade()
+    with klass.course.gradebook() as gradebook:
+        noted = gradebook.find_submission("averages", "ada").timestamp.replace(tzinfo=UTC)
+    assert abs(noted - datetime.now(UTC)) < timedelta(minutes=2)
+    assert "2001-01-01" in klass.attempts("ada")[0].note
+
+
+def test_an_unreadable_notebook_needs_a_person_and_the_rest_goes_on(klass):
+    folder = klass.hand_in("ada", RIGHT)
+    notebook = folder / "averages.ipynb"
+    notebook.chmod(0o600)
+    notebook.write_text("no notebook", encoding="utf-8")
+    klass.hand_in("bob", RIGHT)
+    klass.grade()
+    assert [klass.attempts(name)[0].state for name in ("ada", "bob")] == [FAILED, GRADED]
+    assert "could not be graded" in klass.pages("ada")[0]
+
+
+def test_an_assignment_that_is_not_released_is_told(tiny):
+    (tiny.root / "gradebook.db").unlink()
+    with pytest.raises(CourseError, match="make release"):
+        Watcher(Course(tiny.root), ["averages"])
+
+
+def start(course: Course) -> subprocess.Popen:
+    line = [sys.executable, "-m", "grading", "--root", str(course.root), "watch"]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for(condition, seconds: float = 60.0) -> bool:
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def states(klass: Class, *students: str) -> list[str]:
+    return [attempt.state for student in students for attempt in klass.attempts(student)]
+
+
+def test_a_grader_that_is_killed_goes_on_where_it_was(klass):
+    students = [f"s{i}" for i in range(6)]
+    for student in students:
+        klass.hand_in(student, RIGHT)
+    process = start(klass.course)
+    assert wait_for(lambda: GRADED in states(klass, *students))
+    process.kill()
+    process.communicate()
+    process = start(klass.course)
+    try:
+        assert wait_for(lambda: states(klass, *students) == [GRADED] * 6), process.stdout
+        assert wait_for(lambda: all(klass.attempts(student)[0].page for student in students))
+    finally:
+        process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "stopped after" in said
+    assert all(sum(scores_of(klass.course, student).values()) == 3 for student in students)
+    assert all(len(klass.pages(student)) == 1 for student in students)
+    assert not health_file(klass.course).exists()
+
+
+def test_two_watchers_and_other_commands_get_along(klass):
+    klass.hand_in("ada", RIGHT)
+    process = start(klass.course)
+    try:
+        assert wait_for(lambda: states(klass, "ada") == [GRADED])
+        line = [sys.executable, "-m", "grading", "--root", str(klass.course.root)]
+        second = subprocess.run([*line, "watch"], capture_output=True, text=True, check=False)
+        assert second.returncode == 1 and "Another `make watch`" in second.stderr
+        status = subprocess.run([*line, "status"], capture_output=True, text=True, check=False)
+        assert "up since" in status.stdout and "1 graded" in status.stdout
+        assert json.loads(health_file(klass.course).read_text(encoding="utf-8"))["pid"] == process.pid
+        with klass.course.alone():  # as `make grade` does
+            klass.hand_in("bob", RIGHT)
+            assert not wait_for(lambda: GRADED in states(klass, "bob"), 4)
+        assert wait_for(lambda: states(klass, "bob") == [GRADED])
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
