@@ -12,6 +12,7 @@ import torch
 import grading.execution.diagnosis
 import grading.execution.execute
 import grading.oracle.autodiff
+import grading.oracle.conditioning
 import grading.oracle.optimizers
 import grading.oracle.training  # noqa: F401
 

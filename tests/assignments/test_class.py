@@ -101,6 +101,7 @@ UNNAMED = {
         "momentum_shares_state_between_optimizers",
         "train_never_goes_to_the_start",
     },
+    "conditioning": set(),
     "training": set(),
 }
 

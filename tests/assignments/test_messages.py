@@ -10,7 +10,7 @@ from grading.course.folder import Course
 from grading.execution.rehearsal import rehearse
 from tests.conftest import ROOT
 
-ASSIGNMENTS = ("mini-torch", "optimizers")
+ASSIGNMENTS = ("mini-torch", "optimizers", "conditioning")
 
 
 def visible(assignment: str):
