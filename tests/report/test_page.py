@@ -108,9 +108,7 @@ def test_manual_work_and_a_missing_record_need_a_person(tiny):
 def test_a_repair_that_most_need_is_nobodys(tiny):
     for i in range(5):
         mark(tiny, f"s{i}", state="repaired", repairs=["points had been changed", *(["a cell came back"] * (i == 2))])
-    assert [(row.student, row.reasons) for row in gather(tiny, "averages").attention] == [
-        ("s2", ["a cell came back"])
-    ]
+    assert [(row.student, row.reasons) for row in gather(tiny, "averages").attention] == [("s2", ["a cell came back"])]
 
 
 def test_a_suspicion_needs_a_person(tiny):
