@@ -163,9 +163,12 @@ def _grade(course: Course, assignment: str, jobs: int | None, force: bool, start
     from grading.course import catalogue, notebooks
     from grading.gradebook import database, late_penalties
     from grading.report import table
+    from grading.run.grade import release_if_unknown
 
     # A fault in the catalogue or in students.csv is better told now than found while grading.
     catalogue.load(course.root / "mistakes" / f"{assignment}.toml", notebooks.read(course.source(assignment)))
+    if release_if_unknown(course, assignment):
+        click.echo(f"release/{assignment}: written, as the gradebook did not know its tests yet")
     late_penalties.apply(course)
     before = database.scores(course, assignment)
     ended = run(course, assignment, jobs, started, force)

@@ -29,7 +29,7 @@ from sqlalchemy.exc import OperationalError
 from traitlets.config import Config
 
 import grading
-from grading.authoring.release import quiet_logger
+from grading.authoring.release import quiet_logger, release
 from grading.course import notebooks, temporary_folders
 from grading.course.folder import Course, CourseError
 from grading.execution import interpreters
@@ -90,14 +90,14 @@ def grade(
         A record for each student, in their order.
 
     Raises:
-        CourseError: unknown assignment, nothing released, nothing submitted, or somebody else is grading.
+        CourseError: unknown assignment, no release can be made, nothing submitted, or somebody else is grading.
     """
     course.source(assignment)
-    _require_release(course, assignment)
     isolated = course.config.Execute.get("sandbox") != "none"
     if isolated and why_not():
         raise CourseError(why_not())
     submissions = find(course, assignment, students)
+    release_if_unknown(course, assignment)
     (course.root / "autograded").mkdir(exist_ok=True)
     temporary_folders.sweep()
     finished: dict[str, Record] = {}
@@ -399,11 +399,15 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _require_release(course: Course, assignment: str) -> None:
-    with course.gradebook() as gradebook:
-        try:
+def release_if_unknown(course: Course, assignment: str) -> bool:
+    """Release an assignment whose tests the gradebook does not know yet; whether that was needed.
+
+    Raises:
+        CourseError: nbgrader refused to release it, or somebody else is grading.
+    """
+    with course.alone():
+        with course.gradebook() as gradebook, contextlib.suppress(MissingEntry):
             gradebook.find_notebook(assignment, assignment)
-        except MissingEntry:
-            raise CourseError(
-                f"The gradebook does not know '{assignment}' yet. Run: make release ASSIGNMENT={assignment}"
-            ) from None
+            return False
+        release(course, assignment)
+        return True

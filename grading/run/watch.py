@@ -90,13 +90,13 @@ class Watcher:
         pages: a folder to which pages are copied besides, `<student>/<assignment>.html`.
 
     Raises:
-        CourseError: an assignment is not released, or students' code cannot be isolated here.
+        CourseError: an assignment cannot be released, or students' code cannot be isolated here.
     """
 
     def __init__(self, course: Course, assignments: list[str], jobs: int | None = None, pages: Path | None = None):
         for name in assignments:
             course.source(name)
-            grade._require_release(course, name)
+            grade.release_if_unknown(course, name)
         self.isolated = course.config.Execute.get("sandbox") != "none"
         if self.isolated and why_not():
             raise CourseError(str(why_not()))

@@ -11,13 +11,24 @@ import pytest
 from nbformat.v4 import new_code_cell
 from rich.console import Console
 
+from grading.course import notebooks
 from grading.course.folder import Course, CourseError
 from grading.gradebook.database import scores
 from grading.report import table
-from grading.run.grade import grade
+from grading.run.grade import grade, release_if_unknown
 from grading.sandbox.bubblewrap import SandboxError
 from tests.classroom import EDITS, SOLUTIONS
-from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, graded, scores_of, spoil, submit, tiny_source
+from tests.conftest import (
+    DROPS_THE_SIGN,
+    FORGETS_TO_DIVIDE,
+    RIGHT,
+    graded,
+    scores_of,
+    spoil,
+    submit,
+    tiny_notebook,
+    tiny_source,
+)
 
 SOME = ["drops_the_sign", "ends_python", "right", "sends_no_json", "sends_two_notebooks"]
 
@@ -234,10 +245,14 @@ def test_an_unknown_assignment_is_told(tiny):
         grade(tiny, "medians")
 
 
-def test_what_was_never_released_is_told_with_the_command(tmp_path):
+def test_what_was_never_released_is_released(tmp_path):
     course = tiny_source(tmp_path / "course")
-    with pytest.raises(CourseError, match="Run: make release ASSIGNMENT=averages"):
-        grade(course, "averages")
+    path = course.root / "submitted" / "ada" / "averages" / "averages.ipynb"
+    notebooks.write(tiny_notebook(), path)
+    (ended,) = grade(course, "averages")
+    assert (ended.state, ended.score) == ("graded", 3)
+    assert (course.root / "release" / "averages" / "averages.ipynb").is_file()
+    assert release_if_unknown(course, "averages") is False
 
 
 @pytest.mark.parametrize("students", [None, ["nobody"]])
