@@ -1,0 +1,36 @@
+"""A JupyterHub for one course on one machine: students in a small environment, instructors in the course's own.
+
+Every path and name is read from the environment, with a default for /srv and /opt, so that the tests can use this file.
+"""
+
+import os
+import pwd
+from pathlib import Path
+
+c = get_config()  # noqa: F821 - traitlets provides it
+
+COURSE = Path(os.environ.get("COURSE_FOLDER", "/srv/optimization"))  # the instructors' checkout, with its .venv
+STUDENT_ENV = Path(os.environ.get("STUDENT_ENV", "/opt/optimization-student"))
+INSTRUCTORS = set(os.environ.get("COURSE_INSTRUCTORS", "instructor").split())
+
+c.JupyterHub.bind_url = os.environ.get("HUB_URL", "http://127.0.0.1:8000")
+c.JupyterHub.authenticator_class = "pam"  # the machine's own users and passwords
+c.Authenticator.allow_all = True
+c.Authenticator.admin_users = INSTRUCTORS
+
+c.Spawner.default_url = "/lab"
+c.Spawner.mem_limit = "2G"
+c.Spawner.environment = {"OMP_NUM_THREADS": "1"}
+
+
+def for_user(spawner):
+    """Instructors work in the course folder, with formgrader; students in their home folder, without."""
+    if spawner.user.name in INSTRUCTORS:
+        spawner.cmd = [str(COURSE / ".venv" / "bin" / "jupyterhub-singleuser")]
+        spawner.notebook_dir = str(COURSE)
+    else:
+        spawner.cmd = [str(STUDENT_ENV / "bin" / "jupyterhub-singleuser")]
+        spawner.notebook_dir = pwd.getpwnam(spawner.user.name).pw_dir
+
+
+c.Spawner.pre_spawn_hook = for_user
