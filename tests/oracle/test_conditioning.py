@@ -119,7 +119,7 @@ ADAPTIVE = {
 
 
 def steps_to_arrive(name: str, A: np.ndarray, start: np.ndarray, at_most: int) -> float:
-    """The least number of steps to a point within 0.01 of the minimum, with the best settings; infinity above a limit."""
+    """The least number of steps to within 0.01 of the minimum, with the best settings; infinity above a limit."""
     spectrum = np.linalg.eigvalsh(A)
     if name == "gradient descent":
         runs = [(torch.optim.SGD, {"lr": conditioning.best_learning_rate(spectrum)["eta"]})]

@@ -1,0 +1,60 @@
+"""What a stuck student reads in `conditioning`: a wrong type, too, gets a sentence, not the check's own exception."""
+
+import copy
+import re
+
+import pytest
+
+from grading.course import catalogue, notebooks
+from grading.course.folder import Course
+from grading.execution.rehearsal import rehearse
+from tests.conftest import ROOT
+
+SOURCE = notebooks.read(Course(ROOT).source("conditioning"))
+EXERCISES = notebooks.tests_of(SOURCE)
+QUESTIONS = {
+    name for name, cell in notebooks.by_id(SOURCE).items() if "raises-exception" in cell.metadata.get("tags", [])
+}
+VISIBLE = copy.deepcopy(SOURCE)
+for _cell in VISIBLE.cells:
+    if notebooks.kind(_cell) == "test":
+        _cell.source = notebooks.split_hidden(_cell.source)[0]
+
+
+def answers(value: str) -> dict[str, str]:
+    """To each exercise the same answer: its function returns this value, or its name has it."""
+    cells, found = notebooks.by_id(SOURCE), {}
+    for name in EXERCISES:
+        signature = re.search(r"^def .*:$", cells[name].source, re.MULTILINE)
+        found[name] = f"{signature[0]}\n    return {value}" if signature else f"{name} = {value}"
+    return found
+
+
+@pytest.mark.parametrize(
+    "value", ["None", "'x'", "float('nan')", "torch.zeros(2, requires_grad=True)", "()", "{}", "[1, 'a']", "1j", "[[]]"]
+)
+def test_every_check_says_what_it_expected(value):
+    verdicts = rehearse(VISIBLE, answers(value))
+    for exercise, tests in EXERCISES.items():
+        for test in tests:
+            message = verdicts[test]
+            if exercise == "preconditioned_gd" and test.endswith("untouched"):
+                continue  # it looks at the arguments alone
+            assert message is not None, f"{test} passes"
+            assert message.startswith(f"✗ {exercise}"), (test, message)
+            assert re.search("should", message), (test, message)
+            assert "raised" not in message, (test, message)
+
+
+ENTRIES = [
+    entry
+    for entry in catalogue.load(ROOT / "mistakes" / "conditioning.toml", SOURCE)
+    if entry.cell not in QUESTIONS and not entry.right
+]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_no_mistake_passes_green_and_fails_later(entry):
+    """The self-checks find what the hidden tests find, test by test."""
+    verdicts = rehearse(VISIBLE, {entry.cell: entry.source}, only=EXERCISES[entry.cell])
+    assert {test for test, message in verdicts.items() if message} == set(entry.loses)
