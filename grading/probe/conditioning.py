@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from grading.probe import core
 
 
@@ -14,19 +16,24 @@ def calls(namespace: dict, function: str, calls: list, stand_ins: list) -> dict:
             matches any. Without rows the student's own functions are called.
 
     Returns:
-        `{"values": one for each call, "stand_ins_used"}`.
+        `{"values": one for each call, "arguments": of each call, as they are afterwards, "stand_ins_used"}`.
     """
     called, used = core.lookup(namespace, function), []
     replaced = {name: _stand_in([row for row in stand_ins if row[0] == name], used) for name, _, _ in stand_ins}
     before = {name: namespace[name] for name in replaced if name in namespace}
     namespace.update(replaced)
     try:
-        values = [called(*arguments) for arguments in calls]
+        values = [_kept(called(*arguments)) for arguments in calls]
     finally:
         for name in replaced:
             namespace.pop(name)
         namespace.update(before)
-    return {"values": values, "stand_ins_used": bool(used)}
+    return {"values": values, "arguments": calls, "stand_ins_used": bool(used)}
+
+
+def _kept(value: object) -> object:
+    """A result that a later call does not change, if it is an array."""
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _stand_in(rows: list, used: list):
