@@ -85,8 +85,8 @@ collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into 
 grade: $(READY)  ## Autograde submitted/<student>/<assignment>/ and print the table.
 	@$(PY) -m grading grade $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force)
 
-feedback: $(READY)  ## Write a feedback page for every graded submission.
-	@$(PY) -m grading feedback $(ONLY) $(AT_ONCE)
+feedback: $(READY)  ## Write a feedback page for every graded submission that has none, or another one.
+	@$(PY) -m grading feedback $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force)
 
 grades: $(READY)  ## Print the table and write grades.csv.
 	@$(PY) -m grading grades $(ONLY)

@@ -8,7 +8,6 @@ from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPrep
 from nbgrader.preprocessors import (
     ClearOutput,
     DeduplicateIds,
-    GetGrades,
     IgnorePattern,
     LimitOutput,
 )
@@ -24,7 +23,8 @@ from grading.gradebook.database import (
 )
 from grading.gradebook.late_penalties import LatePolicy
 from grading.intake.restore import Restore
-from grading.report.feedback import HideTests, Summary
+from grading.report.feedback import Grades, HideTests, Summary
+from grading.report.rendering import FeedbackExporter
 
 # nbgrader links new rows to each other before it adds them to the session; SQLAlchemy 2 remarks on that each time.
 warnings.filterwarnings("ignore", message=r"Object of type <\w+> not in session, add operation")
@@ -81,13 +81,10 @@ c.AttemptPolicy.before_due = "everything"
 c.AttemptPolicy.after_due = "everything"
 
 # Students read their feedback: hidden tests stay out of it.
-c.GenerateFeedback.preprocessors = [GetGrades, HideTests, Summary, CSSHTMLHeaderPreprocessor]
+c.GenerateFeedback.exporter_class = FeedbackExporter
+c.GenerateFeedback.preprocessors = [Grades, HideTests, Summary, CSSHTMLHeaderPreprocessor]
 c.GenerateFeedback.HTMLExporter.template_name = "course_feedback"
 c.GenerateFeedback.HTMLExporter.extra_template_basedirs = [str(Path(grading.__file__).parent / "templates")]
-c.GenerateFeedback.HTMLExporter.filters = {
-    "prose": "grading.report.markdown.html",
-    "sentence": "grading.report.markdown.sentence",
-}
 
 # Formgrader's panel with the configuration cannot show classes, and would be empty.
 c.FormgradeExtension.debug = False

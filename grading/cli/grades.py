@@ -40,14 +40,15 @@ def grade(course: Course, assignment: str | None, jobs: int | None, force: bool)
 @click.command()
 @assignment_option
 @jobs_option
+@click.option("--force", is_flag=True, help="Write unchanged pages, too.")
 @click.pass_obj
-def feedback(course: Course, assignment: str | None, jobs: int | None) -> None:
-    """Write the feedback pages of everything that is autograded."""
+def feedback(course: Course, assignment: str | None, jobs: int | None, force: bool) -> None:
+    """Write the feedback pages of everything that is autograded; pages that would be the same are left alone."""
     chosen = course.chosen(assignment)
     if assignment is None:
         chosen = [name for name in chosen if any((course.root / "autograded").glob(f"*/{name}"))] or chosen[:1]
     for name in chosen:
-        write_feedback(course, name, jobs)
+        write_feedback(course, name, jobs, force)
 
 
 @click.command()
@@ -190,13 +191,13 @@ def _grade(course: Course, assignment: str, jobs: int | None, force: bool, start
     return sum(not one.has_grade for one in ended)
 
 
-def write_feedback(course: Course, assignment: str, jobs: int | None) -> None:
+def write_feedback(course: Course, assignment: str, jobs: int | None, force: bool = False) -> None:
     from grading.cli.progress import steps
     from grading.report.feedback import feedback as write
 
     total = len(list((course.root / "autograded").glob(f"*/{assignment}")))
     with steps(f"Feedback for {assignment}", total) as advance:
-        write(course, assignment, advance, jobs=jobs)
+        write(course, assignment, advance, jobs=jobs, force=force)
     click.echo(f"Feedback pages: {course.root / 'feedback'}/<student>/{assignment}/{assignment}.html")
 
 

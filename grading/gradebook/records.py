@@ -35,6 +35,7 @@ class Record:
         isolated: whether the student's code ran in a sandbox.
         fingerprint: a hash of all that decides the grade: the submission, the tests, the settings.
         graded_at: when, in ISO 8601, UTC.
+        not_shown: what the feedback page does not show as it should, in plain words.
         unchanged: the grade is an earlier one, because nothing has changed since. Not part of the file.
     """
 
@@ -52,6 +53,7 @@ class Record:
     isolated: bool = True
     fingerprint: str = field(default="", compare=False)
     graded_at: str = field(default="", compare=False)
+    not_shown: list[str] = field(default_factory=list, compare=False)
     unchanged: bool = field(default=False, compare=False)
 
     def __post_init__(self):
@@ -94,6 +96,11 @@ def printable(text: str) -> str:
 def file_of(course: Course, assignment: str, student: str) -> Path:
     """Where the record of a submission is kept."""
     return course.root / "records" / assignment / f"{student}.json"
+
+
+def read_one(course: Course, assignment: str, student: str) -> Record | None:
+    """The record of one submission; None if there is none that can be read."""
+    return Record.load(file_of(course, assignment, student))
 
 
 def read(course: Course, assignment: str) -> dict[str, Record]:

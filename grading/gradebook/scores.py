@@ -1,8 +1,22 @@
 """The scores in nbgrader's gradebook, one row for each student and test cell: what reports and exports are made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import (
+    Assignment,
+    BaseCell,
+    Comment,
+    Grade,
+    Gradebook,
+    GradeCell,
+    MissingEntry,
+    Notebook,
+    SubmittedAssignment,
+    SubmittedNotebook,
+    TaskCell,
+)
+from sqlalchemy import Select, select
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,8 @@ class Submission:
         cells: by name, in the order of the gradebook.
         comments: what a person wrote, by cell.
         penalty: points taken off for being late.
+        remarks: what the student reads, by cell: the comment, else nbgrader's own ("No response.").
+        seconds_late: after the due date, extension included; 0 if in time, or if either time is not known.
     """
 
     student: str
@@ -40,6 +56,8 @@ class Submission:
     cells: dict[str, Cell]
     comments: dict[str, str]
     penalty: float
+    remarks: dict[str, str] = field(default_factory=dict)
+    seconds_late: float = 0.0
 
     @property
     def raw(self) -> float:
@@ -55,13 +73,46 @@ class Submission:
         return sum(cell.full for cell in self.cells.values())
 
 
-def read(gradebook: Gradebook, assignment: str) -> dict[str, Submission]:
-    """Everybody's scores in an assignment, by student; empty if the gradebook does not know it."""
+def read(gradebook: Gradebook, assignment: str, student: str | None = None) -> dict[str, Submission]:
+    """Everybody's scores in an assignment, or one student's, by student; empty if the gradebook does not know it.
+
+    Four queries, whatever the size of the class: nbgrader's own objects ask for each grade's name and full score.
+    """
     try:
-        submissions = gradebook.assignment_submissions(assignment)
+        entry = gradebook.find_assignment(assignment)
     except MissingEntry:
         return {}
-    return {s.student.id: _submission(s) for s in sorted(submissions, key=lambda s: s.student.id)}
+    names, full = _cells(gradebook, entry)
+    own = SubmittedAssignment.assignment_id == entry.id
+    if student is not None:
+        own &= SubmittedAssignment.student_id == student
+    grades, comments = _grades(gradebook, own, names, full), _comments(gradebook, own, names)
+    rows = gradebook.db.execute(
+        select(
+            SubmittedAssignment.student_id,
+            SubmittedAssignment.timestamp,
+            SubmittedAssignment.extension,
+            SubmittedNotebook.id,
+            SubmittedNotebook.late_submission_penalty,
+        )
+        .outerjoin(SubmittedNotebook, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+        .where(own)
+        .order_by(SubmittedAssignment.student_id)
+    )
+    found: dict[str, Submission] = {}
+    for name, handed_in, extension, notebook, penalty in rows:
+        before = found.get(name) or Submission(name, assignment, {}, {}, 0.0)
+        written = comments.get(notebook, {})
+        found[name] = Submission(
+            name,
+            assignment,
+            {**before.cells, **grades.get(notebook, {})},
+            {**before.comments, **{cell: by for cell, (by, _) in written.items() if by}},
+            before.penalty + float(penalty or 0.0),
+            {**before.remarks, **{cell: auto if by is None else by for cell, (by, auto) in written.items()}},
+            _seconds_late(handed_in, entry.duedate, extension),
+        )
+    return found
 
 
 def full_score(gradebook: Gradebook, assignment: str) -> float:
@@ -72,24 +123,58 @@ def full_score(gradebook: Gradebook, assignment: str) -> float:
         return 0.0
 
 
-def _submission(submitted) -> Submission:
-    cells, comments = {}, {}
-    for notebook in submitted.notebooks:
-        for grade in notebook.grades:
-            cells[grade.name] = Cell(
-                grade.name,
-                float(grade.score or 0.0),
-                float(grade.max_score or 0.0),
-                grade.auto_score,
-                grade.manual_score,
-                grade.extra_credit,
-                bool(grade.needs_manual_grade),
-            )
-        comments |= {c.name: c.manual_comment for c in notebook.comments if c.manual_comment}
-    return Submission(
-        submitted.student.id,
-        submitted.assignment.name,
-        cells,
-        comments,
-        float(submitted.late_submission_penalty or 0.0),
+def _cells(gradebook: Gradebook, entry: Assignment) -> tuple[dict[str, str], dict[str, float]]:
+    """The names of all cells of an assignment, and the most that a graded one gives, by their ids."""
+    own = BaseCell.notebook_id.in_(select(Notebook.id).where(Notebook.assignment_id == entry.id))
+    table = BaseCell.__table__  # the class would ask for the columns of all kinds of cells
+    names = dict(gradebook.db.execute(select(table.c.id, table.c.name).where(own)).all())
+    full = {}
+    for kind in (GradeCell, TaskCell):
+        full |= dict(gradebook.db.execute(select(kind.__table__.c.id, kind.__table__.c.max_score)).all())
+    return names, full
+
+
+def _of_submissions(columns: Select, table: type, own: object) -> Select:
+    return (
+        columns.join(SubmittedNotebook, SubmittedNotebook.id == table.notebook_id)
+        .join(SubmittedAssignment, SubmittedAssignment.id == SubmittedNotebook.assignment_id)
+        .where(own)
     )
+
+
+def _grades(
+    gradebook: Gradebook, own: object, names: dict[str, str], full: dict[str, float]
+) -> dict[str, dict[str, Cell]]:
+    """The grades by submitted notebook and cell."""
+    columns = select(
+        *(Grade.notebook_id, Grade.cell_id, Grade.auto_score, Grade.manual_score, Grade.extra_credit),
+        Grade.needs_manual_grade,
+    )
+    found: dict[str, dict[str, Cell]] = {}
+    for notebook, cell, auto, manual, extra, waits in gradebook.db.execute(_of_submissions(columns, Grade, own)):
+        given = auto if manual is None else manual
+        # As `nbgrader.api.Grade.score`: extra credit counts only where there is a score.
+        points = 0.0 if given is None else given + (extra or 0.0)
+        if (name := names.get(cell)) is None:
+            continue  # a grade of another course's cell, or of one that is gone
+        graded = Cell(name, float(points), float(full.get(cell) or 0.0), auto, manual, extra, bool(waits))
+        found.setdefault(notebook, {})[name] = graded
+    return found
+
+
+def _comments(
+    gradebook: Gradebook, own: object, names: dict[str, str]
+) -> dict[str, dict[str, tuple[str | None, str | None]]]:
+    """What a person wrote, and what nbgrader did, by submitted notebook and cell."""
+    columns = select(Comment.notebook_id, Comment.cell_id, Comment.manual_comment, Comment.auto_comment)
+    found: dict[str, dict[str, tuple[str | None, str | None]]] = {}
+    for notebook, cell, manual, auto in gradebook.db.execute(_of_submissions(columns, Comment, own)):
+        if cell in names and (manual, auto) != (None, None):
+            found.setdefault(notebook, {})[names[cell]] = (manual, auto)
+    return found
+
+
+def _seconds_late(handed_in: datetime | None, due: datetime | None, extension: timedelta | None) -> float:
+    if handed_in is None or due is None:
+        return 0.0
+    return max(0.0, (handed_in - due - (extension or timedelta())).total_seconds())

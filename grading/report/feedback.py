@@ -1,19 +1,59 @@
 """Feedback pages: what a student gets back, without the hidden tests."""
 
+import contextlib
+import hashlib
 import os
+import shutil
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from queue import SimpleQueue
 
+import nbconvert
+import pygments
+from nbconvert.exporters import Exporter
 from nbformat import NotebookNode
 from nbgrader.converters import GenerateFeedback
 from nbgrader.converters.base import NbGraderException
-from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
+from nbgrader.utils import find_all_files
 
-from grading.authoring.release import quiet_logger
+import grading
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
-from grading.execution.workers import make_pool
+from grading.execution.bounded import Bounded, LimitError
+from grading.execution.workers import begin
+from grading.gradebook import records, scores
+from grading.gradebook.scores import Submission
+
+SECONDS = 20.0  # of processor time for a page; an ordinary one takes a tenth of a second
+MEMORY = 2**30  # bytes for what a page is made of
+
+
+class Grades(GetGrades):
+    """nbgrader's `GetGrades`, which asks the gradebook for every cell; here the scores may be there already.
+
+    It looks for them in `resources["nbgrader"]["scores"]`, with the most that the assignment gives in `"full"`.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        found: Submission | None = resources["nbgrader"].get("scores")
+        if found is None:
+            return super().preprocess(nb, resources)
+        for cell in nb.cells:
+            data, name = cell.metadata.get("nbgrader", {}), notebooks.grade_id(cell)
+            if data.get("solution") or data.get("task"):
+                data["comment"] = found.remarks.get(name)
+            if data.get("grade") or data.get("task"):
+                if name not in found.cells:
+                    raise NbGraderException(f"the gradebook has no score of {name}; grade it again")
+                data["score"], data["points"] = found.cells[name].points, found.cells[name].full
+        resources["nbgrader"]["score"] = found.raw - found.penalty
+        resources["nbgrader"]["max_score"] = resources["nbgrader"]["full"]
+        resources["nbgrader"]["late_penalty"] = found.penalty
+        return nb, resources
 
 
 class HideTests(NbGraderPreprocessor):
@@ -67,58 +107,229 @@ def sentence(cell: NotebookNode) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class _Page:
+    """What a page is made of, beside the autograded notebook.
+
+    Attributes:
+        scores: what the gradebook has of the submission.
+        full: the most that the assignment gives.
+        digest: of all that decides how the page looks; it is kept in the page.
+    """
+
+    assignment: str
+    student: str
+    scores: Submission
+    full: float
+    digest: str
+
+
 def feedback(
     course: Course,
     assignment: str,
     done: Callable[[str], None] = lambda student: None,
     students: list[str] | None = None,
     jobs: int | None = None,
+    force: bool = False,
 ) -> list[Path]:
     """Write `feedback/<student>/<assignment>/<assignment>.html` for every autograded submission, or these students'.
+
+    A page that is there and would be the same is left alone. What could not be shown is said on the page and in the
+    record of the submission.
 
     Args:
         done: called with the student as each page is finished.
         jobs: how many pages are written at the same time; by default the number of cores.
+        force: write unchanged pages, too.
 
     Returns:
         The pages, by student.
 
     Raises:
-        CourseError: nothing is autograded, or nbgrader refused for some students; all of these are named.
+        CourseError: nothing is autograded, or some pages could not be written; all of these are named.
     """
     course.source(assignment)
     folders = sorted(path.parent for path in (course.root / "autograded").glob(f"*/{assignment}/{assignment}.ipynb"))
     found = [folder.parent.name for folder in folders if students is None or folder.parent.name in students]
     if not found:
         raise CourseError(f"Nothing is autograded for '{assignment}'. Run: make grade ASSIGNMENT={assignment}")
-    errors = []
-    with make_pool(min(jobs or os.cpu_count() or 1, len(found))) as pool:
-        waiting = {pool.submit(page, str(course.root), assignment, student): student for student in found}
-        for future in as_completed(waiting):
-            student = waiting[future]
-            try:
-                refusal = future.result()
-            except BrokenExecutor:
-                refusal = "the process that wrote it ended"
-            if refusal:
-                errors.append(f"{course.root / 'autograded' / student / assignment}: {refusal}")
-            done(student)
+    begin([__name__])
+    errors, wanted = {}, []
+    for student, page in _pages(course, assignment, found).items():
+        if isinstance(page, str):
+            errors[student] = page
+        elif force or not _is_current(course, page):
+            wanted.append(page)
+            continue
+        done(student)
+    errors |= _make(course, wanted, jobs or os.cpu_count() or 1, done)
     if errors:
-        raise CourseError("\n".join(["No feedback page could be written for:", *sorted(errors)]))
-    return [course.root / "feedback" / student / assignment / f"{assignment}.html" for student in found]
+        lines = [
+            f"{course.root / 'autograded' / student / assignment}: {errors[student]}" for student in sorted(errors)
+        ]
+        raise CourseError("\n".join(["No feedback page could be written for:", *lines]))
+    return [_path(course, assignment, student) for student in found]
 
 
 def page(root: str, assignment: str, student: str) -> str:
-    """Write one page, in a worker; what nbgrader refused, or nothing."""
+    """Write one page in this process; why that could not be done, or nothing."""
     course = Course(Path(root))
-    coursedir = course.coursedir
-    coursedir.assignment_id, coursedir.student_id = assignment, student
-    messages: list[str] = []
-    converter = GenerateFeedback(coursedir=coursedir, config=course.config, force=True)
-    converter.log = quiet_logger("feedback", messages)
+    wanted = _pages(course, assignment, [student])[student]
+    if isinstance(wanted, str):
+        return wanted
     try:
-        with course.entered():
-            converter.start()
-    except NbGraderException as error:
-        return messages[0] if messages else str(error)
+        _write(root, wanted)
+    except Exception as error:
+        return _reason(error)
     return ""
+
+
+def _pages(course: Course, assignment: str, students: list[str]) -> dict[str, _Page | str]:
+    """What each student's page is made of; or in words why there is no page."""
+    look = _look(course)
+    with course.gradebook() as gradebook:
+        full = scores.full_score(gradebook, assignment)
+        found = scores.read(gradebook, assignment, students[0] if len(students) == 1 else None)
+    pages: dict[str, _Page | str] = {}
+    for student in students:
+        if student not in found:
+            pages[student] = f"the gradebook has no scores. Run: make grade ASSIGNMENT={assignment}"
+            continue
+        whole = hashlib.sha256(f"{look} {full} {found[student]}".encode("utf-8", "backslashreplace"))
+        folder = course.root / "autograded" / student / assignment
+        try:
+            for path in _beside(course, folder):
+                whole.update(f"{path.relative_to(folder)} {path.stat().st_size} {path.stat().st_mtime_ns}".encode())
+            whole.update((folder / f"{assignment}.ipynb").read_bytes())
+        except OSError as error:
+            pages[student] = f"{error.filename}: {error.strerror}"
+            continue
+        pages[student] = _Page(assignment, student, found[student], full, whole.hexdigest())
+    return pages
+
+
+def _look(course: Course) -> str:
+    """A digest of what all pages share: templates, settings, and the code that makes them."""
+    whole = hashlib.sha256(f"{nbconvert.__version__} {pygments.__version__}".encode())
+    inside = Path(grading.__file__).parent
+    paths = [*(inside / "templates").rglob("*.j2"), *(inside / "report").glob("*.py"), inside / "course/notebooks.py"]
+    for path in [course.root / "nbgrader_config.py", *sorted(paths)]:
+        whole.update(path.read_bytes())
+    return whole.hexdigest()
+
+
+def _beside(course: Course, folder: Path) -> list[Path]:
+    """The files beside an autograded notebook; a page may show them."""
+    return [Path(path) for path in sorted(find_all_files(str(folder), [*course.coursedir.ignore, "*.ipynb"]))]
+
+
+def _path(course: Course, assignment: str, student: str) -> Path:
+    return course.root / "feedback" / student / assignment / f"{assignment}.html"
+
+
+def _is_current(course: Course, page: _Page) -> bool:
+    """Whether the page is there and was made of the same."""
+    try:
+        with _path(course, page.assignment, page.student).open("rb") as file:
+            return f'<meta name="made-from" content="{page.digest}">'.encode() in file.read(2000)
+    except OSError:
+        return False
+
+
+def _make(course: Course, pages: list[_Page], jobs: int, done: Callable[[str], None]) -> dict[str, str]:
+    """Write pages in processes with limits; what could not be written, and why, by student.
+
+    A page that takes too much is made again alone, when all others are done; and if it was its time, with all of the
+    notebook as plain text.
+    """
+    root, errors, again = str(course.root), {}, []
+    jobs = max(1, min(jobs, len(pages)))
+    free: SimpleQueue[Bounded] = SimpleQueue()
+
+    def attempt(page: _Page, plain: bool = False) -> list[str]:
+        process = free.get()
+        try:
+            return process(_write, root, page, plain)
+        finally:
+            free.put(process)
+
+    with contextlib.ExitStack() as stack:
+        for _ in range(jobs):
+            free.put(stack.enter_context(Bounded(SECONDS, MEMORY)))
+        threads = stack.enter_context(ThreadPoolExecutor(jobs))
+        waiting = {threads.submit(attempt, page): page for page in pages}
+        for future in as_completed(waiting):
+            page = waiting[future]
+            try:
+                _note(course, page, future.result())
+            except LimitError as error:
+                again.append((page, error))
+                continue
+            except Exception as error:
+                errors[page.student] = _reason(error)
+            done(page.student)
+        for page, error in again:
+            for plain in [True] if error.is_time else [False, True]:
+                try:
+                    _note(course, page, attempt(page, plain))
+                    errors.pop(page.student, None)
+                    break
+                except Exception as problem:
+                    errors[page.student] = _reason(problem)
+            done(page.student)
+    return errors
+
+
+def _note(course: Course, page: _Page, notes: list[str]) -> None:
+    """Say in the record of a submission what its page does not show."""
+    record = records.read_one(course, page.assignment, page.student)
+    if record is not None and record.not_shown != notes:
+        record.not_shown = notes
+        record.save(course)
+
+
+def _write(root: str, page: _Page, plain: bool = False) -> list[str]:
+    """Write a page and the files beside it; what it could not show, in plain words.
+
+    Args:
+        plain: show what the student wrote as plain text.
+    """
+    course = Course(Path(root))
+    own = course.root / "autograded" / page.student / page.assignment
+    notebook = notebooks.read(own / f"{page.assignment}.ipynb")
+    nbgrader = {"student": page.student, "assignment": page.assignment, "notebook": page.assignment}
+    nbgrader |= {"scores": page.scores, "full": page.full, "plain": plain, "digest": page.digest}
+    resources = {"unique_key": page.assignment, "nbgrader": nbgrader, "metadata": {"name": page.assignment}}
+    text, resources = _exporter(root, (course.root / "nbgrader_config.py").stat().st_mtime_ns).from_notebook_node(
+        notebook, resources
+    )
+    target = _path(course, page.assignment, page.student).parent
+    draft = target.with_name(f".{page.assignment}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for path in _beside(course, own):
+        copy = draft / path.relative_to(own)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    (draft / f"{page.assignment}.html").write_text(text, encoding="utf-8", errors="backslashreplace")
+    if target.exists():
+        shutil.rmtree(target)
+    draft.rename(target)
+    GenerateFeedback(coursedir=course.coursedir, config=course.config).set_permissions(page.assignment, page.student)
+    return resources["nbgrader"]["notes"]
+
+
+@lru_cache(maxsize=1)
+def _exporter(root: str, changed: int) -> Exporter:
+    """The exporter that the settings ask for; it keeps its templates from page to page."""
+    course = Course(Path(root))
+    converter = GenerateFeedback(coursedir=course.coursedir, config=course.config)
+    exporter = converter.exporter_class(parent=converter, config=converter.config)
+    for preprocessor in converter.preprocessors:
+        exporter.register_preprocessor(preprocessor)
+    return exporter
+
+
+def _reason(error: Exception) -> str:
+    words = str(error).strip().splitlines()
+    return words[0] if words else type(error).__name__

@@ -1,0 +1,144 @@
+"""Work on what students wrote, in a process that ends when it takes too much time or memory."""
+
+import contextlib
+import pickle
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from grading.execution.workers import end_with_parent
+
+PATIENCE = 10  # on a busy machine a process may wait that many times as long as it computes
+
+
+class LimitError(Exception):
+    """The work took too much, or its process ended for another reason; the message says which.
+
+    Attributes:
+        is_time: it used up its processor time, and would do so again.
+    """
+
+    def __init__(self, reason: str, is_time: bool = False):
+        super().__init__(reason)
+        self.is_time = is_time
+
+
+class Bounded:
+    """Calls functions one after another in a process of its own, which is started anew after it has ended.
+
+    The process keeps its memory from call to call: what is remembered there is remembered for the next call.
+
+    Args:
+        seconds: of processor time for each call, and ten times that on the clock.
+        memory: in bytes, more than the process has when it starts.
+    """
+
+    def __init__(self, seconds: float, memory: int):
+        self.seconds, self.memory = seconds, memory
+        self._process: Any = None
+        self._here: Connection | None = None
+
+    def __call__(self, function: Callable[..., Any], *arguments: object) -> Any:
+        """What the function returns; its exceptions are raised here.
+
+        Raises:
+            LimitError: it took too much time or memory, or its process ended.
+        """
+        if self._process is None:
+            self._start()
+        try:
+            self._here.send((function, arguments))
+            if not self._here.poll(PATIENCE * self.seconds + 60):
+                raise LimitError(f"it was not finished after {PATIENCE * self.seconds + 60:g} s", is_time=True)
+            kind, value = self._here.recv()
+        except (EOFError, ConnectionError):
+            code = self._end()
+            if code == -24:  # SIGXCPU; macOS has the same number
+                raise LimitError(f"it took more than {self.seconds:g} s", is_time=True) from None
+            raise LimitError(f"its process ended (exit code {code})") from None
+        except LimitError:
+            self._end()
+            raise
+        if kind == "memory":
+            self._end()
+            raise LimitError(f"it took more than {self.memory // 2**20} MiB of memory")
+        if kind == "error":
+            raise value
+        return value
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._end()
+
+    def __enter__(self) -> "Bounded":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        context = get_context("forkserver" if sys.platform == "linux" else "spawn")
+        self._here, there = context.Pipe()
+        self._process = context.Process(target=_serve, args=(there, self.seconds, self.memory), daemon=True)
+        self._process.start()
+        there.close()
+
+    def _end(self) -> int | None:
+        process, self._process = self._process, None
+        self._here.close()
+        process.join(1)
+        process.kill()
+        process.join()
+        code = process.exitcode
+        process.close()
+        return code
+
+
+def _serve(there: Connection, seconds: float, memory: int) -> None:
+    end_with_parent()
+    _limit_memory(memory)
+    with contextlib.suppress(EOFError, KeyboardInterrupt):
+        while True:
+            function, arguments = there.recv()
+            _limit_time(seconds)
+            try:
+                answer = ("value", function(*arguments))
+            except MemoryError:
+                there.send(("memory", None))
+                return
+            except Exception as error:
+                answer = ("error", _portable(error))
+            there.send(answer)
+
+
+def _portable(error: Exception) -> Exception:
+    """The exception, or if it cannot be sent to another process one that says the same."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _limit_time(seconds: float) -> None:
+    """Let the system end this process after that much more processor time."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource  # not on Windows
+
+        end = int(time.process_time() + seconds) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (end, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _limit_memory(more: int) -> None:
+    """Let no more memory than that be taken beyond what this process has; only Linux tells how much that is."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        most = pages * resource.getpagesize() + more
+        resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))

@@ -1,0 +1,177 @@
+"""How a feedback page is made of a notebook: nbconvert's HTML exporter, made quick and safe for a whole class.
+
+nbconvert parses every page once more, with BeautifulSoup, to add texts for pictures that have none; here they are
+added where pictures are written. What has been set once, colored code or Markdown, is remembered by its text: most
+cells of a class are alike. And nothing that a student writes takes long: what is too long, or takes more than its
+time, is shown as plain text, and a note says so.
+"""
+
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from html import escape
+from typing import Any
+
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from nbconvert import filters
+from nbconvert.exporters import HTMLExporter
+from nbconvert.exporters.templateexporter import TemplateExporter
+from nbconvert.filters.highlight import Highlight2HTML
+from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
+from nbformat import NotebookNode
+from traitlets import default
+
+from grading.report import markdown
+
+LONG = 50_000  # characters that are set as code or Markdown
+SHOWN = 200_000  # characters that are shown at all
+SECONDS = 2.0  # of processor time for one text
+SHORT = 20_000  # characters of a text that is remembered
+NO_WORDS = "No description has been provided for this image"  # nbconvert's words
+
+# A comment or script may hold what looks like a picture; without an end it goes on to the end of the text.
+PICTURE = re.compile(r"<!--.*?(?:-->|\Z)|<script\b.*?(?:</script|\Z)|<img\b(?P<rest>[^<>]*)", re.DOTALL | re.IGNORECASE)
+ALT = re.compile(r"\salt(?![\w-])", re.IGNORECASE)
+
+
+class _TooLong(BaseException):
+    """A text took more than its time. Not an Exception: what renders Markdown catches these."""
+
+
+class FeedbackExporter(HTMLExporter):
+    """nbconvert's `HTMLExporter` for feedback pages.
+
+    It reads `resources["nbgrader"]["plain"]`: whether all texts are to be shown plainly; and it gives
+    `resources["nbgrader"]["notes"]`: what could not be shown as it should, in plain words.
+    """
+
+    @default("optimistic_validation")
+    def _validate_once(self) -> bool:
+        return True  # after all preprocessors, and not after each
+
+    def default_filters(self) -> Iterator[tuple[str, Callable]]:
+        """nbconvert's, those of the page, and limits for those that work on what a student wrote."""
+        yield from super().default_filters()
+        yield "sentence", markdown.sentence
+        yield "described", described
+        yield "prose", self._prose
+        yield "highlight_code", self._highlight
+        yield "ansi2html", self._ansi
+        yield "clean_html", self._clean
+        yield "markdown2html", self._output_markdown
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **options: object
+    ) -> tuple[str, dict[str, Any]]:
+        """As nbconvert's, without its second parse of the page."""
+        resources = self._init_resources(resources)
+        resources["nbgrader"].setdefault("plain", False)
+        resources["nbgrader"]["notes"] = []
+        shown = WidgetsDataTypeFilter(notebook_metadata=self._nb_metadata, parent=self, resources=resources)
+        self.register_filter("filter_data_type", shown)
+        return TemplateExporter.from_notebook_node(self, nb, resources, **options)
+
+    @pass_context
+    def _prose(self, context: Context, source: str, attachments: dict | None = None) -> str:
+        if attachments or len(source) > SHORT:
+            return _limited(context, source, lambda: _set(source, attachments))
+        return _limited(context, source, lambda: _remembered_prose(source))
+
+    @pass_context
+    def _highlight(self, context: Context, source: str, metadata: dict | None = None) -> str:
+        return _limited(context, source, lambda: _code(source) if len(source) > SHORT else _remembered_code(source))
+
+    @pass_context
+    def _ansi(self, context: Context, text: str) -> str:
+        return _limited(context, text, lambda: str(filters.ansi2html(text)), escape)
+
+    @pass_context
+    def _clean(self, context: Context, text: str) -> str:
+        return _limited(context, text, lambda: str(filters.clean_html(text)))
+
+    @pass_context
+    def _output_markdown(self, context: Context, text: str) -> str:
+        return _limited(context, text, lambda: described(str(self.markdown2html(context, text))))
+
+
+def _limited(context: Context, text: str, render: Callable[[], str], plain: Callable[[str], str] | None = None) -> str:
+    """A text as it should be shown; if that takes too much, as plain text, with a note."""
+    nbgrader, reason = context["resources"]["nbgrader"], ""
+    if nbgrader["plain"]:
+        reason = "to show it takes too long"
+    elif len(text) > (SHOWN if plain else LONG):
+        reason = f"it has {len(text):,} characters"
+    else:
+        try:
+            with _time_limit(SECONDS):
+                return render()
+        except _TooLong:
+            reason = "to show it takes too long"
+        except RecursionError:
+            reason = "it is nested too deeply"
+    kept = text[:SHOWN]
+    if nbgrader["plain"] and len(text) <= LONG and plain:
+        return plain(kept)  # an output of usual length is plain enough
+    told = f"shown as plain text, because {reason}"
+    if len(text) > SHOWN:
+        told = f"not shown from its character {SHOWN:,} on: {told}"
+    cell = context.get("cell") or {}
+    name = (cell.get("metadata") or {}).get("nbgrader", {}).get("grade_id")
+    where = f"The cell {name}" if name else f"A cell that begins {' '.join(str(cell.get('source', '')).split())[:30]!r}"
+    note = f"{where} is {told}."
+    if note not in nbgrader["notes"]:
+        nbgrader["notes"].append(note)
+    if plain:
+        return plain(kept) + f"\n({escape(told)})"
+    return f'<div class="highlight"><pre>{escape(kept)}</pre></div><p class="note">This is {escape(told)}.</p>'
+
+
+def _set(source: str, attachments: dict | None = None) -> str:
+    """Markdown as HTML."""
+    return filters.strip_files_prefix(described(markdown.html(source, attachments)))
+
+
+_remembered_prose = lru_cache(maxsize=2000)(_set)
+
+
+def _code(source: str) -> str:
+    """Python in colors; the course's notebooks hold nothing else."""
+    return Highlight2HTML(pygments_lexer="ipython3")(source)
+
+
+_remembered_code = lru_cache(maxsize=2000)(_code)
+
+
+def described(html: str) -> str:
+    """HTML in which every picture has a text for those who do not see it."""
+
+    def with_words(found: re.Match) -> str:
+        rest = found["rest"]
+        if rest is None or ALT.search(rest):
+            return found[0]
+        return f'{found[0][:4]} alt="{NO_WORDS}"{rest}'
+
+    return PICTURE.sub(with_words, html) if "<img" in html.lower() else html
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise `_TooLong` in what takes more processor time; only where signals can be had, in a main thread of Unix."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def too_long(number: int, frame: object) -> None:
+        raise _TooLong
+
+    before = signal.signal(signal.SIGPROF, too_long)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
