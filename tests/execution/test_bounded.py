@@ -77,5 +77,5 @@ def test_time_is_counted_for_each_call_and_waiting_is_free(bounded):
 
 @pytest.mark.parametrize(("kind", "error"), [("plain", ValueError), ("odd", RuntimeError)])
 def test_an_exception_is_raised_here(bounded, kind, error):
-    with pytest.raises(error, match="wrong|Unsendable: 1 and 2"):
+    with pytest.raises(error, match=r"wrong|Unsendable: 1 and 2"):
         bounded(fail, kind)
