@@ -22,12 +22,18 @@ c.Spawner.default_url = "/lab"
 c.Spawner.mem_limit = "2G"
 c.Spawner.environment = {"OMP_NUM_THREADS": "1"}
 
+# JupyterLab shows formgrader in a frame, and JupyterHub forbids frames unless told otherwise.
+FRAMES = """--ServerApp.tornado_settings={'headers': {'Content-Security-Policy': "frame-ancestors 'self'"}}"""
+
 
 def for_user(spawner):
     """Instructors work in the course folder, with formgrader; students in their home folder, without."""
     if spawner.user.name in INSTRUCTORS:
-        spawner.cmd = [str(COURSE / ".venv" / "bin" / "jupyterhub-singleuser")]
+        # nbgrader reads its settings from the folder in which a server starts.
+        start = 'cd "$0" && exec .venv/bin/jupyterhub-singleuser "$@"'
+        spawner.cmd = ["/bin/sh", "-c", start, str(COURSE)]
         spawner.notebook_dir = str(COURSE)
+        spawner.args = [FRAMES]
     else:
         spawner.cmd = [str(STUDENT_ENV / "bin" / "jupyterhub-singleuser")]
         spawner.notebook_dir = pwd.getpwnam(spawner.user.name).pw_dir

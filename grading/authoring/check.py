@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 
-from grading.authoring import new_exercise, sample_class
+from grading.authoring import embed, new_exercise, sample_class
 from grading.authoring.lock import check_lock
 from grading.authoring.release import release
 from grading.course import catalogue, notebooks
@@ -50,7 +50,7 @@ def check(course: Course, assignment: str | None = None, done: Callable[[str], N
         faults += check_release(course, name)
         done(f"release of {name}")
     if assignment is None:
-        faults += check_readme(course, chosen) + check_shared_cells(course, chosen) + check_private(course)
+        faults += check_readme(course, chosen) + check_private(course)
         faults += check_class(course, chosen) + check_lock(course)
         done("the course as a whole")
     faults += check_ruff(course)
@@ -66,6 +66,7 @@ def check_source(course: Course, assignment: str) -> list[str]:
     except notebooks.NotebookError as error:
         return [str(error)]
     where, faults = path.relative_to(course.root), []
+    faults += [f"{where}: {words}. Run: make normalize" for words in embed.differing(course, assignment, notebook)]
     if path.read_text(encoding="utf-8") != nbformat.writes(notebooks.normal_form(notebook)) + "\n":
         faults.append(f"{where}: is not in normal form (outputs, counts or metadata). Run: make normalize")
     if [other.name for other in path.parent.glob("*.ipynb")] != [path.name]:
@@ -98,7 +99,7 @@ def _check_test(where: Path, name: str, cell: nbformat.NotebookNode, exercises: 
         faults.append(f"{where}: {name} tests no exercise; it should be test_<exercise> or test_<exercise>_<what>")
     if not hidden.strip():
         faults.append(f"{where}: {name} has no hidden test, so a visible answer could be copied into the code")
-    if not visible.strip():
+    if not re.sub(r"^# @title .*", "", visible).strip():
         faults.append(f"{where}: {name} tells a student nothing; say at least what its hidden test looks at")
     if notebooks.points(cell) <= 0:
         faults.append(f"{where}: {name} gives no points")
@@ -258,18 +259,6 @@ def check_readme(course: Course, assignments: list[str]) -> list[str]:
         elif not re.search(rf"\|\s*{points:g}\s*\|", "|" + row.group(1)):
             faults.append(f"README.md: the row of {name} should say {points:g} points, as its tests do")
     return faults
-
-
-def check_shared_cells(course: Course, assignments: list[str]) -> list[str]:
-    """The cell `given_checks` is one text in all notebooks."""
-    texts = {}
-    for name in assignments:
-        cells = notebooks.by_id(notebooks.read(course.source(name)))
-        if "given_checks" in cells:
-            texts.setdefault(cells["given_checks"].source, []).append(name)
-    if len(texts) <= 1:
-        return []
-    return [f"given_checks differs between {' and '.join(', '.join(names) for names in texts.values())}"]
 
 
 def check_class(course: Course, assignments: list[str]) -> list[str]:

@@ -68,12 +68,16 @@ def lock(course: Course) -> None:
 @click.command()
 @click.pass_obj
 def normalize(course: Course) -> None:
-    """Bring the source notebooks into normal form: no outputs, no counts, no stray metadata."""
+    """Bring the source notebooks into normal form, with their given code, tables and folded cells."""
+    from grading.authoring import embed
     from grading.course import notebooks
 
     for name in course.chosen(None):
         path = course.source(name)
-        notebooks.write(notebooks.normal_form(notebooks.read(path)), path)
+        notebook = notebooks.read(path)
+        for words in embed.differing(course, name, notebook):
+            click.echo(f"source/{name}/{name}.ipynb: {words}: written anew")
+        notebooks.write(embed.assembled(course, name, notebook), path)
         click.echo(f"source/{name}/{name}.ipynb: in normal form")
 
 

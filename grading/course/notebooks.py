@@ -12,6 +12,9 @@ from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
 BEGIN_HIDDEN, END_HIDDEN = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
 DEMONSTRATION = "demonstration"  # the tag of a cell that is not run while grading, if the student left it as it was
+DRAWS = re.compile(
+    r"\bplt\.|\bshow_\w+\(|\bplay_\w+\(|\baxes\(|\bplotly\b|\bdraw_\w+\("
+)  # what a cell calls that makes a picture
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -142,7 +145,10 @@ def split_hidden(source: str) -> tuple[str, str]:
 
 
 def normal_form(notebook: NotebookNode) -> NotebookNode:
-    """A copy as it is committed: no outputs or counts, cell ids kept, no metadata but kernelspec and nbgrader's."""
+    """A copy as it is committed: no outputs or counts, cell ids kept, code that nobody need read folded.
+
+    No metadata is kept but the kernelspec, nbgrader's, tags, and what folds a cell.
+    """
     notebook = nbformat.from_dict(notebook)
     notebook.metadata = NotebookNode(kernelspec=NotebookNode(KERNELSPEC))
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -152,4 +158,27 @@ def normal_form(notebook: NotebookNode) -> NotebookNode:
         cell.source = "\n".join(line.rstrip() for line in cell.source.split("\n")).strip("\n")
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+            _fold(cell)
     return notebook
+
+
+def folded_title(cell: NotebookNode) -> str | None:
+    """What a folded cell is called; None for a cell that a student should read."""
+    if kind(cell) == "given":
+        return "Given code: run this cell, you need not read it"
+    if kind(cell) == "test":
+        return "Self-check: run this cell"
+    if DEMONSTRATION in cell.metadata.get("tags", []) and DRAWS.search(cell.source):
+        return "Picture: run this cell"
+    return None
+
+
+def _fold(cell: NotebookNode) -> None:
+    """Fold a code cell in JupyterLab (`source_hidden`) and in Colab (a form with a title), if nobody need read it."""
+    lines = [line for line in cell.source.split("\n") if not re.match(r"# ?@title ", line)]
+    title = folded_title(cell)
+    if title is not None:
+        lines.insert(0, f"# @title {title}")
+        cell.metadata["jupyter"] = NotebookNode(source_hidden=True)
+        cell.metadata["cellView"] = "form"
+    cell.source = "\n".join(lines)

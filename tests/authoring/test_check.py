@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from grading.authoring import check
+from grading.authoring import check, embed
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
 from tests.conftest import README, cell
@@ -274,16 +274,16 @@ def test_a_missing_readme_is_a_fault_and_no_crash(tiny):
     assert len(check.check_readme(tiny, ["averages"])) == 1
 
 
-def test_a_shared_cell_that_differs_is_found(tiny):
-    edit(tiny, lambda notebook, cells: notebook.cells.append(cell("x = 1", "given", "given_checks")))
-    other = tiny.root / "source" / "medians" / "medians.ipynb"
-    other.parent.mkdir()
-    shutil.copy(tiny.source("averages"), other)
-    assert check.check_shared_cells(tiny, ["averages", "medians"]) == []
-    edit(tiny, set_source("given_checks", "1", "2"))
-    assert check.check_shared_cells(tiny, ["averages", "medians"]) == [
-        "given_checks differs between averages and medians"
-    ]
+def test_given_code_that_differs_from_its_source_is_found(tiny):
+    (tiny.root / "given").mkdir()
+    (tiny.root / "given" / "helpers.py").write_text(f"import math\n\n{embed.MARK}\nx = math.pi\n", encoding="utf-8")
+    edit(tiny, lambda notebook, cells: notebook.cells.append(cell("x = 3", "given", "given_helpers")))
+    where = "source/averages/averages.ipynb: given_helpers differs from given/helpers.py. Run: make normalize"
+    assert where in check.check_source(tiny, "averages")
+    path = tiny.source("averages")
+    notebooks.write(embed.assembled(tiny, "averages", notebooks.read(path)), path)
+    assert where not in check.check_source(tiny, "averages")
+    assert notebooks.by_id(notebooks.read(path))["given_helpers"].source.endswith("\nx = math.pi")
 
 
 PRIVATE = [

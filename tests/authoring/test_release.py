@@ -34,8 +34,8 @@ def test_a_gap_says_what_to_do_also_when_it_runs(notebook):
 
 def test_visible_tests_and_points_stay(notebook):
     cells = notebooks.by_id(notebook)
-    assert cells["test_mean"].source.startswith("assert mean([1, 2, 6]) == 3")
-    assert cells["test_mean_negative"].source == "# Hidden test: negative numbers."
+    assert "\nassert mean([1, 2, 6]) == 3" in cells["test_mean"].source
+    assert cells["test_mean_negative"].source.endswith("\n# Hidden test: negative numbers.")
     assert [notebooks.points(cell) for cell in cells.values()] == [0, 2, 1]
 
 

@@ -1,0 +1,209 @@
+"""The self-checks and the scoreboard. You need not read this cell: run it once, it prints nothing."""
+
+import builtins
+import html
+import math
+import traceback
+
+
+class NotYet(AssertionError):
+    """A self-check that failed. Jupyter shows its message and leaves out the stack of calls."""
+
+    def _render_traceback_(self):
+        return str(self).splitlines()
+
+
+class check:
+    """`with check("momentum"):` runs one self-check, says how it went, and keeps it for the scoreboard.
+
+    With `form_only` it looks at the form of an answer alone: whether it is right is seen when it is graded.
+    """
+
+    exercises = {}  # for each exercise: what you write, and the points of its checks; filled in below
+    given = {}  # what the checks need besides your work, to notice that it was overwritten
+    results = {}  # for each check that was run: how it ended, in words, and what you had written then
+
+    def __init__(self, name, form_only=False):
+        self.name, self.form_only = name, form_only
+        self.exercise = name.replace(":", ",").partition(",")[0]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, stack):
+        if error is None:
+            self.keep("answered" if self.form_only else "passed")
+            if self.form_only:
+                print(f"✓ {self.name}: your answer can be graded. Whether it is right is not checked here.")
+            else:
+                print(f"✓ {self.name}: this self-check passes.")
+            return False
+        if not isinstance(error, Exception):
+            return False
+        message = self.explain(error, stack)
+        for name, thing in check.given.items():
+            if globals().get(name) is not thing:
+                message += f"\n  Mind: `{name}` is no longer what the notebook made it. Run the cell that makes it, then this one."
+        for name in globals():
+            if name[:1] != "_" and callable(getattr(builtins, name, None)) and not callable(globals()[name]):
+                message += f"\n  Mind: you use the name `{name}`, which hides Python's own. Rename yours, then run `del {name}`."
+        self.keep(message)
+        raise NotYet(f"✗ {self.name}: {message}") from None
+
+    def keep(self, result):
+        """Note how it ended, and what the exercise's name stood for then."""
+        check.results[self.name] = result, globals().get(written_in(self.exercise))
+
+    def explain(self, error, stack):
+        """What to tell a student about an exception."""
+        mine = written_in(self.exercise)
+        if isinstance(error, NotYet):
+            return str(error)
+        if isinstance(error, NotImplementedError):
+            return "not written yet. Fill in the gap above (replace the line `raise NotImplementedError`), run that cell, then this one."
+        if isinstance(error, NameError) and getattr(error, "name", None) == mine:
+            return f"not written yet: there is no `{mine}`. Fill in the gap above, run that cell, then this one."
+        here = (check.__exit__.__code__.co_filename, stack.tb_frame.f_code.co_filename)
+        frames = traceback.extract_tb(stack)
+        own = [frame for frame in frames if "/lib/python" not in frame.filename and frame.filename not in here]
+        line = (own or frames)[-1].line
+        where = f"\n  in the line: {line}" if line else ""
+        kind, text = type(error).__name__, str(error)
+        for clue, advice in ADVICE.items():
+            if clue in f"{kind}: {text}":
+                where = f"\n  {advice}{where}"
+                break
+        if isinstance(error, NameError):
+            return f"{text}.{where}"
+        who = "your code raised" if own else "this check cannot go on with what your code gave it:"
+        return f"{who} {kind}: {text}{where}"
+
+
+ADVICE = {  # what to do about an exception, by what it says
+    "UnboundLocalError": "A name that a function assigns is its own: give it a value first, or did you mean an attribute of self?",
+    "NameError": "Is it spelt right? If another cell defines it, run that one (menu Run > Run All Above Selected Cell), then this one.",
+    "positional argument": "Keep the names and the order of the arguments as the exercise gives them.",
+    "keyword argument": "Keep the names and the order of the arguments as the exercise gives them.",
+    "NoneType": "Something is None: is a `return` missing, or an assignment?",
+    "unsupported operand": "Python finds no method for this operator and these two types: is it written?",
+    "has no attribute": "Is it spelt right, and is it set in `__init__`? If another exercise uses the same name, run the cell of this one again.",
+    "not callable": "A name of a function or a class stands for something else now: rename that, and run the cell of the function again.",
+    "RecursionError": "Something calls itself for ever: look for a function that uses itself.",
+    "ZeroDivisionError": "Which divisor can be 0 here?",
+    "IndexError": "Python counts from 0, and the last index is one less than the length.",
+    "complex": "Is there a root, or a power with a fraction, of a negative number?",
+    "math domain error": "Is there a root or a logarithm of a negative number?",
+}
+
+
+def written_in(exercise):
+    """The name of what you write in an exercise, `Momentum` for "momentum"; None if it is not known."""
+    return check.exercises.get(exercise, (None, {}))[0]
+
+
+class scoreboard:
+    """`scoreboard()` at the end of a cell shows how your exercises stand, as far as their self-checks were run."""
+
+    def __init__(self):
+        self.rows = [self.row(exercise) for exercise in check.exercises]
+        self.reached, self.total = sum(row[2] for row in self.rows), sum(row[3] for row in self.rows)
+
+    @staticmethod
+    def row(exercise):
+        """The exercise, how it stands in words, the points whose checks pass, the points of all checks."""
+        mine, points = check.exercises[exercise]
+        results = {name: check.results[name] for name in points if name in check.results}
+        # Two exercises may write the same name, the second one anew: then only the second is watched.
+        watched = exercise == [name for name in check.exercises if written_in(name) == mine][-1]
+        changed = [name for name, (_, then) in results.items() if watched and then is not globals().get(mine)]
+        passed = [name for name, (result, _) in results.items() if result == "passed" and name not in changed]
+        answered = [name for name, (result, _) in results.items() if result == "answered" and name not in changed]
+        failures = [result for result, _ in results.values() if result not in ("passed", "answered")]
+        if changed:
+            state = "↻ changed since its check: run the check again"
+        elif failures and all(failure.startswith("not written yet") for failure in failures):
+            state = "○ not written yet"
+        elif failures:
+            state = "✗ failing: " + failures[0].splitlines()[0]
+        elif not results:
+            state = "○ not checked yet"
+        elif len(passed) == len(points):
+            state = "✓ done"
+        elif len(answered) == len(points):
+            state = "✎ answered: it is graded when you hand in"
+        else:
+            state = f"◐ {len(results)} of {len(points)} checks run, and passed"
+        return exercise, state, sum(points[name] for name in passed), sum(points.values())
+
+    @property
+    def words(self):
+        return (
+            f"Self-checks pass for {self.reached} of {self.total} points. What fails here gets no points; what passes "
+            "is yours when the hidden tests, which try other numbers, agree. Nothing counts that was not checked."
+        )
+
+    def __repr__(self):
+        if not self.rows:
+            return "The scoreboard is empty: run the cells from the top (menu Run > Run All Above Selected Cell)."
+        width = max(len(row[0]) for row in self.rows)
+        return "\n".join(
+            [*(f"{p:3} of {n:2}  {exercise:{width}}  {s[:100]}" for exercise, s, p, n in self.rows), "", self.words]
+        )
+
+    def _repr_html_(self):
+        if not self.rows:
+            return None
+        cell = '<td style="text-align: left; padding: 2px 10px">'
+        rows = [
+            f"<tr>{cell}<code>{exercise}</code></td>{cell}{html.escape(s[:200])}</td>{cell}{p} of {n}</td></tr>"
+            for exercise, s, p, n in self.rows
+        ]
+        head = f"<tr>{cell}<b>Exercise</b></td>{cell}<b>How it stands</b></td>{cell}<b>Points</b></td></tr>"
+        return f"<table>{head}{''.join(rows)}</table><p>{self.words}</p>"
+
+
+def show(value):
+    """A value in a message: numbers with up to 7 digits."""
+    if value is None:
+        return "None (is a `return` missing, or an assignment?)"
+    try:
+        number = float(value)
+        return "nan (not a number: 0/0, or the root of a negative number?)" if math.isnan(number) else f"{number:.7g}"
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        text = repr(value)
+        if " object at 0x" in text:
+            return f"an object of class {type(value).__name__}"
+        return text if len(text) < 80 else text[:77] + "..."
+
+
+def expect(condition, message):
+    """Fail the self-check with this message unless the condition holds."""
+    if not condition:
+        raise NotYet(message)
+
+
+def expect_number(yours, expected, what, hint="", tolerance=1e-6):
+    """Fail unless `yours` is the number `expected`, up to rounding."""
+    try:
+        number = float(yours)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        number = math.nan
+    if not abs(number - expected) <= tolerance * max(1.0, abs(expected)):
+        raise NotYet(f"{what} should be {show(expected)}, yours is {show(yours)}. {hint}".rstrip())
+
+
+def expect_finite(yours, name):
+    """Fail unless the answer to a question is a number, of whatever value."""
+    try:
+        number = math.nan if isinstance(yours, (str, bool)) else float(yours)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        number = math.nan
+    expect(
+        math.isfinite(number), f"`{name}` should be a finite number, like 3 or 0.25 or 1 / 3; yours is {show(yours)}."
+    )
+
+
+def expect_choice(yours, name, *choices):
+    """Fail unless the answer to a question is one of the choices, whichever."""
+    listed = " or ".join(repr(choice) for choice in choices)
+    expect(isinstance(yours, str) and yours in choices, f"`{name}` should be {listed}; yours is {yours!r}.")

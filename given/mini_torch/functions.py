@@ -1,0 +1,65 @@
+from given.checks import NotYet, check, expect, show
+
+Tensor = None  # the notebook makes it
+
+# ---- The notebook's cell begins here. ----
+
+"""Given functions, and a simple box that stands in for a tensor in the self-checks."""
+
+
+def f_2d(x1, x2):
+    """The long, narrow bowl that this course uses everywhere; works for numbers, arrays, and tensors."""
+    return 0.1 * x1**2 + 2 * x2**2
+
+
+def rosenbrock(x1, x2):
+    """The curved valley of Rosenbrock (1960), a classic test for optimizers; its minimum is at (1, 1)."""
+    return (1 - x1) ** 2 + 100 * (x2 - x1**2) ** 2
+
+
+class Box:
+    """Something with a `.value` and a `.grad`: all that an operation needs to know of a tensor."""
+
+    def __init__(self, value, grad=0.0):
+        self.value = value
+        self.grad = grad
+
+
+class Recorder:
+    """An operation that only notes that it ran, and which gradient a tensor had then."""
+
+    def __init__(self, name, tensor, ran, seen):
+        self.name, self.tensor, self.ran, self.seen = name, tensor, ran, seen
+
+    def backward(self):
+        self.ran.append(self.name)
+        self.seen.append(self.tensor.grad)
+
+
+def two_numbers(answer):
+    """The two components of a gradient, or a message if the answer is something else."""
+    try:
+        first, second = answer
+    except (TypeError, ValueError):
+        raise NotYet(f"return two numbers, the derivatives by x1 and by x2; yours returns {show(answer)}.") from None
+    return first, second
+
+
+def operations_of(z, text):
+    """The operations of a result, or a message if it is none of the Tensors of Exercise 5."""
+    expect(isinstance(z, Tensor), f"{text} should be a Tensor, yours is {show(z)}.")
+    mind = "If this is the Tensor of Exercise 6, run the cell of Exercise 5 again, then this one."
+    expect(hasattr(z, "operations"), f"{text}: the result has no `.operations`; `__init__` makes them. {mind}")
+    return z.operations
+
+
+def numbers_of(gradient, n):
+    """A gradient of n numbers, or a message if it is something else."""
+    expect(
+        hasattr(gradient, "__len__") and not isinstance(gradient, str) and len(gradient) == n,
+        f"numerical_gradient of {n} value{'s' if n > 1 else ''} should be a list of {n}, yours is {show(gradient)}.",
+    )
+    return gradient
+
+
+check.given.update(f_2d=f_2d, rosenbrock=rosenbrock, Box=Box, Recorder=Recorder)

@@ -1,0 +1,201 @@
+import math
+import time
+import warnings
+from contextlib import contextmanager
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import display
+from torch import nn
+from torch.utils.data import DataLoader
+
+from given.checks import NotYet, check, expect, show
+
+# ---- The notebook's cell begins here. ----
+
+"""Helpers for the self-checks and the demonstrations. You need not read this cell."""
+
+
+def expect_shape(yours, shape, what, hint=""):
+    """Fail unless `yours` is an array of numbers of this shape; return it as a numpy array."""
+    if isinstance(yours, torch.Tensor) and yours.requires_grad:
+        raise NotYet(f"{what} should be a numpy array of shape {shape}, yours is a torch tensor that tracks gradients.")
+    try:
+        mine = np.asarray(math.nan if yours is None else yours, dtype=float)
+    except (TypeError, ValueError):
+        raise NotYet(f"{what} should be an array of shape {shape}, yours is {show(yours)}. {hint}".rstrip()) from None
+    if mine.shape != shape:
+        came = f"has the shape {mine.shape}" if mine.shape else f"is {show(yours)}"
+        raise NotYet(f"{what} should be an array of shape {shape}, yours {came}. {hint}".rstrip())
+    return mine
+
+
+def expect_array(yours, expected, what, hint="", tolerance=1e-6):
+    """Fail unless `yours` is an array like `expected`, number by number."""
+    expected = np.asarray(expected, dtype=float)
+    mine = expect_shape(yours, expected.shape, what, hint)
+    if not np.allclose(mine, expected, rtol=tolerance, atol=tolerance):
+        if np.isnan(mine).any():
+            hint += " (nan comes from 0/0, from infinity minus infinity, or from the root of a negative number.)"
+        raise NotYet(
+            f"{what} should be {np.round(expected, 6).tolist()}, yours is {np.round(mine, 6).tolist()}. {hint}".rstrip()
+        )
+
+
+def expect_items(yours, what, *names):
+    """Fail unless the call returned as many things as there are names; return them as a list."""
+    items = list(yours) if isinstance(yours, (tuple, list)) or np.ndim(yours) > 0 else []
+    came = f"{len(items)}: {show(yours)}" if items else show(yours)
+    expect(
+        len(items) == len(names),
+        f"{what} should return {len(names)} things, ({', '.join(names)}); yours returned {came}.",
+    )
+    return items
+
+
+def expect_arrays(yours, shape, what, *names):
+    """Fail unless the call returned an array of this shape for each name; return the arrays."""
+    items = expect_items(yours, what, *names)
+    return [expect_shape(item, shape, f"{name}, which {what} returns,") for item, name in zip(items, names)]
+
+
+def expect_untouched(after, before, name):
+    """Fail if a call has changed the array that it was given."""
+    message = f"your function changed the array `{name}` of its caller. Make a new array instead of writing into it."
+    expect(np.array_equal(after, before), message)
+
+
+@contextmanager
+def standing_in(**names):
+    """Inside the `with` block other functions stand in for earlier exercises, so that each check is about one only."""
+    before = {name: globals()[name] for name in names if name in globals()}
+    globals().update(names)
+    try:
+        yield
+    finally:
+        for name in names:
+            del globals()[name]
+        globals().update(before)
+
+
+def autograd_gradient(w, X, y):
+    """The gradient of the mean squared error, by torch."""
+    leaf = torch.tensor(np.asarray(w, dtype=float), requires_grad=True)
+    nn.functional.mse_loss(torch.tensor(X) @ leaf, torch.tensor(y)).backward()
+    return leaf.grad.numpy()
+
+
+def expect_kind(yours, kind, of_what, hint):
+    """Fail unless `classify_stationary_point` gave this answer."""
+    words = ("minimum", "maximum", "saddle", "undetermined")
+    expect(
+        isinstance(yours, str) and yours in words,
+        f"classify_stationary_point should return one of the texts {', '.join(map(repr, words))}; yours returned {show(yours)}.",
+    )
+    expect(yours == kind, f"{of_what} should give {kind!r}, yours says {yours!r}. {hint}")
+
+
+def read_batches(batches):
+    """The batches that `get_batches` gave as a list of pairs of arrays; fail unless they are that."""
+    form = "get_batches should yield pairs (X_batch, y_batch), or return a list of such pairs"
+    try:
+        items = list(batches)
+    except TypeError:
+        raise NotYet(f"{form}; yours returned {show(batches)}.") from None
+    expect(items, f"{form}; yours gave no batch at all. Does the loop run, and `yield` or `append` in it?")
+    pairs = []
+    for item in items:
+        expect(
+            isinstance(item, (tuple, list)) and len(item) == 2, f"{form}; yours gave {show(item)} in place of a pair."
+        )
+        X_batch, y_batch = np.asarray(item[0]), np.asarray(item[1])
+        expect(
+            X_batch.ndim == 2 and y_batch.shape == X_batch.shape[:1],
+            f"X_batch should have some rows, and y_batch as many entries; yours have the shapes {X_batch.shape} and "
+            f"{y_batch.shape}.",
+        )
+        pairs.append((X_batch, y_batch))
+    return pairs
+
+
+class Batches(list):
+    """A list that `next` can read as well, as it reads a generator."""
+
+    def __next__(self):
+        if not self:
+            raise StopIteration
+        return self.pop(0)
+
+
+def loader_batches(X, y, batch_size, rng):
+    """Shuffled batches, by torch."""
+    generator = torch.Generator().manual_seed(int(rng.integers(1000)))
+    rows = DataLoader(range(len(y)), batch_size=batch_size, shuffle=True, generator=generator)
+    return Batches((X[row.numpy()], y[row.numpy()]) for row in rows)
+
+
+def torch_lrs(make_scheduler, lr, n_epochs):
+    """The learning rates that a scheduler of torch gives to the epochs 0, 1, ..., n_epochs - 1."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
+    lrs = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scheduler = make_scheduler(optimizer)
+        for _ in range(n_epochs):
+            lrs.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step()
+    return lrs
+
+
+def torch_cosine(lr, epoch, n_epochs, lr_min=0.0):
+    """One value of torch's cosine schedule."""
+    make = lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs, eta_min=lr_min)  # noqa: E731
+    return torch_lrs(make, lr, n_epochs + 1)[min(epoch, n_epochs)]
+
+
+def descend(update, X, y, n_steps, n_state, count=False, **settings):
+    """Take steps with an update rule on all the data; the losses before and after each, and the state arrays."""
+    w, state = np.zeros(X.shape[1]), [np.zeros(X.shape[1]) for _ in range(n_state)]
+    losses, states = [np.mean((X @ w - y) ** 2)], []
+    with np.errstate(all="ignore"):
+        for step in range(1, n_steps + 1):
+            number = [step] if count else []
+            w, *state = update(
+                w.copy(), *(item.copy() for item in state), *number, autograd_gradient(w, X, y), **settings
+            )
+            losses.append(np.mean((X @ w - y) ** 2))
+            states.append([item.copy() for item in state])
+    return np.array(losses), np.array(states)
+
+
+class Bar:
+    """A line of text that shows how far a loop has come."""
+
+    def __init__(self, label, done, total, seconds):
+        full = round(24 * done / max(1, total))
+        self.text = f"{label}: {'█' * full}{'░' * (24 - full)} {done}/{total}, {seconds:.1f} s"
+
+    def __repr__(self):
+        return self.text
+
+    def _repr_html_(self):
+        return f"<pre>{self.text}</pre>"
+
+
+def progress(items, label):
+    """Go through `items` and show a bar. It is updated in place, so a saved page shows its last state only."""
+    items = list(items)
+    begin = shown = time.perf_counter()
+    handle = display(Bar(label, 0, len(items), 0.0), display_id=True)
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.perf_counter()
+        if handle is not None and (done == len(items) or now - shown > 0.2):
+            handle.update(Bar(label, done, len(items), now - begin))
+            shown = now
+
+
+# If one of these names is overwritten, a check that fails says so.
+check.given.update(np=np, torch=torch, nn=nn, plt=plt, warnings=warnings, time=time)

@@ -1,0 +1,67 @@
+"""What a notebook embeds: given code, the table of points, the scoreboard's table; and what is folded."""
+
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from grading.authoring import embed
+from grading.course import notebooks
+from tests.conftest import cell, tiny_notebook
+
+POINTS = """<!-- points -->
+| Exercise | What it is about | You write | Points |
+| --- | --- | --- | --- |
+| 1 | the mean | `mean` | 3 |
+| | | all | 3 |
+<!-- /points -->"""
+
+
+def with_cells(*cells):
+    notebook = tiny_notebook()
+    notebook.cells[:0] = cells
+    return notebook
+
+
+def test_an_assignments_own_file_comes_before_the_shared_one(tiny):
+    given = cell("", "given", "given_plots")
+    (tiny.root / "given" / "averages").mkdir(parents=True)
+    (tiny.root / "given" / "plots.py").write_text("shared = 1\n", encoding="utf-8")
+    assert embed.file_of(tiny, "averages", given) == tiny.root / "given" / "plots.py"
+    (tiny.root / "given" / "averages" / "plots.py").write_text("own = 1\n", encoding="utf-8")
+    assert embed.file_of(tiny, "averages", given) == tiny.root / "given" / "averages" / "plots.py"
+    assert embed.file_of(tiny, "averages", cell("", "solution", "given_plots")) is None
+    assert embed.file_of(tiny, "averages", cell("", "given", "given_other")) is None
+
+
+def test_tables_come_from_the_cells(tiny):
+    intro = new_markdown_cell("Before\n\n<!-- points -->\n| stale |\n<!-- /points -->\n\nAfter", id="intro")
+    notebook = with_cells(intro, cell("check.exercises = {}", "given", "given_exercises"))
+    made = embed.assembled(tiny, "averages", notebook)
+    assert made.cells[0].source == f"Before\n\n{POINTS}\n\nAfter"
+    assert '{"mean": ("mean", {"test_mean": 2, "test_mean_negative": 1})}' in made.cells[1].source
+    assert len(embed.differing(tiny, "averages", notebook)) == 2
+    assert embed.differing(tiny, "averages", made) == []
+
+
+def test_what_is_written_is_a_class_a_function_or_a_name():
+    sources = {"class Adam:\n    pass": "Adam", "import math\n\ndef f():\n    pass": "f", "# TODO\neta = 2": "eta"}
+    for source, name in sources.items():
+        assert embed.written_in(cell(source, "solution", "exercise")) == name
+
+
+def test_code_that_nobody_need_read_is_folded_once():
+    picture = new_code_cell("plt.plot([1])", metadata={"tags": ["demonstration"]}, id="picture")
+    read = new_code_cell("print(1)", metadata={"tags": ["demonstration"]}, id="read")
+    notebook = notebooks.normal_form(with_cells(picture, read, cell("x = 1", "given", "given_x")))
+    folded = {c.id: c.metadata.get("jupyter", {}).get("source_hidden", False) for c in notebook.cells}
+    assert folded == {
+        "picture": True,
+        "read": False,
+        "given-x": True,
+        "title": False,
+        "heading": False,
+        "mean": False,
+        "test-mean": True,
+        "test-mean-negative": True,
+    }
+    assert all(c.source.startswith("# @title ") for c in notebook.cells if folded[c.id])
+    assert all(c.metadata.cellView == "form" for c in notebook.cells if folded[c.id])
+    assert notebooks.normal_form(notebook) == notebook
