@@ -197,5 +197,62 @@ def progress(items, label):
             shown = now
 
 
+def some_parameters(values, gradients):
+    """Parameters of torch in double precision, with these gradients."""
+    params = [nn.Parameter(torch.tensor(value, dtype=torch.float64)) for value in values]
+    set_gradients(params, gradients)
+    return params
+
+
+def set_gradients(params, gradients):
+    for param, gradient in zip(params, gradients):
+        param.grad = None if gradient is None else torch.tensor(gradient, dtype=param.dtype)
+
+
+def expect_values(params, expected, when, hint=""):
+    """Fail unless the parameters have these values."""
+    for number, (param, right) in enumerate(zip(params, expected), start=1):
+        what = f"parameter {number} {when}" if hint else f"parameter {number}"
+        expect_array(param.detach().numpy(), right, what, hint or when)
+
+
+def expect_gradients(params, expected, hint="", tolerance=1e-9):
+    """Fail unless the parameters have these gradients."""
+    for number, (param, right) in enumerate(zip(params, expected), start=1):
+        what, mine = f"afterwards the gradient of parameter {number}", param.grad
+        if right is None or mine is None:
+            mine = None if mine is None else mine.tolist()
+            expect(mine is None and right is None, f"{what} should be {right}, yours is {mine}. {hint}")
+            continue
+        mine = expect_shape(mine.detach().numpy(), np.shape(right), what, hint)
+        near = np.allclose(mine, right, rtol=1e-6, atol=tolerance)
+        expect(near, f"{what} should be {right}, yours is {[float(f'{x:.7g}') for x in mine]}. {hint}")
+
+
+@contextmanager
+def without_torch_optim():
+    """Inside the `with` block no optimizer of torch can be made: the steps themselves are the exercise."""
+
+    def refuse(self, *args, **kwargs):
+        raise NotYet(
+            "yours uses an optimizer of torch.optim. Here the steps themselves are the exercise: write them, without it."
+        )
+
+    before, torch.optim.Optimizer.__init__ = torch.optim.Optimizer.__init__, refuse
+    try:
+        yield
+    finally:
+        torch.optim.Optimizer.__init__ = before
+
+
+def prediction(name):
+    """The answer to a question, for a cell that shows what is right: it waits until the answer is there."""
+    expect(
+        name in globals(),
+        f"predict first: `{name}` is still empty. Write your answer into its cell and run it, then this one.",
+    )
+    return globals()[name]
+
+
 # If one of these names is overwritten, a check that fails says so.
 check.given.update(np=np, torch=torch, nn=nn, plt=plt, warnings=warnings, time=time)

@@ -12,6 +12,7 @@ from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
 BEGIN_HIDDEN, END_HIDDEN = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
 DEMONSTRATION = "demonstration"  # the tag of a cell that is not run while grading, if the student left it as it was
+TO_READ = "to-read"  # the tag of a given cell that a student should read: it is not folded
 DRAWS = re.compile(
     r"\bplt\.|\bshow_\w+\(|\bplay_\w+\(|\baxes\(|\bplotly\b|\bdraw_\w+\("
 )  # what a cell calls that makes a picture
@@ -164,6 +165,8 @@ def normal_form(notebook: NotebookNode) -> NotebookNode:
 
 def folded_title(cell: NotebookNode) -> str | None:
     """What a folded cell is called; None for a cell that a student should read."""
+    if TO_READ in cell.metadata.get("tags", []):
+        return None
     if kind(cell) == "given":
         return "Given code: run this cell, you need not read it"
     if kind(cell) == "test":

@@ -191,8 +191,10 @@ def _number(value):
 
 
 @contextlib.contextmanager
-def torch_optim_use():
+def torch_optim_use(also: str = "/torch/optim/"):
     """Note the first time that code of `torch.optim`, or a fused optimizer kernel of torch, is called.
+
+    Code whose path contains `also` counts as well.
 
     To leave this thread, or to touch the watch, counts as well: an update rule has no reason to. What it prints, draws
     or writes to a file does not.
@@ -205,7 +207,8 @@ def torch_optim_use():
         code, module = frame.f_code, str(frame.f_globals.get("__name__"))
         path = code.co_filename.replace("\\", "/")
         if event == "call":
-            if ("/torch/optim/" in path or module.startswith("torch.optim")) and code.co_name not in _LOOKS:
+            inside = "/torch/optim/" in path or also in path or module.startswith("torch.optim")
+            if inside and code.co_name not in _LOOKS:
                 used["where"] = code.co_qualname
             elif path.endswith("/torch/_ops.py") and "_fused_" in str(frame.f_locals.get("self")):
                 used["where"] = str(frame.f_locals["self"])

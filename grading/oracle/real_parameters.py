@@ -1,0 +1,174 @@
+"""The references for `clip_gradients` and `AdamW`: torch's own, on parameters of the same values and gradients.
+
+`judge_...` functions hold what a probe of `grading.probe.real_parameters` reported against them.
+"""
+
+import numpy as np
+import torch
+
+from grading.oracle.compare import Mismatch, same_list, same_number, show, that
+from grading.oracle.student_code import Delegated
+
+FLOAT32_RTOL = 1e-5
+
+
+def parameters(*shapes: tuple[int, ...]) -> list[np.ndarray]:
+    """Values of parameters of these shapes; no two numbers are equal, none is zero."""
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    values = (-1.0) ** np.arange(sum(sizes)) * np.linspace(0.4, 3.0, sum(sizes))
+    return [part.reshape(shape) for part, shape in zip(np.split(values, np.cumsum(sizes)[:-1]), shapes)]
+
+
+def gradients(n_steps: int, start: list[np.ndarray], seed: int, rest: dict[int, int] | None = None) -> list[list]:
+    """For each step an array for each parameter: signs that change, sizes from 0.001 to 30.
+
+    Args:
+        rest: for a parameter's place every how many steps it has no gradient, from the first step on; there None stands
+            in the place of the array.
+    """
+    rng, rows = np.random.default_rng(seed), []
+    for step in range(n_steps):
+        rows.append([])
+        for place, value in enumerate(start):
+            sizes = 10.0 ** rng.uniform(-3.0, 1.5, size=value.shape) * rng.choice([-1.0, 1.0], size=value.shape)
+            resting = place in (rest or {}) and step % rest[place] == 0
+            rows[-1].append(None if resting else sizes)
+    return rows
+
+
+def torch_path(run: dict) -> list:
+    """The path of `torch.optim.AdamW` through a run; see `grading.probe.real_parameters.follow`."""
+    dtype = getattr(torch, run.get("dtype", "float64"))
+    params = [torch.nn.Parameter(torch.tensor(value, dtype=dtype)) for value in run["start"]]
+    optimizer = torch.optim.AdamW(params, *run.get("positional", []), **run.get("hyperparameters", {}))
+    path = [[param.tolist() for param in params]]
+    for step, row in enumerate(run["gradients"]):
+        for param, gradient in zip(params, row):
+            param.grad = None if gradient is None else torch.tensor(gradient, dtype=dtype)
+        if run.get("rates"):
+            optimizer.param_groups[0]["lr"] = run["rates"][step]
+        optimizer.step()
+        path.append([param.tolist() for param in params])
+    return path
+
+
+def judge_paths(reply: dict, runs: list[dict], what: str) -> None:
+    """Every parameter after every step."""
+    require_own_steps(reply)
+    for yours, run in zip(reply["paths"], runs):
+        rtol = FLOAT32_RTOL if run.get("dtype") == "float32" else 1e-10
+        _judge_path(yours, torch_path(run), what, rtol)
+
+
+def judge_paths_if(condition: tuple[dict, list[dict]], reply: dict, runs: list[dict], what: str) -> None:
+    """Like `judge_paths`, but only for an answer that is right on another question, (reply, runs)."""
+    try:
+        judge_paths(*condition, what)
+    except Delegated:
+        raise
+    except Mismatch:
+        return
+    judge_paths(reply, runs, what)
+
+
+def judge_skipped(condition: tuple[dict, list[dict]], reply: dict, runs: list[dict], what: str) -> None:
+    """Parameters without a gradient stay; the rest only for an answer that is right otherwise; gradients unchanged."""
+    for yours, run in zip(reply["paths"], runs):
+        for step, row in enumerate(run["gradients"], start=1):
+            for place, gradient in enumerate(row):
+                if gradient is None:
+                    where = f"{what}: parameter {place + 1} has no gradient in step {step}, so it"
+                    same_list(yours[step][place], yours[step - 1][place], where, rtol=0.0, atol=0.0)
+                else:
+                    moved = yours[step][place] != yours[step - 1][place]
+                    that(moved, f"{what}: parameter {place + 1} has a gradient in step {step}, and does not move.")
+    judge_paths_if(condition, reply, runs, what)
+    if reply["changed"]:
+        step, place = reply["changed"]
+        raise Mismatch(
+            f"{what}: step {step} changes the gradient of parameter {place + 1}. It should only read it: "
+            "`a = a * b` makes a new tensor where `a *= b` would write into the old one."
+        )
+
+
+def judge_forgotten(reply: dict, start: list[np.ndarray]) -> None:
+    """After `zero_grad` no parameter has a gradient, and none has moved."""
+    require_own_steps(reply)
+    for place, (mine, right) in enumerate(zip(reply["values"], start), start=1):
+        same_list(mine, right.tolist(), f"after zero_grad() parameter {place}")
+    for place, left in enumerate(reply["gradients"], start=1):
+        that(
+            left is None,
+            f"after zero_grad() the `.grad` of parameter {place} should be None, as torch leaves it; yours is "
+            f"{show(left)}. With zeros, step() would move a parameter that the next loss does not use.",
+        )
+
+
+def require_own_steps(reply: dict) -> None:
+    if reply["torch_optim"]:
+        raise Delegated(
+            f"This calls torch's own optimizer (`torch.optim`, in `{reply['torch_optim']}`). "
+            "Here the update rule itself is the exercise: write it with each parameter and its `.grad`."
+        )
+
+
+def torch_clip(rows: list, max_norm: float) -> tuple[float, list]:
+    """`torch.nn.utils.clip_grad_norm_`: the norm before, and the gradients after."""
+    params = [torch.nn.Parameter(torch.zeros(2 if row is None else row.shape, dtype=torch.float64)) for row in rows]
+    for param, row in zip(params, rows):
+        param.grad = None if row is None else torch.tensor(row)
+    norm = float(torch.nn.utils.clip_grad_norm_(params, max_norm))
+    return norm, [None if param.grad is None else param.grad.tolist() for param in params]
+
+
+def judge_norms(reply: dict, cases: list[dict]) -> None:
+    """The numbers that `clip_gradients` returned."""
+    for result, case, what in _results(reply, cases):
+        norm, _ = torch_clip(case["gradients"], case["max_norm"])
+        same_number(result["returned"], norm, f"the norm that clip_gradients returns ({what})")
+
+
+def judge_clipped(reply: dict, cases: list[dict]) -> None:
+    """The gradients after `clip_gradients`, and the parameters as they were."""
+    for result, case, what in _results(reply, cases):
+        norm, expected = torch_clip(case["gradients"], case["max_norm"])
+        for place, (mine, right) in enumerate(zip(result["gradients"], expected), start=1):
+            where = f"the gradient of parameter {place} after clip_gradients ({what}, norm {show(norm)})"
+            if mine is None or right is None:
+                that(mine is right, f"{where} should be {show(right)}, yours is {show(mine)}.")
+            else:
+                same_list(mine, right, where)
+        for place, (mine, right) in enumerate(zip(result["values"], result["started"]), start=1):
+            same_list(mine, right, f"parameter {place} itself, which clip_gradients should leave alone,")
+
+
+def judge_short(reply: dict, cases: list[dict]) -> None:
+    """Short gradients stay as they are; after these cases comes one with a long gradient, which must not."""
+    judge_clipped(reply, cases)
+    (before,), long = reply["results"][-1]["before"], reply["results"][-1]["gradients"]
+    that(long != [before], "a gradient that is longer than max_norm should get shorter; yours stays as it is.")
+
+
+def _results(reply: dict, cases: list[dict]):
+    if reply["torch_clip"]:
+        raise Delegated(
+            f"This calls torch's own clipping (`{reply['torch_clip']}`). Here the clipping itself is the exercise: "
+            "compute the norm, and scale each gradient."
+        )
+    for result, case in zip(reply["results"], cases):
+        yield result, case, f"max_norm={case['max_norm']:g}"
+
+
+def _judge_path(yours: list, expected: list, what: str, rtol: float) -> None:
+    # A number matters relative to how large the parameter is along the way: near a zero crossing the rounding of two
+    # orders of summation is large beside the number itself.
+    for place in range(len(expected[0])):
+        right = np.array([row[place] for row in expected])
+        slack = rtol * np.abs(right).max()
+        for step, row in enumerate(yours):
+            where = f"{what}: parameter {place + 1} after step {step}"
+            agree = f" You agree up to step {step - 1}." if step > 1 else ""
+            try:
+                same_list(row[place], right[step].tolist(), where, rtol=0.0, atol=slack)
+            except Mismatch as error:
+                raise Mismatch(f"{error}{agree}", error.rows) from None

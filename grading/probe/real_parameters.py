@@ -1,0 +1,109 @@
+"""Follow an optimizer of the student's over real parameters of torch, and clip their gradients."""
+
+import numpy as np
+
+from grading.probe import core
+from grading.probe.optimizers import torch_optim_use
+
+
+def follow(namespace: dict, name: str, runs: list) -> dict:
+    """Step one optimizer, or several in turn, through given gradients.
+
+    Args:
+        name: the class, `AdamW`.
+        runs: one dict for each optimizer. `start`: one array for each parameter. `gradients`: for each step a list with
+            an array, or None, for each parameter. Optional: `positional` and `hyperparameters`; `dtype` of the
+            parameters, "float64" unless given; `iterator`: hand over an iterator in place of a list; `rates`: for each
+            step what `lr` is set to before it; `zero_grad`: call it before each step's gradients are there.
+            All optimizers are made first and then stepped in turn, so that state they share by mistake shows.
+
+    Returns:
+        `{"paths": [run][step][parameter], "changed": [step, parameter] of the first gradient that a step changed, or
+        None, "torch_optim": where torch's own optimizer was used, or None}`. A path begins at the start.
+    """
+    cls = core.lookup(namespace, name)
+    changed = None
+    with torch_optim_use() as used:
+        running = []
+        for run in runs:
+            params = _parameters(run["start"], run.get("dtype", "float64"))
+            given = iter(params) if run.get("iterator") else params
+            optimizer = cls(given, *run.get("positional", []), **run.get("hyperparameters", {}))
+            running.append((optimizer, params, run, [_values(params)]))
+        for step in range(max(len(run["gradients"]) for run in runs)):
+            for optimizer, params, run, path in running:
+                if step >= len(run["gradients"]):
+                    continue
+                if run.get("zero_grad"):
+                    optimizer.zero_grad()
+                before = _set_gradients(params, run["gradients"][step])
+                if run.get("rates"):
+                    optimizer.lr = run["rates"][step]
+                optimizer.step()
+                path.append(_values(params))
+                for place, (param, gradient) in enumerate(zip(params, before)):
+                    if changed is None and not _same(param.grad, gradient):
+                        changed = [step + 1, place]
+    return {"paths": [path for *_, path in running], "changed": changed, "torch_optim": used["where"]}
+
+
+def zero_grad(namespace: dict, name: str, values: list, gradients: list) -> dict:
+    """What `zero_grad()` leaves.
+
+    Returns:
+        `{"gradients": an array or None for each parameter, "values", "torch_optim"}`.
+    """
+    params = _parameters(values, "float64")
+    with torch_optim_use() as used:
+        optimizer = core.lookup(namespace, name)(params)
+        _set_gradients(params, gradients)
+        optimizer.zero_grad()
+    left = [None if param.grad is None else param.grad.detach().numpy().copy() for param in params]
+    return {"gradients": left, "values": _values(params), "torch_optim": used["where"]}
+
+
+def clip(namespace: dict, cases: list) -> dict:
+    """Call `clip_gradients` for each case: `{"gradients": an array or None each, "max_norm", "iterator"}`.
+
+    Returns:
+        `{"results": {"returned", "gradients", "values": after the call, "before", "started": the gradients and values
+        from before} for each,
+        "torch_clip": where torch's own clipping was used, or None}`.
+    """
+    function, results = core.lookup(namespace, "clip_gradients"), []
+    with torch_optim_use(also="/torch/nn/utils/clip_grad.py") as used:
+        for case in cases:
+            start = [np.linspace(-1.0, 2.0, 2) if row is None else np.full(row.shape, 0.7) for row in case["gradients"]]
+            params = _parameters(start, "float64")
+            before = _set_gradients(params, case["gradients"])
+            returned = function(iter(params) if case.get("iterator") else params, case["max_norm"])
+            after = [None if param.grad is None else param.grad.detach().numpy().copy() for param in params]
+            result = {"returned": returned, "gradients": after, "values": _values(params)}
+            results.append({**result, "before": before, "started": start})
+    return {"results": results, "torch_clip": used["where"]}
+
+
+def _parameters(start: list, dtype: str) -> list:
+    import torch
+
+    return [torch.nn.Parameter(torch.tensor(np.array(value), dtype=getattr(torch, dtype))) for value in start]
+
+
+def _set_gradients(params: list, gradients: list) -> list:
+    """Put these gradients on the parameters; copies of them, None where there is none."""
+    import torch
+
+    for param, gradient in zip(params, gradients):
+        param.grad = None if gradient is None else torch.tensor(np.array(gradient), dtype=param.dtype)
+    return [None if param.grad is None else param.grad.clone() for param in params]
+
+
+def _same(mine, other) -> bool:
+    if mine is None or other is None:
+        return mine is other
+    return bool((mine == other).all())
+
+
+def _values(params: list) -> list:
+    """Copies: a step in place must not change the past."""
+    return [param.detach().numpy().copy() for param in params]
