@@ -28,9 +28,11 @@ class check:
         self.exercise = name.replace(":", ",").partition(",")[0]
 
     def __enter__(self):
+        self.before = dict(globals())
         return self
 
     def __exit__(self, kind, error, stack):
+        self.tidy()
         if error is None:
             self.keep("answered" if self.form_only else "passed")
             if self.form_only:
@@ -43,12 +45,45 @@ class check:
         message = self.explain(error, stack)
         for name, thing in check.given.items():
             if globals().get(name) is not thing:
-                message += f"\n  Mind: `{name}` is no longer what the notebook made it. Run the cell that makes it, then this one."
+                message += f"\n  Note: you have overwritten `{name}`, which the notebook made. Run the cell that makes it, then this one."
         for name in globals():
             if name[:1] != "_" and callable(getattr(builtins, name, None)) and not callable(globals()[name]):
-                message += f"\n  Mind: you use the name `{name}`, which hides Python's own. Rename yours, then run `del {name}`."
+                message += f"\n  Note: you use the name `{name}`, which hides Python's own. Rename yours, then run `del {name}`."
+        first = next(
+            (other for other, said in self.failures() if said.splitlines()[0] == message.splitlines()[0]), None
+        )
+        if (
+            first is not None
+            and "\n  Note: " not in message
+            and not isinstance(error, NotYet)
+            and not message.startswith("not written yet")
+        ):
+            self.keep(message)
+            raise NotYet(
+                f'✗ {self.name}: the same as in the self-check "{first}" above. Mend that one first.'
+            ) from None
         self.keep(message)
         raise NotYet(f"✗ {self.name}: {message}") from None
+
+    def tidy(self):
+        """Leave no names of a test cell behind: what a student's code reads must be the student's own."""
+        for name in [name for name in globals() if name[:1] != "_"]:
+            if name not in self.before:
+                del globals()[name]
+            elif globals()[name] is not self.before[name]:
+                globals()[name] = self.before[name]
+        self.before = {}
+
+    def failures(self):
+        """The earlier self-checks of this exercise that failed on the very same answer: their names, and what they said."""
+        mine = globals().get(written_in(self.exercise))
+        names = check.exercises.get(self.exercise, (None, {}))[1]
+        for name in names:
+            if name == self.name:
+                return
+            said, then = check.results.get(name, ("passed", None))
+            if then is mine and said not in ("passed", "answered"):
+                yield name, said
 
     def keep(self, result):
         """Note how it ended, and what the exercise's name stood for then."""
@@ -59,7 +94,7 @@ class check:
         mine = written_in(self.exercise)
         if isinstance(error, NotYet):
             return str(error)
-        if isinstance(error, NotImplementedError):
+        if isinstance(error, NotImplementedError) and (not str(error) or str(error).startswith("This gap")):
             return "not written yet. Fill in the gap above (replace the line `raise NotImplementedError`), run that cell, then this one."
         if isinstance(error, NameError) and getattr(error, "name", None) == mine:
             return f"not written yet: there is no `{mine}`. Fill in the gap above, run that cell, then this one."
@@ -68,12 +103,17 @@ class check:
         own = [frame for frame in frames if "/lib/python" not in frame.filename and frame.filename not in here]
         line = (own or frames)[-1].line
         where = f"\n  in the line: {line}" if line else ""
-        kind, text = type(error).__name__, str(error)
+        kind, text = type(error).__name__, str(error) or "no message"
         for clue, advice in ADVICE.items():
             if clue in f"{kind}: {text}":
                 where = f"\n  {advice}{where}"
                 break
         if isinstance(error, NameError):
+            while stack.tb_next is not None:
+                stack = stack.tb_next
+            owner, name = stack.tb_frame.f_locals.get("self"), getattr(error, "name", None)
+            if name and hasattr(owner, name):
+                return f"{text}. Did you mean `self.{name}`?\n  in the line: {line}"
             return f"{text}.{where}"
         who = "your code raised" if own else "this check cannot go on with what your code gave it:"
         return f"{who} {kind}: {text}{where}"
@@ -82,10 +122,14 @@ class check:
 ADVICE = {  # what to do about an exception, by what it says
     "UnboundLocalError": "A name that a function assigns is its own: give it a value first, or did you mean an attribute of self?",
     "NameError": "Is it spelt right? If another cell defines it, run that one (menu Run > Run All Above Selected Cell), then this one.",
+    "NotImplementedError": "Something cannot be done with what it was given: are the arguments in the right order, and of the right type?",
     "positional argument": "Keep the names and the order of the arguments as the exercise gives them.",
     "keyword argument": "Keep the names and the order of the arguments as the exercise gives them.",
     "NoneType": "Something is None: is a `return` missing, or an assignment?",
     "unsupported operand": "Python finds no method for this operator and these two types: is it written?",
+    "operands could not be broadcast": "Two arrays do not fit together: print their `.shape` just before this line.",
+    "shapes": "Two arrays do not fit together: print their `.shape` just before this line.",
+    "size mismatch": "Two tensors do not fit together: print their `.shape` just before this line.",
     "has no attribute": "Is it spelt right, and is it set in `__init__`? If another exercise uses the same name, run the cell of this one again.",
     "not callable": "A name of a function or a class stands for something else now: rename that, and run the cell of the function again.",
     "RecursionError": "Something calls itself for ever: look for a function that uses itself.",
@@ -162,7 +206,7 @@ class scoreboard:
         return f"<table>{head}{''.join(rows)}</table><p>{self.words}</p>"
 
 
-def show(value):
+def shown(value):
     """A value in a message: numbers with up to 7 digits."""
     if value is None:
         return "None (is a `return` missing, or an assignment?)"
@@ -189,7 +233,7 @@ def expect_number(yours, expected, what, hint="", tolerance=1e-6):
     except (TypeError, ValueError, OverflowError, RuntimeError):
         number = math.nan
     if not abs(number - expected) <= tolerance * max(1.0, abs(expected)):
-        raise NotYet(f"{what} should be {show(expected)}, yours is {show(yours)}. {hint}".rstrip())
+        raise NotYet(f"{what} should be {shown(expected)}, yours is {shown(yours)}. {hint}".rstrip())
 
 
 def expect_finite(yours, name):
@@ -199,7 +243,7 @@ def expect_finite(yours, name):
     except (TypeError, ValueError, OverflowError, RuntimeError):
         number = math.nan
     expect(
-        math.isfinite(number), f"`{name}` should be a finite number, like 3 or 0.25 or 1 / 3; yours is {show(yours)}."
+        math.isfinite(number), f"`{name}` should be a finite number, like 3 or 0.25 or 1 / 3; yours is {shown(yours)}."
     )
 
 
@@ -207,3 +251,6 @@ def expect_choice(yours, name, *choices):
     """Fail unless the answer to a question is one of the choices, whichever."""
     listed = " or ".join(repr(choice) for choice in choices)
     expect(isinstance(yours, str) and yours in choices, f"`{name}` should be {listed}; yours is {yours!r}.")
+
+
+show = shown

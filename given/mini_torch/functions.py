@@ -1,4 +1,4 @@
-from given.checks import NotYet, check, expect, show
+from given.checks import NotYet, check, expect, shown
 
 Tensor = None  # the notebook makes it
 
@@ -41,13 +41,13 @@ def two_numbers(answer):
     try:
         first, second = answer
     except (TypeError, ValueError):
-        raise NotYet(f"return two numbers, the derivatives by x1 and by x2; yours returns {show(answer)}.") from None
+        raise NotYet(f"return two numbers, the derivatives by x1 and by x2; yours returns {shown(answer)}.") from None
     return first, second
 
 
 def operations_of(z, text):
     """The operations of a result, or a message if it is none of the Tensors of Exercise 5."""
-    expect(isinstance(z, Tensor), f"{text} should be a Tensor, yours is {show(z)}.")
+    expect(isinstance(z, Tensor), f"{text} should be a Tensor, yours is {shown(z)}.")
     mind = "If this is the Tensor of Exercise 6, run the cell of Exercise 5 again, then this one."
     expect(hasattr(z, "operations"), f"{text}: the result has no `.operations`; `__init__` makes them. {mind}")
     return z.operations
@@ -57,7 +57,7 @@ def numbers_of(gradient, n):
     """A gradient of n numbers, or a message if it is something else."""
     expect(
         hasattr(gradient, "__len__") and not isinstance(gradient, str) and len(gradient) == n,
-        f"numerical_gradient of {n} value{'s' if n > 1 else ''} should be a list of {n}, yours is {show(gradient)}.",
+        f"numerical_gradient of {n} value{'s' if n > 1 else ''} should be a list of {n}, yours is {shown(gradient)}.",
     )
     return gradient
 

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 
-from given.checks import NotYet, expect, expect_number, show
+from given.checks import NotYet, expect, expect_number, shown
 from given.optimizers.tensor import Tensor, x1, x2
 
 # ---- The notebook's cell begins here. ----
@@ -20,7 +20,7 @@ class StandIn:
 globals().setdefault("Optimizer", StandIn)
 
 
-def make(optimizer_class, params, hyperparameters):
+def made_for_check(optimizer_class, params, hyperparameters):
     """An optimizer for a self-check. If its base class is broken, another one takes its place, as in the hidden tests."""
     base, probe = optimizer_class.__bases__[0], Tensor(1.0)
     try:
@@ -49,7 +49,7 @@ def expect_path(optimizer_class, points, hints, or_points=None, tolerance=1e-6, 
     as well; `hints` says for a step where to look if the first difference is there.
     """
     params = {name: Tensor(STARTS[name]) for name in points}
-    optimizer = make(optimizer_class, list(params.values()), hyperparameters)
+    optimizer = made_for_check(optimizer_class, list(params.values()), hyperparameters)
     open_paths = [path for path in (points, or_points) if path]
     for step in range(1, len(next(iter(points.values()))) + 1):
         for name, param in params.items():
@@ -65,7 +65,7 @@ def expect_path(optimizer_class, points, hints, or_points=None, tolerance=1e-6, 
 def expect_still(optimizer_class, **hyperparameters):
     """A gradient that is zero from the start must leave the parameter where it is."""
     name, param = optimizer_class.__name__, Tensor(3.0)
-    optimizer = make(optimizer_class, [param], hyperparameters)
+    optimizer = made_for_check(optimizer_class, [param], hyperparameters)
     for _ in range(2):
         param.grad = 0.0
         try:
@@ -80,25 +80,25 @@ def expect_still(optimizer_class, **hyperparameters):
         value = float(param.value)
         expect(
             value == 3.0,
-            f"{name}: a gradient that is 0 from the start must not move the parameter; yours moves it from 3 to {show(value)}.",
+            f"{name}: a gradient that is 0 from the start must not move the parameter; yours moves it from 3 to {shown(value)}.",
         )
 
 
 def expect_steps(optimizer_class, gradients, points, hint, or_points=None, **hyperparameters):
     """One parameter that starts at -5, given gradients, and the values after each step."""
     param = Tensor(-5.0)
-    optimizer = make(optimizer_class, [param], hyperparameters)
+    optimizer = made_for_check(optimizer_class, [param], hyperparameters)
     open_paths = [path for path in (points, or_points) if path]
     for step, gradient in enumerate(gradients, start=1):
         param.grad = gradient
         optimizer.step()
         _expect_numbers(optimizer_class, {"x1": param}, step)
         agreeing = [path for path in open_paths if _near(param.value, path[step - 1], 1e-6)]
-        wanted = " or ".join(show(path[step - 1]) for path in open_paths)
+        wanted = " or ".join(shown(path[step - 1]) for path in open_paths)
         expect(
             agreeing,
             f"{optimizer_class.__name__}, step {step}: x1 should be {wanted} ({_listed(hyperparameters)}, from x1=-5, "
-            f"gradients {', '.join(show(g) for g in gradients[:step])}), yours is {show(param.value)}. {hint}",
+            f"gradients {', '.join(shown(g) for g in gradients[:step])}), yours is {shown(param.value)}. {hint}",
         )
         open_paths = agreeing
 
@@ -108,7 +108,7 @@ def expect_pairs(path, points, what, hints, tolerance=1e-6):
     expect(path is not None, f"{what} should return the path; yours returns None. Is a `return` missing?")
     steps = len(points) - 1
     expect(
-        isinstance(path, (list, tuple, np.ndarray)), f"{what} should return a list of points; yours is {show(path)}."
+        isinstance(path, (list, tuple, np.ndarray)), f"{what} should return a list of points; yours is {shown(path)}."
     )
     expect(
         len(path) == len(points),
@@ -117,7 +117,7 @@ def expect_pairs(path, points, what, hints, tolerance=1e-6):
     for step, (point, expected) in enumerate(zip(path, points)):
         expect(
             hasattr(point, "__len__") and len(point) == 2,
-            f"{what}: each point should be a pair (x1, x2); point {step} is {show(point)}.",
+            f"{what}: each point should be a pair (x1, x2); point {step} is {shown(point)}.",
         )
         where = f"{what}, after step {step}" if step else f"{what}, at the start"
         for name, yours, right in zip(("x1", "x2"), point, expected):
@@ -138,7 +138,7 @@ def _expect_numbers(optimizer_class, params, step):
             number = float(value)
         except (TypeError, ValueError, RuntimeError):
             raise NotYet(
-                f"{where} should have a number as its value, yours is {show(value)}. Look at what you assign to `param.value`."
+                f"{where} should have a number as its value, yours is {shown(value)}. Look at what you assign to `param.value`."
             ) from None
         expect(
             not math.isnan(number),
@@ -164,8 +164,8 @@ def _say_where(optimizer_class, params, points, step, tolerance, hints, hyperpar
     name = next(n for n in points if not _near(params[n].value, points[n][step - 1], tolerance))
     yours = params[name].value
     text = (
-        f"{optimizer_class.__name__}, step {step}: {name} should be {show(points[name][step - 1])} "
-        f"({_listed(hyperparameters)}, from {name}={show(STARTS[name])}), yours is {show(yours)}. "
+        f"{optimizer_class.__name__}, step {step}: {name} should be {shown(points[name][step - 1])} "
+        f"({_listed(hyperparameters)}, from {name}={shown(STARTS[name])}), yours is {shown(yours)}. "
     )
     if step == 1 and float(yours) == STARTS[name]:
         raise NotYet(f"{text}Your `step` left it as it was: assign the new number to `param.value`.")

@@ -104,7 +104,7 @@ def test_a_message_says_where_to_look(assignment, exercise, change, words):
 
 def test_a_given_name_that_was_overwritten_is_named():
     for message in said("optimizers", {"gradient_descent": "x1 = -5.0\nGradientDescent = None"}, "gradient_descent"):
-        assert "`x1` is no longer what the notebook made it" in message
+        assert "you have overwritten `x1`" in message
 
 
 def test_the_tensor_of_a_later_exercise_is_noticed():

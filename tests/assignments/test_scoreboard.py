@@ -142,7 +142,7 @@ def test_without_the_table_it_says_what_to_run(notebook):
         "a builtin's name is taken": ("sum = 3", "you use the name `sum`, which hides Python's own"),
         "a given name is taken": (
             "f_2d = 3\ndef mean(x):\n    return f_2d(x)",
-            "`f_2d` is no longer what the notebook made it",
+            "you have overwritten `f_2d`",
         ),
         "a local name": ("def mean(x):\n    y = y + 1\n    return y", "give it a value first"),
         "another cell's name": ("def mean(x):\n    return helper(x)", "If another cell defines it, run that one"),
@@ -161,3 +161,31 @@ def test_a_message_says_where_to_look(notebook, cell, words):
     said = notebook.run(CHECK)
     assert words in said
     assert said.startswith("✗ mean: ")
+
+
+def test_a_test_cell_leaves_no_names_behind_and_gives_back_what_it_took(notebook):
+    notebook.run("left = 'mine'\nfirst = 1")
+    notebook.run('with check("mean"):\n    left, right = 3, 4\n    expect(left == 3, "no")')
+    assert notebook.names["left"] == "mine" and "right" not in notebook.names and notebook.names["first"] == 1
+
+
+def test_an_error_that_comes_again_is_told_once(notebook):
+    notebook.run('check.exercises = {"mean": ("mean", {"mean": 1, "mean, negative": 1})}')
+    notebook.run("def mean(values):\n    return values.sum()")
+    first = notebook.run('with check("mean"):\n    mean([1, 3])')
+    second = notebook.run('with check("mean, negative"):\n    mean([-1, -3])')
+    assert "has no attribute 'sum'" in first and "in the line: return values.sum()" in first
+    assert second == '✗ mean, negative: the same as in the self-check "mean" above. Mend that one first.'
+
+
+def test_a_missing_self_is_told_as_that(notebook):
+    notebook.run("class Box:\n    def __init__(self):\n        self.v = 1\n    def get(self):\n        return v")
+    said = notebook.run('with check("mean"):\n    Box().get()')
+    assert "Did you mean `self.v`?" in said
+    assert "run that one" not in said
+
+
+def test_what_torch_does_not_implement_is_not_an_empty_gap(notebook):
+    notebook.run("def mean(values):\n    raise NotImplementedError('Could not run aten::mean with arguments from ...')")
+    said = notebook.run('with check("mean"):\n    mean([1])')
+    assert "not written yet" not in said and "are the arguments in the right order" in said
