@@ -30,12 +30,13 @@ from grading.execution import mismatch_figure
 from grading.execution.diagnosis import diagnostician
 from grading.execution.outputs import LimitedOutputs, mend, no_verdict_by_accident
 from grading.gradebook import records
-from grading.kernels import without_optimizers
 from grading.kernels.channel import KernelChannel, KernelStuck, needs_event_loop, prepare
 from grading.kernels.cold_kernel import SandboxedKernelManager
+from grading.kernels.follower import Followers, Seconds
 from grading.kernels.forked_kernel import WarmKernelManager
-from grading.kernels.optimizer_stubs import masks
+from grading.kernels.guarded_channel import GuardedChannel, given_texts
 from grading.oracle.student_code import Delegated, StudentError, connected
+from grading.sandbox.bubblewrap import SandboxError
 from grading.sandbox.watchdog import Watchdog
 
 NOT_RUN = {"output_type": "stream", "name": "stdout", "text": "A demonstration: not run while grading.\n"}
@@ -44,6 +45,7 @@ NOBODY = {"header": {}, "parent_header": {}, "metadata": {}, "content": {}}  # a
 POISONED = "Because of this cell Python ended, or did nothing more, in a cell below. The cells below ran without it."
 WORD = re.compile(r"\w+")
 IDLE = 0.5  # seconds in which a kernel may end that a cell has spoilt
+NEEDS_TORCH = "it needs torch, so it was followed where torch is, without its optimizers: read it"
 LAST_WORDS = 0.3  # seconds, for what a kernel has shown before it ended
 
 
@@ -85,8 +87,8 @@ class Execute(LimitedOutputs):
         self.release = root / "release" / names.get("assignment", "") / f"{names.get('notebook', '')}.ipynb"
         self.released = notebooks.read_once(self.release).cells if self.release.is_file() else []
         self.skipped = set() if self.demonstrations else self._demonstrations(nb)
-        self.bare: without_optimizers.BareKernel | None = None
-        self.channel: without_optimizers.GuardedChannel | None = None
+        self.followers: Followers | None = None
+        self.channel: GuardedChannel | None = None
         self.guard: Watchdog | None = None
         place = resources.setdefault("metadata", {})
         folder = place.get("path") or "."
@@ -124,6 +126,8 @@ class Execute(LimitedOutputs):
             if name == "CellTimeoutError" and time.monotonic() > self.deadline:
                 words = f"This cell was ended: all cells of a notebook together may take {self.max_seconds} s."
             self._give_up(cell, index, name, words)
+        except SandboxError:
+            raise
         except Exception as error:  # whatever a kernel sends must not cost the other cells
             self.log.error("a broken message in cell %d", index, exc_info=True)
             words = f"This cell sent something that is no message ({type(error).__name__})."
@@ -163,8 +167,8 @@ class Execute(LimitedOutputs):
         self._fail(culprit, "DeadKernelError", POISONED)
         self.troubles.append((records.DIED, f"{_label(culprit, index)}: {POISONED}"))
         self.sources.remove(culprit.source)
-        if self.bare is not None:
-            self.bare.close()
+        if self.followers is not None:
+            self.followers.close()
         self.healthy = healthy
         self._restart()
         return True
@@ -282,32 +286,23 @@ class Execute(LimitedOutputs):
         kernel.deadline = self.deadline
         self.channel = self._guarded(kernel)
 
-    def _guarded(self, kernel: KernelChannel) -> without_optimizers.GuardedChannel:
-        """The channel through which hidden tests ask; without a sandbox there is no second, bare kernel."""
+    def _guarded(self, kernel: KernelChannel) -> GuardedChannel:
+        """The channel through which hidden tests ask; without a sandbox there are no followers."""
         files = Path(self.resources["metadata"]["path"])
-        if self.bare is None and self.sandbox != "none":
-            seconds = self.question_timeout, self.timeout or 600
-            self.bare = without_optimizers.BareKernel(
-                self._bare_manager, self._guard, self.sources, *seconds, self.deadline
-            )
-            self._folders.callback(self.bare.close)
-        brought = without_optimizers.brought(files, self.release.parent)
-        return without_optimizers.GuardedChannel(kernel, self.bare, without_optimizers.trusted(self.released), brought)
-
-    def _bare_manager(self) -> WarmKernelManager | SandboxedKernelManager:
-        files, kind = self.resources["metadata"]["path"], WarmKernelManager if self.warm else SandboxedKernelManager
-        manager = kind(kernel_name="python3", files=files, masks=masks())
-        prepare(manager, self.max_message)
-        return manager
+        if self.followers is None and self.sandbox != "none":
+            seconds = Seconds(self.question_timeout, self.timeout or 600, self.max_seconds, self.deadline)
+            self.followers = Followers(files, self.sources, seconds, self.warm, self._guard)
+            self._folders.callback(self.followers.close)
+        return GuardedChannel(kernel, self.followers, given_texts(self.released))
 
     def _watch(self) -> None:
         """Let a guard watch over the current kernel; where there is no sandbox there is none."""
         self._stop_watching()
         if self.sandbox != "none":
-            self.guard = self._guard(self.km)
+            self.guard = self._guard(**self.km.guarded)
 
-    def _guard(self, manager: WarmKernelManager | SandboxedKernelManager) -> Watchdog:
-        guard = Watchdog(**manager.guarded, memory=self.max_memory, disk=self.max_disk)
+    def _guard(self, **guarded: object) -> Watchdog:
+        guard = Watchdog(**guarded, memory=self.max_memory, disk=self.max_disk)
         guard.start()
         return guard
 
@@ -341,21 +336,29 @@ class Execute(LimitedOutputs):
             return
         name = f"<hidden part of {notebooks.grade_id(cell)}>"
         linecache.cache[name] = (len(hidden), None, hidden.splitlines(keepends=True), name)
+        self.channel.begin()
         with connected(self.channel) as transcript:
             try:
-                exec(_compiled(hidden, name), {"__name__": "hidden"})
-            except (DeadKernelError, KernelStuck):
+                try:
+                    exec(_compiled(hidden, name), {"__name__": "hidden"})
+                except AssertionError:
+                    if not self.channel.may_need_torch():
+                        raise
+                    transcript.clear()
+                    self.channel.begin(with_torch=True)
+                    exec(_compiled(hidden, name), {"__name__": "hidden"})
+                    self.suspicions.append(f"{notebooks.grade_id(cell)}: {NEEDS_TORCH}")
+            except (DeadKernelError, KernelStuck, SandboxError):
                 raise
             except AssertionError as error:
                 likely = self._name_mistake(cell, transcript)
                 cell.outputs.extend(mismatch_figure.outputs(error))
                 if failed is None:
-                    remarks = self.channel.remarks(transcript)
-                    self._fail(cell, type(error).__name__, "\n".join([str(error), *likely, *remarks]))
+                    self._fail(cell, type(error).__name__, "\n".join([str(error), *likely, *self.channel.remarks()]))
                 else:
                     failed.evalue = "\n".join([failed.evalue, *likely])
                     failed.traceback = [*failed.traceback, *likely]
-                suspicion = str(error) if isinstance(error, Delegated) else self.channel.delegated(transcript)
+                suspicion = str(error) if isinstance(error, Delegated) else self.channel.delegated()
                 if suspicion:
                     self.suspicions.append(f"{notebooks.grade_id(cell)}: {suspicion}")
             except Exception as error:

@@ -12,8 +12,8 @@ from functools import partial
 
 from grading.course.folder import Course
 from grading.execution.workers import begin, make_pool
-from grading.kernels.optimizer_stubs import masks
-from grading.kernels.zygote_client import BARE, share, wake, zygotes
+from grading.kernels.torch_masks import Missing
+from grading.kernels.zygote_client import share, wake, zygotes
 from grading.sandbox.bubblewrap import SandboxError
 
 PRELOAD = "grading.execution.forkserver_preload"
@@ -25,12 +25,12 @@ class Interpreters:
 
     Attributes:
         make_pool: makes a pool of a number of processes, by default one for each core, that execute submissions.
-        prepare_bare: lets the interpreter of kernels without optimizers import now, if it may be asked, see
-            `grading/kernels/without_optimizers.py`. While the processes of the pool import, a core is idle.
+        prepare_followers: lets the interpreter of followers without torch import now, if there is anything to follow,
+            see `grading/kernels/follower.py`. While the processes of the pool import, a core is idle.
     """
 
     make_pool: Callable[[int | None], ProcessPoolExecutor]
-    prepare_bare: Callable[[], None] = lambda: None
+    prepare_followers: Callable[[], None] = lambda: None
 
 
 @contextlib.contextmanager
@@ -49,10 +49,10 @@ def start(course: Course, assignments: list[str], kernels: bool = True) -> Itera
     with contextlib.ExitStack() as stack:
         if kernels:
             with contextlib.suppress(SandboxError):  # then each worker tries for itself, and says what is wrong
-                folders = stack.enter_context(zygotes(cells, masks()))
+                folders = stack.enter_context(zygotes(cells))
                 make = partial(make_pool, preload=modules, first=partial(share, folders))
-                bare = any(b"oracle.optimizers" in text for text in texts)
-                started = Interpreters(make, partial(wake, folders[BARE])) if bare else Interpreters(make)
+                followed = any(word in text for text in texts for word in (b"oracle.optimizers", b"training.iterate"))
+                started = Interpreters(make, partial(wake, folders[Missing.TORCH])) if followed else Interpreters(make)
         yield started
 
 

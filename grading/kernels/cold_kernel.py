@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from jupyter_client.manager import AsyncKernelManager
-from traitlets import Dict, Unicode
+from traitlets import Unicode
 
 from grading.course import temporary_folders
 from grading.sandbox import bubblewrap
@@ -15,7 +15,6 @@ class SandboxedKernelManager(AsyncKernelManager):
     """Starts the kernel in a sandbox; it talks over sockets in a folder of its own."""
 
     files = Unicode(help="The folder whose content the kernel finds in its working folder.")
-    masks = Dict(help="Folders that the kernel sees in the place of others, by the path of the other.")
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -38,7 +37,7 @@ class SandboxedKernelManager(AsyncKernelManager):
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
         bubblewrap.give_away(self.sockets)
         inside = super().format_kernel_cmd(extra_arguments)
-        return bubblewrap.command(inside, Path(self.files), self.sockets, masks=self.masks)
+        return bubblewrap.command(inside, Path(self.files), self.sockets)
 
     async def _async_pre_start_kernel(self, **kwargs):
         nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # the terminal is not the student's

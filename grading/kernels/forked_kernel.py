@@ -6,38 +6,11 @@ import uuid
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
-from traitlets import Dict, Unicode
+from traitlets import Unicode
 
 from grading.course import temporary_folders
-from grading.kernels.zygote_client import Forker, forker
+from grading.kernels.zygote_client import Fork, forker
 from grading.sandbox import bubblewrap
-
-
-class _Fork:
-    """A forked kernel, in the words of `subprocess.Popen`."""
-
-    stdin = stdout = stderr = None
-
-    def __init__(self, home: Forker, name: str, pid: int):
-        self.home, self.name, self.pid = home, name, pid
-
-    def poll(self) -> int | None:
-        return self.home.ended(self.name)
-
-    def wait(self, timeout: float | None = None) -> int:
-        code = self.home.ended(self.name, timeout or 30)
-        return -9 if code is None else code
-
-    def kill(self) -> None:
-        if self.poll() is None:
-            self.home.kill(self.name)
-            self.wait(5)  # it takes milliseconds; jupyter_client would look again only after a tenth of a second
-
-    terminate = kill
-
-    def send_signal(self, number: int) -> None:
-        """Only an end can be asked for: a kernel's processes cannot be reached from outside."""
-        self.kill()
 
 
 class ForkProvisioner(LocalProvisioner):
@@ -46,8 +19,8 @@ class ForkProvisioner(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **kwargs) -> KernelConnectionInfo:
         manager, home = self.parent, self.parent.home
         arguments = cmd[cmd.index("-f") :] if "-f" in cmd else cmd[1:]
-        pid = home.start(manager.folder.name, manager.folder, arguments)
-        self.process = _Fork(home, manager.folder.name, pid)
+        pid = home.start(manager.folder.name, manager.folder, {"arguments": arguments})
+        self.process = Fork(home, manager.folder.name, pid)
         self.pid, self.pgid = pid, None
         return self.connection_info
 
@@ -56,12 +29,11 @@ class WarmKernelManager(AsyncKernelManager):
     """Starts kernels by forking; `files` is the folder whose content the kernel finds in its working folder."""
 
     files = Unicode()
-    masks = Dict(help="As those of `SandboxedKernelManager`.")
     has_probes = True
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.home = forker(self.masks)
+        self.home = forker()
         self.folder = self.home.exchange / uuid.uuid4().hex[:8]
         self.folder.mkdir()
         self.transport, self.ip = "ipc", f"{self.folder}/s"

@@ -15,8 +15,10 @@ from select import select
 
 from grading import probe
 from grading.course import temporary_folders
+from grading.kernels.torch_masks import Missing, masks, torch_places
 from grading.sandbox import bubblewrap, seccomp
 
+INSIDE = Path(__file__).with_name("follower_inside.py")
 CREDENTIALS = struct.Struct("3i")  # the ids of a process, its user and its group, see unix(7)
 
 
@@ -26,22 +28,27 @@ class Zygote:
     It warms up when it is first called, see `Forker`.
 
     Args:
-        masks: folders that it and its kernels see in the place of others, see `bubblewrap.command`.
+        missing: what is not there, if followers are forked from it; None if students' kernels are.
         cells: texts of cells that most notebooks hold; IPython looks at them in advance.
 
     Raises:
         SandboxError: it cannot be started.
     """
 
-    def __init__(self, masks: dict[str, str], cells: list[str]):
+    def __init__(self, missing: Missing | None, cells: list[str]):
         if bubblewrap.executable() is None:
             raise bubblewrap.SandboxError(bubblewrap.why_missing())
         self.exchange = Path(tempfile.mkdtemp(prefix=temporary_folders.prefix("kernels")))
         bubblewrap.give_away(self.exchange)
         source = (Path(__file__).parent / "zygote.py").read_text(encoding="utf-8")
         inside = [sys.executable, "-I", "-c", source, str(self.exchange)]
+        prepare = {"probes": probe.source(), "cells": cells, "missing": missing}
+        hidden = {} if missing is None else masks(missing)
+        if missing is not None:
+            prepare |= {"torch": sorted(torch_places()), "roots": bubblewrap.python_folders()}
+            prepare |= {"follower": INSIDE.read_text(encoding="utf-8")}
         with tempfile.TemporaryDirectory() as nothing:
-            line = bubblewrap.command(inside, Path(nothing), self.exchange, limited=False, masks=masks)
+            line = bubblewrap.command(inside, Path(nothing), self.exchange, limited=False, masks=hidden)
             self.process = subprocess.Popen(
                 line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
             )
@@ -51,7 +58,7 @@ class Zygote:
         try:
             if ready != b"listening\n":
                 raise BrokenPipeError
-            self.process.stdin.write(json.dumps({"probes": probe.source(), "cells": cells}).encode() + b"\n")
+            self.process.stdin.write(json.dumps(prepare).encode() + b"\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             raise bubblewrap.SandboxError(f"no warm interpreter could be started: {self.complaint()}") from None
@@ -107,9 +114,13 @@ class Forker:
             raise ConnectionResetError("the warm interpreter has ended")
         self.pid, _, _ = CREDENTIALS.unpack(sender[2])
 
-    def start(self, name: str, folder: Path, arguments: list[str]) -> int:
-        """Fork a kernel; its process id inside the sandbox."""
-        request = {"name": name, "folder": str(folder), "arguments": arguments}
+    def start(self, name: str, folder: Path, told: dict) -> int:
+        """Fork a kernel, or a follower; its process id inside the sandbox.
+
+        Args:
+            told: a kernel's command line as `{"arguments": ...}`, or what `follower_inside.run` is told.
+        """
+        request = {"name": name, "folder": str(folder), "told": told}
         request |= {"limits": bubblewrap.LIMITS, "bytes": bubblewrap.SCRATCH_BYTES, "inodes": bubblewrap.SCRATCH_INODES}
         request |= {"filter": seccomp.program().hex(), "python": bubblewrap.python_folders()}
         self._write(request)
@@ -169,60 +180,85 @@ class Forker:
             self._started[said["started"]] = said["pid"]
 
 
-PLAIN, BARE = "plain", "bare"
-_shared: dict[str, Path] = {}  # the folders of zygotes that another process has started, by kind
-_own: dict[str, Zygote] = {}
-_forkers: dict[str, Forker] = {}
+class Fork:
+    """A forked kernel or follower, in the words of `subprocess.Popen`."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, home: Forker, name: str, pid: int):
+        self.home, self.name, self.pid = home, name, pid
+
+    def poll(self) -> int | None:
+        return self.home.ended(self.name)
+
+    def wait(self, timeout: float | None = None) -> int:
+        code = self.home.ended(self.name, timeout or 30)
+        return -9 if code is None else code
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            self.home.kill(self.name)
+            self.wait(5)  # it takes milliseconds; jupyter_client would look again only after a tenth of a second
+
+    terminate = kill
+
+    def send_signal(self, number: int) -> None:
+        """Only an end can be asked for: a kernel's processes cannot be reached from outside."""
+        self.kill()
 
 
-def forker(masks: dict[str, str] | None = None) -> Forker:
-    """What forks the kernels of this process; a new one if the last has ended.
+_shared: dict[Missing | None, Path] = {}  # the folders of zygotes that another process has started
+_own: dict[Missing | None, Zygote] = {}
+_forkers: dict[Missing | None, Forker] = {}
 
-    Args:
-        masks: those of bare kernels, none for students' own.
+
+def forker(missing: Missing | None = None) -> Forker:
+    """What forks the kernels, or the followers, of this process; a new one if the last has ended.
 
     Raises:
         SandboxError: none can be started.
     """
-    kind = BARE if masks else PLAIN
-    if kind not in _forkers or not _forkers[kind].alive():
-        _forkers[kind] = _call(kind, masks or {})
-    return _forkers[kind]
+    if missing not in _forkers or not _forkers[missing].alive():
+        _forkers[missing] = _call(missing)
+    return _forkers[missing]
 
 
-def _call(kind: str, masks: dict[str, str]) -> Forker:
-    if kind in _shared:
+def _call(missing: Missing | None) -> Forker:
+    if missing in _shared:
         with contextlib.suppress(OSError):
-            return Forker(_shared[kind])
+            return Forker(_shared[missing])
     if bubblewrap.why_not():
         raise bubblewrap.SandboxError(bubblewrap.why_not())
-    if kind not in _own or not _own[kind].alive():
-        _own[kind] = Zygote(masks, [])
+    if missing not in _own or not _own[missing].alive():
+        _own[missing] = Zygote(missing, [])
     try:
-        return Forker(_own[kind].exchange)
+        return Forker(_own[missing].exchange)
     except OSError:
-        raise bubblewrap.SandboxError(f"no warm interpreter could be started: {_own[kind].complaint()}") from None
+        words = _own[missing].complaint()
+        raise bubblewrap.SandboxError(f"no warm interpreter could be started: {words}") from None
 
 
 @contextlib.contextmanager
-def zygotes(cells: list[str], masks: dict[str, str]) -> Iterator[dict[str, Path]]:
-    """Zygotes for several processes; their folders, for `share`.
+def zygotes(cells: list[str]) -> Iterator[dict[Missing | None, Path]]:
+    """Zygotes for several processes, of students' kernels and of followers; their folders, for `share`.
+
+    Those of the kernels warm up now, the others when they are called, or woken: they may never be needed.
 
     Args:
         cells: texts of cells that most notebooks hold.
-        masks: those of bare kernels.
     """
-    with contextlib.ExitStack() as started:
-        plain = Zygote({}, cells)
-        started.callback(plain.end)
-        wake(plain.exchange)
-        bare = Zygote(masks, cells)  # it may never be needed
-        started.callback(bare.end)
+    started: list[Zygote] = []
+    with contextlib.ExitStack() as stack:
+        for missing in (None, *Missing):
+            started.append(Zygote(missing, cells))
+            stack.callback(started[-1].end)
+            if missing is None:
+                wake(started[-1].exchange)
         try:
-            yield {PLAIN: plain.exchange, BARE: bare.exchange}
+            yield dict(zip((None, *Missing), (zygote.exchange for zygote in started)))
         except BaseException:  # nobody waits for what may be importing still
-            plain.process.kill()
-            bare.process.kill()
+            for zygote in started:
+                zygote.process.kill()
             raise
 
 
@@ -232,6 +268,6 @@ def wake(exchange: Path) -> None:
         line.connect(str(exchange / "zygote"))
 
 
-def share(folders: dict[str, Path]) -> None:
+def share(folders: dict[Missing | None, Path]) -> None:
     """Let this process call the zygotes of another one."""
     _shared.update(folders)

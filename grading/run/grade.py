@@ -163,7 +163,7 @@ def _run(
     if not converters:
         return
     again = []
-    started.prepare_bare()
+    started.prepare_followers()
     pool = executor or started.make_pool(jobs)
     try:
         for converter, future in _submit(converters, pool):

@@ -162,8 +162,8 @@ def command(
     line += ["--ro-bind", str(files), "/submission"]
     for path in python_folders():
         line += [*_parents(path), "--ro-bind", path, path]
-    if any(OWN_FOLDER.is_relative_to(folder) for folder in (*SYSTEM, *python_folders())):  # installed, not editable
-        line += ["--perms", "0755", "--tmpfs", str(OWN_FOLDER)]
+    for path in seen_at(OWN_FOLDER):
+        line += ["--perms", "0755", "--tmpfs", path, "--remount-ro", path]
     for path, mask in (masks or {}).items():
         line += ["--ro-bind", mask, path]
     line += [*_parents(str(sockets)), "--bind", str(sockets), str(sockets), "--chdir", SCRATCH]
@@ -186,6 +186,20 @@ def command(
         line += ["--setenv", name, value]
     limits, refused = json.dumps(LIMITS if limited else {"CORE": 0}), seccomp.program().hex() if limited else ""
     return [*line, sys.executable, "-I", "-c", PRELUDE, limits, str(uid), "/submission", refused, *inside]
+
+
+def seen_at(path: Path) -> list[str]:
+    """The paths at which a folder of the host is seen inside.
+
+    A folder of Python's that is reached through a symbolic link is mounted under the link's name, so what it holds has
+    another path inside than the one that the link leads to.
+    """
+    real, found = path.resolve(), []
+    for shown in (*SYSTEM, *python_folders()):
+        root = Path(shown).resolve()
+        if real.is_relative_to(root) and not (shown in SYSTEM and Path(shown).is_symlink()):
+            found.append(str(Path(shown) / real.relative_to(root)))
+    return found
 
 
 def give_away(folder: Path, uid: int | None = None) -> None:

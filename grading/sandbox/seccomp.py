@@ -36,7 +36,9 @@ FORBIDDEN = {
     "unshare": (272, 97),
     "userfaultfd": (323, 282),
 }
+PROGRAMS = {"execve": (59, 221), "execveat": (322, 281), "fork": (57, None), "vfork": (58, None)}
 CLONE, CLONE3 = (56, 220), (435, 435)
+CLONE_THREAD = 0x00010000
 NAMESPACES = 0x7E020000  # the flags of clone(2) that make any
 SETSOCKOPT = (54, 208)
 SOL_SOCKET, SO_SNDBUF, SO_RCVBUF = 1, 7, 8  # what waits in sockets is memory that no limit counts
@@ -66,6 +68,28 @@ def program(machine: str = platform.machine()) -> bytes:
     steps += _if((EQUAL, CLONE3[column]), REFUSE | errno.ENOSYS)
     steps += [(EQUAL, CLONE[column], 0, 3), (LOAD, FIRST_ARGUMENT), *_if((ANY_BIT, NAMESPACES), refused)]
     steps += [(RETURN, ALLOW)]
+    return _packed(steps)
+
+
+@lru_cache
+def no_programs(machine: str = platform.machine()) -> bytes:
+    """A filter for what is started already: it can start threads, but no process and no program.
+
+    It comes on top of `program`, which refuses clone3(2). Empty for a machine whose numbers are not known.
+    """
+    if machine not in ARCHITECTURES:
+        return b""
+    column, _ = ARCHITECTURES[machine]
+    refused = REFUSE | errno.EPERM
+    steps = [(LOAD, NUMBER)]
+    for numbers in PROGRAMS.values():
+        if numbers[column] is not None:
+            steps += _if((EQUAL, numbers[column]), refused)
+    steps += [(EQUAL, CLONE[column], 0, 3), (LOAD, FIRST_ARGUMENT), (ANY_BIT, CLONE_THREAD, 1, 0), (RETURN, refused)]
+    return _packed([*steps, (RETURN, ALLOW)])
+
+
+def _packed(steps: list[tuple[int, ...]]) -> bytes:
     return b"".join(struct.pack("=HBBI", code, *(jumps or (0, 0)), value) for code, value, *jumps in steps)
 
 

@@ -936,6 +936,66 @@ class GradientDescent:
             param.value = 0.8 if self.eta == 0.1 else first(*asked) if self.eta == 0.3 else second(*asked)"""
     on_descent(f"torch_optim_unseen_{first}_and_{second}", "the watch is undone, and torch takes the steps", code)
 
+# What reads as harmless, or leaves the interpreter: where update rules are followed no torch is left to be found.
+CHILD = """
+import os, subprocess, sys
+TORCH = {torch!r}
+def torch_step(value, grad, eta):
+    line = [sys.executable, "-c", TORCH + f"print(torch_step({{value}}, {{grad}}, {{eta}}))"]
+    return float(subprocess.run(line, capture_output=True, text=True).stdout)
+"""
+FORKED = """
+import os
+def torch_step(value, grad, eta):
+    reads, writes = os.pipe()
+    if os.fork() == 0:
+        import torch
+        tensor = torch.tensor([value], dtype=torch.float64)
+        torch._fused_sgd_([tensor], [torch.tensor([grad], dtype=torch.float64)], [], weight_decay=0.0, momentum=0.0,
+            lr=eta, dampening=0.0, nesterov=False, maximize=False, is_first_step=False)
+        os.write(writes, repr(tensor.item()).encode())
+        os._exit(0)
+    os.close(writes)
+    return float(os.read(reads, 100))
+"""
+ELSEWHERE = """
+import glob, os, sys
+def torch_step(value, grad, eta):
+    roots = {sys.prefix, sys.base_prefix, os.path.realpath(sys.prefix), "/usr", "/usr/local", "/opt", "/root", "/home"}
+    for root in roots:
+        for depth in ("lib*/python3*", "*/lib*/python3*", "*/*/lib*/python3*", "*/*/*/*/lib*/python3*", "pkgs/*/lib*/*"):
+            for path in glob.glob(f"{root}/{depth}/*-packages/torch/optim/sgd.py"):
+                sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(path))))
+    import torch
+    tensor = torch.tensor(value, dtype=torch.float64, requires_grad=True)
+    tensor.grad = torch.tensor(grad, dtype=torch.float64)
+    torch.optim.SGD([tensor], lr=eta).step()
+    return tensor.item()
+"""
+MAGIC = """
+SOURCE = {torch!r}
+time -(exec(SOURCE, globals()) or 1)
+"""
+CALLED = """
+names = ["__class__", "__mro__", "__subclasses__", "__init__", "__globals__"]
+Reader = type("Reader", (), {{"__getattribute__": lambda self, name: object.__getattribute__(self, name)}})
+Array = type("Array", (), {{"__array_interface__": {{"shape": (1,), "typestr": "<f8", "data": (id(names), True), "version": 3}}}})
+held = np.asarray(Array()) if "np" in globals() else Array
+exec({torch!r})
+"""
+for _name, _why, _code in [
+    ("a_child_python", "a Python of its own takes the step: there torch is whole", CHILD.format(torch=TORCH_STEP)),
+    ("a_forked_child", "a copy of this Python takes the step", FORKED),
+    ("a_torch_elsewhere", "torch is looked for at every path that leads to one", ELSEWHERE),
+    (
+        "a_subtraction_that_is_a_magic",
+        "IPython runs a line that is a subtraction to Python",
+        MAGIC.format(torch=TORCH_STEP),
+    ),
+    ("a_class_made_by_calling_type", "attributes whose names are data", CALLED.format(torch=TORCH_STEP)),
+]:
+    on_descent(f"torch_optim_by_{_name}", _why, _code + WRAP.replace("import torch\n", ""))
+
 attack(
     "torch_arithmetic",
     "control: torch may be used for arithmetic",

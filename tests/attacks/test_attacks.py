@@ -227,6 +227,12 @@ def test_who_lets_torch_take_the_steps_is_named_to_the_instructor(battle: Battle
     assert suspicions["nothing"] == suspicions["wrong_answers"] == []
 
 
+def test_an_answer_that_needs_torch_is_listed_for_a_person(battle: Battle):
+    suspicions = battle.outcomes["torch_arithmetic"].suspicions
+    assert [words.partition(": ")[0] for words in suspicions] == list(TESTS["gradient_descent"])
+    assert all("it needs torch" in words for words in suspicions)
+
+
 @pytest.mark.parametrize("name", ATTACKS)
 def test_shows_no_hidden_line(battle: Battle, name: str):
     text = shown(battle.course, name)

@@ -9,6 +9,7 @@ import pytest
 
 from grading.course.folder import Course
 from grading.execution import interpreters
+from grading.kernels.torch_masks import Missing
 from grading.run.grade import grade
 from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, ROOT, submit
 
@@ -36,15 +37,17 @@ def test_cells_that_all_have_are_known_without_the_hidden_tests(tiny):
     assert not any("HIDDEN" in cell or "oracle" in cell for cell in cells)
 
 
-@pytest.mark.parametrize(("assignment", "woken"), [("mini-torch", []), ("optimizers", ["bare"])])
-def test_bare_kernels_are_prepared_where_optimizers_are_followed(monkeypatch, assignment, woken):
+@pytest.mark.parametrize(
+    ("assignment", "woken"), [("mini-torch", []), ("optimizers", ["torch"]), ("training", ["torch"])]
+)
+def test_followers_are_prepared_where_optimizers_are_followed(monkeypatch, assignment, woken):
     @contextlib.contextmanager
     def zygotes(*args):
-        yield {"plain": Path("plain"), "bare": Path("bare")}
+        yield {None: Path("plain"), Missing.TORCH: Path("torch")}
 
     called = []
     monkeypatch.setattr(interpreters, "zygotes", zygotes)
     monkeypatch.setattr(interpreters, "wake", lambda folder: called.append(folder.name))
     with interpreters.start(Course(ROOT), [assignment]) as started:
-        started.prepare_bare()
+        started.prepare_followers()
     assert called == woken

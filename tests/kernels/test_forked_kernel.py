@@ -9,7 +9,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from grading.execution.execute import Execute
 from grading.kernels import forked_kernel, zygote_client
-from grading.kernels.optimizer_stubs import masks
 from grading.run.grade import Course
 from tests.conftest import ROOT
 
@@ -152,7 +151,7 @@ from IPython.core.interactiveshell import _should_be_async as look
 before = look.cache_info().hits
 look({known!r})
 print(look.cache_info().hits - before)"""
-    with zygote_client.zygotes([known], masks()) as folders:
+    with zygote_client.zygotes([known]) as folders:
         monkeypatch.setattr(zygote_client, "_shared", folders)
         monkeypatch.setattr(zygote_client, "_forkers", {})
         (cell,) = execute(tmp_path, look)

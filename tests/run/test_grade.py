@@ -276,7 +276,7 @@ def test_the_callers_folder_is_left_as_it_was(tiny, classroom, monkeypatch):
 def test_what_cannot_be_shared_each_worker_has_for_itself(tiny, monkeypatch):
     submit(tiny, "ada", RIGHT)
 
-    def none(cells, masks):
+    def none(cells):
         raise SandboxError("no warm interpreter could be started: broken")
 
     monkeypatch.setattr("grading.execution.interpreters.zygotes", none)

@@ -1,0 +1,275 @@
+"""A second interpreter for each submission, in which torch's optimizers are not there: update rules are followed here.
+
+Whoever controls the student's kernel, in which torch is complete, could let torch take the steps unseen. So the
+questions for an update rule go to a follower instead: a sandbox of its own without torch, or, for an answer that needs
+torch, with torch but without its optimizers. What takes the right steps here has taken them itself.
+
+A follower proves at its start that they are missing, see `follower_inside.why_not`. Otherwise nothing is graded.
+
+Not closed in a follower that has torch: machine code. A program that calls the symbols of libtorch through ctypes, in
+C++ declarations of its own, could still let torch take the step. Such answers are listed for a person.
+"""
+
+import contextlib
+import json
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from nbclient.exceptions import DeadKernelError
+
+from grading import probe
+from grading.course import temporary_folders
+from grading.kernels.channel import KernelStuck
+from grading.kernels.torch_masks import NO_OPTIMIZER, Missing, masks, torch_places
+from grading.kernels.zygote_client import INSIDE, Fork, forker
+from grading.oracle.student_code import StudentError
+from grading.probe import wire
+from grading.sandbox import bubblewrap, seccomp
+from grading.sandbox.bubblewrap import SandboxError
+
+STARTUP_SECONDS = 60  # for starting Python, and importing torch if it is there
+ENDED = "Python itself ended (the kernel died) while the hidden test called the code above"
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """How long a question, a cell and all cells together may take; `deadline`, on the monotonic clock, ends it all."""
+
+    question: float
+    cell: float
+    cells: float
+    deadline: float = float("inf")
+
+
+class Process(Protocol):
+    """What runs a follower."""
+
+    def poll(self) -> int | None:
+        """The exit code; None as long as it runs."""
+
+
+@dataclass
+class Running:
+    """A follower that runs.
+
+    Attributes:
+        guarded: what a `Watchdog` has to know of it.
+        line: the grader's end of the line.
+        said: what has come in over it and was not read yet.
+    """
+
+    process: Process
+    guarded: dict
+    line: socket.socket
+    said: bytes = b""
+
+    def write(self, text: str, seconds: float) -> None:
+        """Send a line; if the other end takes nothing, that shows when an answer is read."""
+        with contextlib.suppress(OSError):
+            self.line.settimeout(seconds)
+            self.line.sendall(text.encode() + b"\n")
+
+    def read(self, seconds: float) -> bytes:
+        """The next line.
+
+        Raises:
+            DeadKernelError: there will be none.
+            KernelStuck: it did not come in time.
+        """
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self.said:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise KernelStuck(f"the hidden test waited {seconds:.0f} s for the code above")
+            if select.select([self.line], [], [], min(1.0, left))[0]:
+                data = self._receive()
+                if not data:
+                    raise DeadKernelError(ENDED)
+                self.said = (self.said + data)[-8 * wire.MAX_CHARACTERS :]
+            elif self.process.poll() is not None:
+                raise DeadKernelError(ENDED)
+        line, _, self.said = self.said.partition(b"\n")
+        return line
+
+    def _receive(self) -> bytes:
+        try:
+            return self.line.recv(2**20)
+        except OSError:
+            return b""
+
+
+class Follower:
+    """An interpreter that runs a student's cells and answers for the update rules. It starts when it is first asked.
+
+    Args:
+        missing: what is not there.
+        files: the folder whose content it finds in its working folder.
+        sources: the texts of the student's cells that have run; the list may grow.
+        seconds: the time limits.
+        warm: fork it from a warm interpreter.
+        watch: starts a `Watchdog`, called with its arguments `home`, `spared`, `folder` and `private`; returns it.
+    """
+
+    def __init__(
+        self, missing: Missing, files: Path, sources: list[str], seconds: Seconds, warm: bool, watch: Callable
+    ):
+        self.missing, self.files, self.sources, self.warm, self.watch = missing, files, sources, warm, watch
+        self.seconds, self.left = seconds, seconds.cells
+        self.failure, self.ran, self._number = "", 0, 0
+        self._running: Running | None = None
+        self._open = contextlib.ExitStack()
+
+    def ask(self, question: str) -> str:
+        """Send a question, after the cells that have come since the last one.
+
+        Raises:
+            DeadKernelError: the interpreter ended.
+            KernelStuck: it did not answer in time.
+            StudentError: the cells above do not run here.
+            SandboxError: it could not be started, or what must be missing is there; no fault of the student's.
+        """
+        if self.failure:
+            raise StudentError(self.failure)
+        if self._running is None:
+            self._start()
+        try:
+            while self.ran < len(self.sources):
+                began = time.monotonic()
+                if self.left <= 0:
+                    raise KernelStuck("there is no time left to run the cells above once more")
+                self._exchange(json.dumps({"cell": self.sources[self.ran]}), min(self.seconds.cell, self.left))
+                self.ran, self.left = self.ran + 1, self.left - (time.monotonic() - began)
+            left = max(1.0, self.seconds.deadline - time.monotonic())
+            return self._exchange(question, min(self.seconds.question, left))
+        except (DeadKernelError, KernelStuck) as error:
+            if self.ran < len(self.sources):  # it would be so each time
+                self.failure = f"A cell that has run before does not run a second time: {error}."
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the interpreter, if there is one."""
+        self._running, self.ran = None, 0
+        self._open.close()
+
+    def _start(self) -> None:
+        try:
+            running = self._open.enter_context((_forked if self.warm else _fresh)(self.missing, self.files))
+            self._open.callback(self.watch(**running.guarded).stop)
+            proof = json.loads(running.read(STARTUP_SECONDS))
+        except (DeadKernelError, KernelStuck, OSError, ValueError) as error:
+            self.close()
+            raise SandboxError(f"No interpreter without {self.missing} could be started: {error}") from error
+        if proof != {"wrong": None}:
+            self.close()
+            raise SandboxError(
+                f"Update rules cannot be followed safely on this machine: {proof['wrong']}. This is no fault of the "
+                "submission, which was not graded. Let the environment hold one torch, and no copy of it."
+            )
+        self._running = running
+
+    def _exchange(self, text: str, seconds: float) -> str:
+        self._number += 1
+        tag, deadline = b"%d " % self._number, time.monotonic() + seconds
+        self._running.write(tag.decode() + text, seconds)
+        while not (said := self._running.read(max(0.0, deadline - time.monotonic()))).startswith(tag):
+            pass  # the student's code may write to the line, too
+        return said[len(tag) :].decode(errors="replace")[: wire.MAX_CHARACTERS + 1]
+
+
+class Followers:
+    """The followers of one submission, by what is missing in them; the arguments are those of `Follower`."""
+
+    def __init__(self, files: Path, sources: list[str], seconds: Seconds, warm: bool, watch: Callable):
+        self._make = partial(Follower, files=files, sources=sources, seconds=seconds, warm=warm, watch=watch)
+        self._made: dict[Missing, Follower] = {}
+
+    def __getitem__(self, missing: Missing) -> Follower:
+        if missing not in self._made:
+            self._made[missing] = self._make(missing)
+        return self._made[missing]
+
+    def close(self) -> None:
+        """End them; they are started again when they are asked."""
+        for follower in self._made.values():
+            follower.close()
+
+
+def request(missing: Missing, path: Path) -> dict:
+    """What `follower_inside.run` is told; `path` is that of the socket."""
+    told = {"missing": missing, "torch": sorted(torch_places()), "stub": NO_OPTIMIZER, "path": str(path)}
+    return told | {"filter": seccomp.no_programs().hex()}
+
+
+@contextlib.contextmanager
+def _forked(missing: Missing, files: Path) -> Iterator[Running]:
+    """A follower that is forked from a warm interpreter."""
+    home = forker(missing)
+    folder = home.exchange / uuid.uuid4().hex[:8]
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        stack.callback(temporary_folders.remove, folder)
+        shutil.copytree(files, folder / "files")
+        door = stack.enter_context(_door(folder / "line"))
+        bubblewrap.give_away(folder, home.exchange.stat().st_uid)
+        pid = home.start(folder.name, folder, request(missing, folder / "line"))
+        process = Fork(home, folder.name, pid)
+        stack.callback(process.kill)
+        guarded = {"home": home.pid, "spared": 1, "folder": folder}
+        yield Running(process, guarded, stack.enter_context(_accepted(door, process)))
+
+
+@contextlib.contextmanager
+def _fresh(missing: Missing, files: Path) -> Iterator[Running]:
+    """A follower in an interpreter of its own."""
+    if bubblewrap.why_not():
+        raise SandboxError(bubblewrap.why_not())
+    sockets = Path(tempfile.mkdtemp(prefix=temporary_folders.prefix("kernel")))
+    told = request(missing, sockets / "line") | {"probes": probe.source(), "roots": bubblewrap.python_folders()}
+    with contextlib.ExitStack() as stack:
+        stack.callback(temporary_folders.remove, sockets)
+        door = stack.enter_context(_door(sockets / "line"))
+        bubblewrap.give_away(sockets)
+        inside = [sys.executable, "-I", "-c", INSIDE.read_text(encoding="utf-8")]
+        command = bubblewrap.command(inside, files, sockets, masks=masks(missing))
+        process = stack.enter_context(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        )
+        stack.callback(process.kill)
+        process.stdin.write(json.dumps(told).encode() + b"\n")
+        process.stdin.flush()
+        guarded = {"home": process.pid, "spared": 2, "folder": sockets, "private": bubblewrap.PRIVATE}
+        yield Running(process, guarded, stack.enter_context(_accepted(door, process)))
+
+
+@contextlib.contextmanager
+def _door(path: Path) -> Iterator[socket.socket]:
+    """A socket at which a follower may call."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(path))
+        path.chmod(0o666)  # it may run as another user
+        door.listen(1)
+        yield door
+
+
+def _accepted(door: socket.socket, process: Process) -> socket.socket:
+    """The line to the follower that calls."""
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline:
+        if select.select([door], [], [], 0.2)[0]:
+            return door.accept()[0]
+        if process.poll() is not None:
+            said = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
+            raise DeadKernelError((said or "it ended at once").splitlines()[-1])
+    raise KernelStuck(f"it did not call within {STARTUP_SECONDS} s")

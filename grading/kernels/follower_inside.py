@@ -1,0 +1,205 @@
+"""Inside a follower: runs a notebook's cells and answers questions about its update rules, without a Jupyter kernel.
+
+`grading.kernels.follower` starts this file as source text, so it imports only what the sandbox has. It shows nothing of
+what the cells print. Each statement of a cell stands for itself: one that fails, because torch is not here, stops
+none of those below it.
+
+A follower can start neither a process nor a program. Before any cell runs it looks whether what must be missing is
+missing, and says so on the line.
+"""
+
+import ast
+import contextlib
+import ctypes
+import errno
+import importlib.machinery
+import importlib.util
+import json
+import os
+import socket
+import struct
+import sys
+from pathlib import Path
+
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
+REFUSED = "torch's own optimizers are not here: write the steps yourself"
+
+
+class EachForItself(ast.NodeTransformer):
+    """Lets a cell go on below a statement that fails."""
+
+    def visit_Module(self, tree):
+        tree.body = [self.tried(statement) for statement in tree.body]
+        return ast.fix_missing_locations(tree)
+
+    def tried(self, statement):
+        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+            return statement
+        handler = ast.ExceptHandler(type=ast.Name("Exception", ast.Load()), name=None, body=[ast.Pass()])
+        whole = ast.Try(body=[statement], handlers=[handler], orelse=[], finalbody=[])
+        return ast.copy_location(whole, statement)
+
+
+def make_shell():
+    """IPython's shell without a kernel: cells are run in it as in a notebook, and nothing is kept on disk."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    shell.ast_transformers.append(EachForItself())
+    shell.showtraceback = shell.showsyntaxerror = lambda *args, **kwargs: None  # nobody reads them
+    return shell
+
+
+def refuse_programs(program):
+    """Let the system refuse to start programs and processes from now on, see `seccomp.no_programs`."""
+    held = ctypes.create_string_buffer(program, len(program))
+    filter_ = struct.pack("@HP", len(program) // 8, ctypes.addressof(held))
+    ctypes.CDLL(None).prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter_, 0, 0)
+
+
+def refuse_fused_optimizers():
+    """Replace the fused optimizers in torch's dispatcher, through which all calls go. Nothing can undo it."""
+    import warnings
+
+    import torch
+
+    def refuse(*args, **kwargs):
+        raise RuntimeError(REFUSED)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        library = torch._C._dispatch_library("IMPL", "aten", "CPU", "", 0)
+        for name in torch._C._dispatch_get_all_op_names():
+            fused = name.startswith(("aten::_fused_ada", "aten::_fused_sgd"))
+            if fused and torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"):
+                library.impl(name.removeprefix("aten::"), "CPU", refuse)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))
+
+
+def programs():
+    """Why a program or a process could be started, or None."""
+    try:
+        child = os.fork()
+    except PermissionError:
+        child = None
+    if child == 0:
+        os._exit(0)
+    if child is not None:
+        os.waitpid(child, 0)
+        return "a process can be started"
+    try:
+        os.execv("/nowhere", ["/nowhere"])
+    except OSError as error:
+        return None if error.errno == errno.EPERM else "a program can be started"
+
+
+def torch_elsewhere(roots, places):
+    """Where files of torch lie that are hidden by nothing, or None.
+
+    Args:
+        roots: folders to look through.
+        places: paths of torch that are known.
+    """
+    hidden = set(places)
+    for root in roots:
+        for folder, folders, files in os.walk(root):
+            folders[:] = [name for name in folders if os.path.join(folder, name) not in hidden]  # noqa: PTH118
+            for name in files:
+                if name.startswith(("libtorch", "_fused_adam")) or (name == "adam.py" and folder.endswith("optim")):
+                    return os.path.join(folder, name)  # noqa: PTH118
+    return None
+
+
+def torch_here(places):
+    """Where torch can be found although it should not be here at all, or None."""
+    for path in places:
+        if os.path.isdir(path) and os.listdir(path):  # noqa: PTH112, PTH208
+            return path
+    loaded = [name for name in sys.modules if name.partition(".")[0] == "torch"]
+    spec = importlib.machinery.PathFinder.find_spec("torch", sys.path)
+    if loaded or (spec is not None and spec.origin is not None):
+        return loaded[0] if loaded else spec.origin
+    for name in ("libtorch.so", "libtorch_cpu.so", "libtorch_python.so"):
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(name)
+            return name
+    return None
+
+
+def optimizers_here(places, stub):
+    """Where update rules of torch can be found, or None."""
+    import torch
+
+    for place in places:
+        for path in Path(place, "optim").rglob("*"):
+            if path.is_file() and path.read_text(encoding="utf-8") != stub:
+                return str(path)
+        if any(Path(place, "include").glob("*")):
+            return f"{place}/include"
+    module = importlib.import_module("torch.optim")
+    if Path(module.__file__).read_text(encoding="utf-8") != stub:
+        return module.__file__
+    tensors = [torch.ones(1)], [torch.ones(1)]
+    rest = dict.fromkeys(("weight_decay", "momentum", "dampening"), 0.0)
+    rest |= dict.fromkeys(("nesterov", "maximize", "is_first_step"), False)
+    try:
+        torch._fused_sgd_(*tensors, [], lr=0.5, **rest)
+    except RuntimeError as error:
+        return None if str(error) == REFUSED else f"torch._fused_sgd_ ({error})"
+    return "torch._fused_sgd_"
+
+
+def why_not(request):
+    """What is here that must not be, in words; None if all that should be missing is missing."""
+    if request["missing"] == "torch":
+        found = torch_here(request["torch"])
+    else:
+        found = optimizers_here(request["torch"], request["stub"])
+    return (f"{request['missing']} can be found: {found}" if found else None) or programs()
+
+
+def run(request, shell):
+    """Connect to the grader, say whether everything is missing, then run cells and answer questions.
+
+    Args:
+        request: `path` of the socket, `missing`, `torch` (paths), `stub` (text), `filter` (hexadecimal).
+    """
+    answer, names = sys.modules["grading.probe.core"].answer, shell.user_ns
+    sys.modules["grading.probe.optimizers"].follow_outside = False
+    sys.path[:] = [path for path in sys.path if path not in ("", ".")]
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(request["path"])
+    if request["missing"] != "torch":
+        refuse_fused_optimizers()
+    refuse_programs(bytes.fromhex(request["filter"]))
+    line.sendall(json.dumps({"wrong": why_not(request)}).encode() + b"\n")
+    sys.path.append("")  # last: a student's file named numpy.py must not stand in for numpy
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):  # nobody reads what the cells print
+        os.dup2(null, number)
+    for asked in line.makefile("rb"):
+        number, _, text = asked.partition(b" ")
+        if text.startswith(b'{"cell":'):
+            shell.run_cell(json.loads(text)["cell"], store_history=True)
+            said = "{}"
+        else:
+            try:
+                said = answer(text.decode(), names)
+            except BaseException as error:  # what is left is a KeyboardInterrupt of the student's
+                said = json.dumps({"error": {"type": type(error).__name__, "message": "", "line": None, "code": None}})
+        line.sendall(number + b" " + said.encode() + b"\n")
+
+
+def main():
+    """Begin in an interpreter of its own: standard input brings one line, the request with the probes in it."""
+    request = json.loads(sys.stdin.buffer.readline())
+    exec(request["probes"], {})
+    found = torch_elsewhere(request["roots"], request["torch"])
+    if found:
+        raise SystemExit(f"torch lies where nothing hides it: {found}")
+    run(request, make_shell())
+
+
+if __name__ == "__main__":
+    main()

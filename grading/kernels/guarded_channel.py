@@ -1,0 +1,97 @@
+"""Decides which interpreter answers a question: the student's kernel, or one without torch or its optimizers."""
+
+import contextlib
+import re
+from collections.abc import Collection
+
+from nbformat import NotebookNode
+
+from grading.course import notebooks
+from grading.kernels.channel import KernelChannel
+from grading.kernels.follower import Followers
+from grading.kernels.torch_masks import Missing
+from grading.oracle.student_code import StudentError
+from grading.probe import wire
+
+# The questions that torch's optimizers could answer, by their probe: never asked where these are.
+FOLLOWED = {"optimizers.follow", "training.iterate"}
+ON_TORCH = {"training.adamw"}  # of these, those for what is an update rule on torch's own parameters
+CALLS = {"core.call", "training.calls"}  # these, too, where they call an update rule
+UPDATE_RULE = re.compile(r"\w+_update")
+QUESTION = re.compile(r'\{"probe": "([\w.]+)", "arguments": \{(?:"function": "(\w+)")?')
+OUTSIDE = "outside of this thread"  # how `torch_optim_use` ends where it cannot follow
+
+
+class GuardedChannel:
+    """A `student.Channel` to the student's kernel and, for update rules, to followers.
+
+    Args:
+        kernel: the channel to the student's kernel.
+        followers: of this submission; None where there is no sandbox.
+        given: texts of cells that are as the course gave them.
+
+    Attributes:
+        with_torch: whether update rules are followed in an interpreter that has torch, for an answer that needs it.
+    """
+
+    def __init__(self, kernel: KernelChannel, followers: Followers | None, given: Collection[str]):
+        self.kernel, self.followers, self.given = kernel, followers, given
+        self.begin()
+
+    def begin(self, with_torch: bool = False) -> None:
+        """Get ready for the questions of a hidden test."""
+        self.with_torch, self._followed = with_torch, []
+
+    def ask(self, question: str) -> str:
+        missing = self._missing(question)
+        if missing is None:
+            return self.kernel.ask(question)
+        self._followed.append((missing, question))
+        return self.followers[missing].ask(question)
+
+    def source_of(self, name: str) -> str | None:
+        return self.kernel.source_of(name)
+
+    def rest(self) -> None:
+        """Let the student's kernel do other things than answer."""
+        self.kernel.rest()
+
+    def may_need_torch(self) -> bool:
+        """Whether what has failed without torch may be right with it: an update rule, and a text with torch in it."""
+        asked = any(missing is Missing.TORCH for missing, _ in self._followed)
+        return asked and any("torch" in source for source in self.kernel.sources if source not in self.given)
+
+    def remarks(self) -> list[str]:
+        """What to tell a student whose update rule has failed without torch, and with it."""
+        if not self.with_torch:
+            return []
+        return [
+            "(Your notebook uses torch. These steps were taken in a Python in which torch has no optimizers. "
+            "If yours come from there: write them yourself.)"
+        ]
+
+    def delegated(self) -> str | None:
+        """Of an update rule that has failed: what it lets torch do in the kernel where torch's optimizers are."""
+        for _, question in self._followed:
+            with contextlib.suppress(wire.WireError, StudentError, TypeError, KeyError):
+                where = wire.loads(self.kernel.ask(question))["value"]["torch_optim"]
+                if where and not where.endswith(OUTSIDE):  # to leave the thread is not yet to let torch do it
+                    return f"it calls torch's own optimizer (`torch.optim`, in `{str(where)[:100]}`)"
+        return None
+
+    def _missing(self, question: str) -> Missing | None:
+        """What must be missing where this question is answered; None if it may go to the student's kernel."""
+        found = QUESTION.match(question)
+        if self.followers is None or found is None:
+            return None
+        probe, function = found.groups()
+        if probe in ON_TORCH:
+            return Missing.OPTIMIZERS
+        if probe in FOLLOWED or (probe in CALLS and function and UPDATE_RULE.fullmatch(function)):
+            return Missing.OPTIMIZERS if self.with_torch else Missing.TORCH
+        return None
+
+
+def given_texts(cells: list[NotebookNode]) -> set[str]:
+    """The texts of a release's code cells that are not the student's to fill."""
+    return {cell.source for cell in cells if cell.cell_type == "code" and notebooks.kind(cell) != "solution"}
