@@ -122,6 +122,18 @@ def test_it_follows_and_learns_of_new_cells(running):
         assert student.value("seven") == 7, "a statement that fails stops those below it"
 
 
+def test_what_an_earlier_use_of_a_class_leaves_behind_shows(running):
+    """As in the student's notebook, where a self-check has used the class before a hidden test asks."""
+    running.sources.append(
+        DESCENT.replace("Descent", "Keeps")
+        .replace("eta):", "eta, kept=[]):\n        kept.append(1)")
+        .replace("= params, eta", "= params, eta * len(kept)")
+    )
+    with connected(running):
+        assert student.follow("Keeps", [[1.0]], start=[0.0], eta=0.5) == [[0], [-1]]
+        assert student.follow("Keeps", [[1.0]], start=[0.0], eta=0.5) == [[0], [-1.5]]
+
+
 def test_neither_a_process_nor_a_program_can_be_started(running):
     running.sources.append(STARTS)
     with connected(running):
