@@ -188,7 +188,7 @@ def _grade(course: Course, assignment: str, jobs: int | None, force: bool, start
         click.echo("No score is other than before.")
     click.echo(f"Graded notebooks: {course.root / 'autograded'}/<student>/{assignment}/")
     click.echo(f"How each was graded: {course.root / 'records' / assignment}/<student>.json")
-    return sum(not one.has_grade for one in ended)
+    return sum(not one.has_grade or bool(one.faults) for one in ended)
 
 
 def write_feedback(course: Course, assignment: str, jobs: int | None, force: bool = False) -> None:

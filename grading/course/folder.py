@@ -87,6 +87,15 @@ class Course:
             raise CourseError(f"There is no assignment: {self.root / 'source'} is empty.")
         return self.assignments
 
+    def require_complete(self, assignment: str) -> None:
+        """Make sure that all is there without which a grade would be wrong.
+
+        Raises:
+            CourseError: the release, the source or the catalogue of the assignment is missing.
+        """
+        self.source(assignment)
+        complete(self.root, assignment, assignment)
+
     def gradebook(self) -> "Gradebook":
         """nbgrader's database of this course; use it in a `with` block."""
         from nbgrader.api import Gradebook
@@ -122,3 +131,22 @@ class Course:
             yield
         finally:
             os.chdir(before)
+
+
+def complete(root: Path, assignment: str, notebook: str) -> tuple[Path, Path]:
+    """The release and the source of a notebook.
+
+    Raises:
+        CourseError: one of them, or the catalogue of mistakes, is missing: nothing could be restored or judged.
+    """
+    source = root / "source" / assignment / f"{notebook}.ipynb"
+    release = root / "release" / assignment / f"{notebook}.ipynb"
+    needed = {
+        source: "the instructor's notebook",
+        release: f"run: make release ASSIGNMENT={assignment}",
+        root / "mistakes" / f"{notebook}.toml": "the catalogue of mistakes, which may be an empty file",
+    }
+    missing = [f"{path} ({what})" for path, what in needed.items() if not path.is_file()]
+    if missing:
+        raise CourseError(f"Nothing is graded: there is no {', no '.join(missing)}.")
+    return release, source

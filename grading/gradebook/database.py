@@ -187,7 +187,14 @@ class OverwriteKernelspec(_Shared, stock.OverwriteKernelspec):
 
 
 class SaveAutoGrades(_Shared, stock.SaveAutoGrades):
-    """nbgrader's `SaveAutoGrades`."""
+    """nbgrader's `SaveAutoGrades`; a test that failed itself, see `Execute`, has no points until a person looks."""
+
+    def _add_score(self, cell: NotebookNode, resources: ResourcesDict) -> None:
+        super()._add_score(cell, resources)
+        if "fault" in cell.metadata.get("grading", {}):
+            name = cell.metadata["nbgrader"]["grade_id"]
+            grade = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
+            grade.auto_score, grade.needs_manual_grade = None, True
 
 
 class AssignLatePenalties(_Shared, stock.AssignLatePenalties):

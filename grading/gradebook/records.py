@@ -14,6 +14,7 @@ from grading.course.folder import Course
 GRADED, REPAIRED, TIMED_OUT, DIED = "graded", "repaired", "cell_timed_out", "kernel_died"
 UNREADABLE, MISSING, UNCLEAR = "notebook_unreadable", "notebook_missing", "notebook_unclear"
 LINK, NOT_GRADABLE = "symbolic_link", "not_gradable"
+NEEDS_TORCH = "it needs torch, so it was followed where torch is, without its optimizers"  # a suspicion that is none
 LONGEST = 2000  # characters of a reason
 WITH_A_GRADE = (GRADED, REPAIRED, TIMED_OUT, DIED)
 
@@ -27,6 +28,8 @@ class Record:
         reason: in plain words what the state means here; empty if graded without any remark.
         repairs: what had to be repaired in the notebook, in plain words.
         suspicions: what looks as if somebody had not done the exercise: torch does it. A person should look.
+        faults: of each hidden test that failed itself, its name, a colon and the traceback: a person gives the points.
+        traceback: of the grader's own fault because of which there is no grade.
         score, max_score: points in this assignment when it was graded; None without a grade.
         tests: by test cell `{"exercise", "points", "max", "error", "mistake"}`: points, the first line of its message
             and the catalogue's name of the mistake; both empty if there is none.
@@ -45,6 +48,8 @@ class Record:
     reason: str = ""
     repairs: list[str] = field(default_factory=list)
     suspicions: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list, compare=False)
+    traceback: str = field(default="", compare=False)
     score: float | None = None
     max_score: float | None = None
     tests: dict[str, dict] = field(default_factory=dict)

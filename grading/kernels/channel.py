@@ -23,8 +23,9 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
-from traitlets import default
+from traitlets import Type, default
 
+from grading.kernels.messages import Channel
 from grading.oracle.student_code import StudentError, defining
 from grading.probe import source, wire
 
@@ -69,7 +70,12 @@ class QuickClient(AsyncKernelClient):
     """A client that begins as soon as the kernel is ready, with the settings of its manager's context.
 
     The stock one then waits 0.2 s for more messages of the start. They answer no cell, so nbclient passes them by.
+    Its channels say what is no message, see `grading.kernels.messages`.
     """
+
+    shell_channel_class = Type(Channel)
+    iopub_channel_class = Type(Channel)
+    control_channel_class = Type(Channel)
 
     @default("context")
     def _context_of_manager(self) -> zmq.asyncio.Context:
@@ -188,14 +194,6 @@ class KernelChannel:
                 await self._look(0.0 if open_ else 0.05)
         raise KernelStuck(f"the cell did not finish within {seconds:g} s")
 
-    def run_silently(self, source: str, seconds: float) -> None:
-        """Run a cell of the student's and look at nothing that comes out of it."""
-        if needs_event_loop(source):
-            self.rest()
-            run_sync(self._reply)(self.client.execute(source, allow_stdin=False, stop_on_error=False), seconds)
-        else:
-            run_sync(self.run_cell)(source, {"header": {}, "parent_header": {}, "metadata": {}, "content": {}}, seconds)
-
     def _send(self, expression: str) -> str:
         return self.client.execute(
             "", silent=True, store_history=False, allow_stdin=False, user_expressions={"reply": expression}
@@ -297,7 +295,9 @@ async def _readable(line: socket.socket, seconds: float) -> bool:
 
 
 def _require_sound(content: dict) -> None:
-    result = content.get("user_expressions", {}).get("reply", {})
+    result = content.get("user_expressions")
+    result = result.get("reply") if isinstance(result, dict) else None
+    result = result if isinstance(result, dict) else {}
     if result.get("status") != "ok":
         reason = f"{result.get('ename', 'no answer')}: {str(result.get('evalue', ''))[:200]}"
         raise StudentError(f"The notebook's Python could not be asked any more ({reason}).")

@@ -11,7 +11,7 @@ from grading import templates
 from grading.course import catalogue, notebooks
 from grading.course.folder import Course, CourseError
 from grading.gradebook import records, scores
-from grading.gradebook.records import Record
+from grading.gradebook.records import NEEDS_TORCH, NOT_GRADABLE, Record
 from grading.gradebook.scores import Submission
 from grading.report import item_analysis, plots
 from grading.report.pseudonyms import Pseudonyms
@@ -249,12 +249,21 @@ def _unexplained(records: dict[str, Record], students: list[str]) -> list[Unexpl
     return sorted(rows, key=lambda row: (-len(row.students), row.test, row.message))
 
 
+def _fault(words: str) -> str:
+    """What to say of a hidden test that failed itself; the whole traceback is in the record."""
+    test, _, stack = words.partition(": ")
+    return f"The hidden test {test} itself failed, so give its points by hand: {stack.strip().splitlines()[-1]}"
+
+
 def _cheating(suspicions: list[str]) -> list[str]:
-    """The same suspicion in several tests, in one line."""
+    """The same remark about several tests, in one line."""
     tests: dict[str, list[str]] = {}
     for test, _, words in (suspicion.partition(": ") for suspicion in suspicions):
         tests.setdefault(words, []).append(test)
-    return [f"May have tried to cheat: {words} ({', '.join(names)})" for words, names in tests.items()]
+    lead = {NEEDS_TORCH: "An answer to read"}
+    return [
+        f"{lead.get(words, 'May have tried to cheat')}: {words} ({', '.join(names)})" for words, names in tests.items()
+    ]
 
 
 def _attention(graded: dict[str, Submission], records: dict[str, Record], root: str) -> list[Attention]:
@@ -277,6 +286,7 @@ def _attention(graded: dict[str, Submission], records: dict[str, Record], root: 
             if found.state != "graded":
                 rest = "; ".join(part for part in found.reason.split("; ") if part not in found.repairs)
                 reasons += [*([rest] if rest else []), *own]
+            reasons += map(_fault, found.faults)
             reasons += _cheating(found.suspicions)
         cells = graded[student].cells.values() if student in graded else ()
         waiting = [cell.name for cell in cells if cell.needs_grading]
@@ -284,7 +294,8 @@ def _attention(graded: dict[str, Submission], records: dict[str, Record], root: 
             reasons.append(f"To be looked at by hand: {', '.join(waiting)}")
         if reasons:
             rows.append(Attention(student, what, [reason.replace(root, "") for reason in reasons]))
-    return rows
+    faulty = {name for name, found in records.items() if found.faults or found.state == NOT_GRADABLE}
+    return sorted(rows, key=lambda row: row.student not in faulty)  # what the grader did not manage comes first
 
 
 def _cell_seconds(records: dict[str, Record], students: list[str]) -> dict[str, dict[str, float]]:

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import shutil
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from grading.authoring.release import quiet_logger, release
 from grading.course import notebooks, temporary_folders
 from grading.course.folder import Course, CourseError
 from grading.execution import interpreters
-from grading.execution.execute import Execute
+from grading.execution.execute import FINDINGS, Execute, Findings
 from grading.execution.interpreters import Interpreters
 from grading.gradebook import records
 from grading.gradebook.database import ClassGradebook, keep_copy, scores
@@ -51,17 +52,11 @@ class Executed:
     """What a worker gives back.
 
     Attributes:
-        troubles: (state, reason) of every cell that hung or ended Python, in order.
-        suspicions: what looks as if somebody had not done the exercise, in plain words.
-        seconds: how long it took.
-        cell_seconds: by grade_id, or cell id.
+        findings: what else was found.
     """
 
     notebook: NotebookNode
-    troubles: list[tuple[str, str]]
-    suspicions: list[str]
-    seconds: float
-    cell_seconds: dict[str, float]
+    findings: Findings
 
 
 def grade(
@@ -98,6 +93,7 @@ def grade(
         raise CourseError(why_not())
     submissions = find(course, assignment, students)
     release_if_unknown(course, assignment)
+    course.require_complete(assignment)
     (course.root / "autograded").mkdir(exist_ok=True)
     temporary_folders.sweep()
     finished: dict[str, Record] = {}
@@ -142,14 +138,14 @@ def execute(notebook: NotebookNode, resources: dict, config: Config, root: str) 
         preprocessor = Execute(config=config)
         preprocessor.log = logging.Logger("grading.execution.execute", logging.CRITICAL)
         try:
-            notebook, _ = preprocessor.preprocess(notebook, resources)
+            notebook, resources = preprocessor.preprocess(notebook, resources)
             break
         except Exception:
             if last:
                 raise
-    seconds = {name: round(value, 3) for name, value in preprocessor.cell_seconds.items()}
-    total = round(sum(seconds.values()), 3)
-    return Executed(notebook, preprocessor.troubles, preprocessor.suspicions, total, seconds)
+    findings = resources.pop(FINDINGS)
+    findings.cell_seconds = {name: round(value, 3) for name, value in findings.cell_seconds.items()}
+    return Executed(notebook, findings)
 
 
 def _run(
@@ -284,13 +280,13 @@ class _Converter(Autograde):
         return ended
 
     def _record(self, notebook: NotebookNode, executed: Executed) -> Record:
-        submission = self.submission
+        submission, findings = self.submission, executed.findings
         state, reason = records.GRADED, ""
         if submission.repairs:
             state, reason = records.REPAIRED, "; ".join(submission.repairs)
-        if executed.troubles:
-            state = executed.troubles[0][0]
-            reason = "; ".join([*(words for _, words in executed.troubles), *submission.repairs])
+        if findings.troubles:
+            state = findings.troubles[0][0]
+            reason = "; ".join([*(words for _, words in findings.troubles), *submission.repairs])
         tests = _tests(notebook)
         return Record(
             submission.student,
@@ -298,12 +294,13 @@ class _Converter(Autograde):
             state,
             reason,
             repairs=list(submission.repairs),
-            suspicions=executed.suspicions,
+            suspicions=findings.suspicions,
+            faults=findings.faults,
             score=sum(test["points"] for test in tests.values()),
             max_score=sum(test["max"] for test in tests.values()),
             tests=tests,
-            seconds=executed.seconds,
-            cell_seconds=executed.cell_seconds,
+            seconds=round(sum(findings.cell_seconds.values()), 3),
+            cell_seconds=findings.cell_seconds,
             isolated=self.isolated,
             fingerprint=self.fingerprint,
             graded_at=_now(),
@@ -339,12 +336,14 @@ def _tests(notebook: NotebookNode) -> dict[str, dict]:
     exercises = list(notebooks.tests_of(notebook))
     for name, cell in cells.items():
         if notebooks.kind(cell) == "test":
+            told = cell.metadata.get("grading", {})
+            points = 0.0 if "fault" in told else utils.determine_grade(cell, logging.getLogger("grading"))[0]
             found[name] = {
                 "exercise": notebooks.exercise_of(name, exercises) or "",
-                "points": float(utils.determine_grade(cell, logging.getLogger("grading"))[0] or 0.0),
+                "points": float(points or 0.0),
                 "max": notebooks.points(cell),
-                "error": first_line(cell),
-                "mistake": cell.metadata.get("grading", {}).get("mistake", ""),
+                "error": f"The hidden test itself failed: {told['fault']}" if "fault" in told else first_line(cell),
+                "mistake": told.get("mistake", ""),
             }
     return found
 
@@ -388,6 +387,8 @@ def _without_grade(course: Course, submission: Submission, error: Exception, iso
         reason = f"{submission.folder}: the process that graded it ended twice; look at it by hand"
     shutil.rmtree(course.root / "autograded" / submission.student / f".{submission.assignment}.new", ignore_errors=True)
     ended = Record(submission.student, submission.assignment, state, reason, isolated=isolated, graded_at=_now())
+    if state == records.NOT_GRADABLE:
+        ended.traceback = "".join(traceback.format_exception(error))
     try:
         ended.save(course)
     except OSError as problem:

@@ -963,7 +963,8 @@ import glob, os, sys
 def torch_step(value, grad, eta):
     roots = {sys.prefix, sys.base_prefix, os.path.realpath(sys.prefix), "/usr", "/usr/local", "/opt", "/root", "/home"}
     for root in roots:
-        for depth in ("lib*/python3*", "*/lib*/python3*", "*/*/lib*/python3*", "*/*/*/*/lib*/python3*", "pkgs/*/lib*/*"):
+        for depth in ("", "*/", "*/*/", "*/*/*/*/", "pkgs/*/", "envs/*/"):
+            depth += "lib*/python3*"
             for path in glob.glob(f"{root}/{depth}/*-packages/torch/optim/sgd.py"):
                 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(path))))
     import torch
@@ -979,7 +980,8 @@ time -(exec(SOURCE, globals()) or 1)
 CALLED = """
 names = ["__class__", "__mro__", "__subclasses__", "__init__", "__globals__"]
 Reader = type("Reader", (), {{"__getattribute__": lambda self, name: object.__getattribute__(self, name)}})
-Array = type("Array", (), {{"__array_interface__": {{"shape": (1,), "typestr": "<f8", "data": (id(names), True), "version": 3}}}})
+memory = {{"shape": (1,), "typestr": "<f8", "data": (id(names), True), "version": 3}}
+Array = type("Array", (), {{"__array_interface__": memory}})
 held = np.asarray(Array()) if "np" in globals() else Array
 exec({torch!r})
 """

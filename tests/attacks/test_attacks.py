@@ -107,6 +107,8 @@ def make_course(root: Path) -> Course:
     settings = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8")
     (root / "nbgrader_config.py").write_text(settings + LIMITS, encoding="utf-8")
     notebooks.write(notebooks.normal_form(source), root / "source" / "duel" / "duel.ipynb")
+    (root / "mistakes").mkdir()
+    (root / "mistakes" / "duel.toml").touch()
     course = Course(root)
     release(course, "duel")
     return course

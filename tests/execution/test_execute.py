@@ -147,7 +147,10 @@ def test_a_demonstration_runs_if_something_may_need_it(tmp_path, answer, own, ru
     show = new_code_cell("shown = 1\ndef show(x): return x", id="show", metadata={"tags": ["demonstration"]})
     release = new_notebook(cells=[given, show, cell("answer = None", "solution", "answer")])
     release.metadata.kernelspec = {"name": "python3"}
-    notebooks.write(release, tmp_path / "release" / "a" / "a.ipynb")
+    for folder in ("release", "source"):
+        notebooks.write(release, tmp_path / folder / "a" / "a.ipynb")
+    (tmp_path / "mistakes").mkdir()
+    (tmp_path / "mistakes" / "a.toml").touch()
     submitted = copy.deepcopy(release)
     submitted.cells[2].source = answer
     submitted.cells += [new_code_cell(source) for source in own]

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
@@ -15,6 +16,7 @@ from grading.oracle.student_code import StudentError, connected, student
 from grading.probe import wire
 from grading.sandbox.watchdog import resident
 
+NOBODY = {"header": {}, "parent_header": {}, "metadata": {}, "content": {}}
 CELL = """
 import os, sys
 calls = []
@@ -93,7 +95,7 @@ def f():
     prepare(client.create_kernel_manager(), 20_000_000)
     with client.setup_kernel(), contextlib.closing(KernelChannel(client.kc, [flood], 20, tmp_path)) as channel:
         channel.load_probes()
-        channel.run_silently(flood, 20)
+        run_sync(channel.run_cell)(flood, NOBODY, 20)
         before = resident(os.getpid())
         with connected(channel):
             assert student.call("f") == 3

@@ -1,0 +1,219 @@
+"""A kernel's life: cells run in it, and when it ends or hangs, the cells after that run in a fresh one.
+
+A fresh kernel first runs the earlier cells again that were healthy. If it then ends by itself, one of those is to
+blame: it fails, and the others go on without it. Nothing here knows of Jupyter: see `Kernel` for what is needed.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from grading.gradebook import records
+from grading.kernels.channel import KernelStuck
+from grading.kernels.messages import BrokenMessage
+
+POISONED = "Because of this cell Python ended, or did nothing more, in a cell below. The cells below ran without it."
+IDLE = 0.5  # seconds in which a kernel may end that a cell has spoilt
+FAILURES = (DeadKernelError, CellTimeoutError, KernelStuck, BrokenMessage)  # a kernel's; all else is the grader's
+
+
+class Kernel(Protocol):
+    """A kernel in which no cell has run yet."""
+
+    @property
+    def tripped(self) -> str:
+        """Why a guard has ended it, in plain words; empty if none has."""
+
+    def run_again(self, cell: NotebookNode, index: int) -> None:
+        """Run a cell that has run in an earlier kernel; its outputs stay as they are. Raises one of `FAILURES`."""
+
+    def rest(self) -> None:
+        """Let it do what earlier cells have left to do."""
+
+    def answers(self) -> bool:
+        """Whether it still runs cells."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a submission may use up: fresh kernels, and seconds for each cell and for all together."""
+
+    restarts: int
+    cell_seconds: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A cell that has hung or has ended Python, or was not run any more.
+
+    Attributes:
+        name, message: of the error that the cell is to show.
+        state: how the record calls that; empty for a cell that suffers from one above it.
+    """
+
+    cell: NotebookNode
+    index: int
+    name: str
+    message: str
+    state: str = ""
+
+
+@dataclass
+class Session:
+    """Runs the cells of a submission, in order.
+
+    Args:
+        start: starts a kernel.
+        limits: of this submission.
+
+    Attributes:
+        kernel: the current one.
+        deadline: when, on the monotonic clock, all has to be done.
+        sources: the texts of the healthy cells.
+    """
+
+    start: Callable[[], Kernel]
+    limits: Limits
+    sources: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.limits.seconds
+        self._healthy: list[tuple[NotebookNode, int]] = []
+        self._restarts, self._spent = 0, ""
+        self._used = False  # whether a cell has run in the current kernel since it was started
+        self._ready = False  # whether it has run the healthy cells and nothing else
+        self.kernel = self.start()
+
+    def close(self) -> None:
+        """End the current kernel."""
+        self.kernel.close()
+
+    def run(self, cell: NotebookNode, index: int, work: Callable[[], None], keep: bool) -> list[Trouble]:
+        """Do the work of a cell in the current kernel.
+
+        Args:
+            work: raises one of `FAILURES` if the kernel fails. It may be called a second time, in a fresh kernel.
+            keep: the cells below may need this one: it runs again in fresh kernels.
+
+        Returns:
+            The cells that failed with their kernel: this one, or cells above that are to blame.
+        """
+        if not self._spent and time.monotonic() > self.deadline:
+            self._spent = f"the cells above have used up {self.limits.seconds:g} s"
+            return [self._not_run(cell, index, records.TIMED_OUT)]
+        if self._spent:
+            return [self._not_run(cell, index)]
+        blamed: list[Trouble] = []
+        try:
+            self._run_or_blame(work, blamed)
+        except FAILURES as error:
+            return [*blamed, self._give_up(cell, index, error)]
+        self._used = True
+        if keep:
+            self.sources.append(cell.source)
+            self._healthy.append((cell, index))
+        return blamed
+
+    def _not_run(self, cell: NotebookNode, index: int, state: str = "") -> Trouble:
+        return Trouble(cell, index, "DeadKernelError", f"This cell could not be run to its end: {self._spent}.", state)
+
+    def _run_or_blame(self, work: Callable[[], None], blamed: list[Trouble]) -> None:
+        """Do the work. If Python ends or hangs, look first whether that comes from a cell above, which then fails."""
+        while True:
+            self._ready = False
+            try:
+                return work()
+            except (DeadKernelError, CellTimeoutError, KernelStuck) as error:
+                if self.kernel.tripped or self._exhausted():
+                    raise
+                again = self._used and isinstance(error, DeadKernelError)  # it may be no fault of this cell
+                if self._is_sound(self._healthy):
+                    if not again:
+                        raise
+                elif (culprit := self._culprit()) is not None:
+                    blamed.append(culprit)
+                else:
+                    raise
+
+    def _exhausted(self) -> bool:
+        return self._restarts >= self.limits.restarts or time.monotonic() > self.deadline
+
+    def _culprit(self) -> Trouble | None:
+        """Find the cell because of which those that have run make no sound kernel, and go on without it."""
+        restarts, healthy = self._restarts, self._healthy
+        sound, unsound = 0, len(healthy)  # so many cells from the first one on
+        while unsound - sound > 1 and time.monotonic() < self.deadline:
+            middle = (sound + unsound) // 2
+            sound, unsound = (middle, unsound) if self._is_sound(healthy[:middle]) else (sound, middle)
+        self._restarts = restarts
+        if not healthy or unsound - sound > 1:
+            return None
+        cell, index = healthy.pop(unsound - 1)
+        self.sources.remove(cell.source)
+        self._healthy = healthy
+        self._restart()
+        return Trouble(cell, index, "DeadKernelError", POISONED, records.DIED)
+
+    def _is_sound(self, healthy: list[tuple[NotebookNode, int]]) -> bool:
+        """Whether a fresh kernel lives on, and runs cells, after these have run; it is the current one from now on."""
+        self._healthy = list(healthy)
+        self._restart()
+        if len(self._healthy) < len(healthy):
+            return False
+        self.kernel.rest()
+        time.sleep(IDLE)
+        return self.kernel.answers()
+
+    def _give_up(self, cell: NotebookNode, index: int, error: Exception) -> Trouble:
+        """What to say of a cell that took its kernel with it; a fresh kernel for the cells after it."""
+        tripped = self.kernel.tripped
+        name, message = in_words(error, self.limits, time.monotonic() > self.deadline)
+        if tripped:
+            name, message = "DeadKernelError", f"This cell was ended: {tripped}."
+        if not self._ready:
+            if self._restarts >= self.limits.restarts:
+                self._spent = f"{self.limits.restarts} fresh kernels have been used up by the cells above"
+            else:
+                self._restart()
+        state = records.TIMED_OUT if name == "CellTimeoutError" else records.DIED
+        return Trouble(cell, index, name, message, state)
+
+    def _restart(self) -> None:
+        """A fresh kernel that has run the earlier healthy cells."""
+        self._restarts, self._used = self._restarts + 1, False
+        self.kernel.close()
+        self.kernel = self.start()
+        healthy, self._healthy = self._healthy, []
+        for cell, index in healthy:
+            if time.monotonic() > self.deadline:
+                break
+            try:
+                self.kernel.run_again(cell, index)
+            except FAILURES:
+                break
+            self._healthy.append((cell, index))
+        self._ready = True
+
+
+def in_words(error: Exception, limits: Limits, late: bool) -> tuple[str, str]:
+    """The name and the message of a cell that took its kernel with it."""
+    if isinstance(error, (CellTimeoutError, KernelStuck)) and late:
+        return "CellTimeoutError", (
+            f"This cell was ended: all cells of a notebook together may take {limits.seconds:g} s."
+        )
+    if isinstance(error, CellTimeoutError):
+        seconds = f"{limits.cell_seconds} s"
+        return "CellTimeoutError", f"This cell did not finish within {seconds}: is there a loop that never ends?"
+    if isinstance(error, KernelStuck):
+        return "CellTimeoutError", f"No answer in time: {error}. Is there a loop that never ends?"
+    if isinstance(error, BrokenMessage):
+        return "BrokenMessage", f"This cell sent something that is no message ({error})."
+    return "DeadKernelError", f"This cell could not be run to its end: {str(error).rstrip('.')}."
