@@ -5,16 +5,22 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 
 import pytest
-from nbformat.v4 import new_code_cell
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+from nbgrader.api import MissingEntry
 from rich.console import Console
 
+from grading.authoring.release import release
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
+from grading.execution.execute import Execute
+from grading.gradebook import records
 from grading.gradebook.database import scores
 from grading.report import table
+from grading.report.page import gather
 from grading.run.grade import grade, release_if_unknown
 from grading.sandbox.bubblewrap import SandboxError
 from tests.classroom import EDITS, SOLUTIONS
@@ -357,3 +363,71 @@ def test_what_may_not_be_read_stops_nobody(tiny, tmp_path):
         (path / "averages").chmod(0o755)
     refused = [f"{student} notebook_unreadable True" for student in ("ada", "bob", "cleo")]
     assert said.stdout.splitlines() == [*refused, "dan graded False"], said.stderr
+
+
+class Here(Executor):
+    """Executes in this process, so that a test can break something."""
+
+    def submit(self, function, *args):
+        future = Future()
+        try:
+            future.set_result(function(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def test_with_a_function_of_nbclient_missing_no_score_is_written(tiny, monkeypatch):
+    """After an upgrade, say: right answers got 0 points, because everything was blamed on the kernel."""
+    submit(tiny, "ada", RIGHT)
+    monkeypatch.delattr(NotebookClient, "_async_poll_output_msg")
+    ada = graded(tiny, Here(), warm=False).outcomes["ada"]
+    assert (ada.state, ada.score) == ("not_gradable", None) and "_async_poll_output_msg" in ada.traceback
+    assert "_async_poll_output_msg" in (tiny.root / "records" / "averages" / "ada.json").read_text()
+    with tiny.gradebook() as gradebook, pytest.raises(MissingEntry):
+        gradebook.find_submission("averages", "ada")
+
+
+def test_a_hidden_test_that_fails_itself_gives_no_zero(tiny):
+    path = tiny.root / "source" / "averages" / "averages.ipynb"
+    source = notebooks.read(path)
+    test = notebooks.by_id(source)["test_mean_negative"]
+    test.source = test.source.replace(
+        "oracle.same_number(", "1 / (student.call('mean', [2.0]) - 2.0)\noracle.same_number("
+    )
+    notebooks.write(source, path)
+    release(tiny, "averages")
+    submit(tiny, "ada", RIGHT)
+    submit(tiny, "bob", "def mean(values):\n    return 7.0")
+    line = [sys.executable, "-m", "grading", "grade", "--assignment", "averages", "--jobs", "1"]
+    ended = subprocess.run(line, cwd=tiny.root, capture_output=True, text=True, env={**os.environ, "WARM": "no"})
+    assert ended.returncode == 1 and "1 submission could not be graded" in ended.stderr
+    with tiny.gradebook() as gradebook:
+        grade_, other = (gradebook.find_grade("test_mean_negative", "averages", "averages", s) for s in ("ada", "bob"))
+        assert (grade_.auto_score, grade_.needs_manual_grade) == (None, True)
+        assert (other.auto_score, other.needs_manual_grade) == (0, False), "a wrong answer is wrong as ever"
+    record = records.read(tiny, "averages")["ada"]
+    assert record.score == 2 and "ZeroDivisionError" in record.faults[0]
+    page = gather(tiny, "averages")
+    assert page.attention[0].student == "ada"
+    assert "The hidden test test_mean_negative itself failed" in page.attention[0].reasons[0]
+
+
+def test_a_test_cell_is_judged_whatever_its_tags(tiny):
+    def tag(notebook):
+        for cell in notebook.cells:
+            cell.metadata["tags"] = ["skip-execution", "demonstration"]
+
+    submit(tiny, "ada", FORGETS_TO_DIVIDE, tag)
+    assert graded(tiny, warm=False).outcomes["ada"].score == 0
+
+
+@pytest.mark.parametrize("missing", ["release/averages/averages.ipynb", "mistakes/averages.toml"])
+def test_without_what_judges_it_nothing_is_graded(tiny, missing):
+    submit(tiny, "ada", RIGHT)
+    (tiny.root / missing).unlink()
+    with pytest.raises(CourseError, match=missing):
+        graded(tiny, warm=False)
+    resources = {"metadata": {"path": str(tiny.root)}, "nbgrader": {"assignment": "averages", "notebook": "averages"}}
+    with pytest.raises(CourseError, match=missing):  # also stock nbgrader and formgrader
+        Execute(config=Course(tiny.root).config).preprocess(new_notebook(), resources)
