@@ -14,7 +14,7 @@ _fstat, _isfifo, _File = os.fstat, stat.S_ISFIFO, io.FileIO
 _INNER = ((io.TextIOWrapper, "buffer"), (io.BufferedWriter, "raw"), (io.BufferedReader, "raw"))
 _OUTSIDE = {"_thread", "_queue", "_socket", "_posixsubprocess", "_multiprocessing", "posix"}
 _LEAVES = {"start_new_thread", "fork_exec", "fork", "forkpty", "posix_spawn", "connect", "sendall", "send", "put"}
-# False where torch has no optimizers, so that nothing outside has any: `grading/kernels/without_optimizers.py`
+# False where torch has no optimizers, so that nothing outside has any: `grading/kernels/follower.py`
 follow_outside = True
 _LOOKS = {"<module>", "__getattr__"}  # to import a module or to look for a name in it is not yet to use it
 

@@ -477,7 +477,7 @@ class Watcher:
     def _interpreters(self) -> Iterator[ProcessPoolExecutor]:
         warm = self.isolated and self.course.config.Execute.get("warm", True)
         with interpreters.start(self.course, self.assignments, warm) as started:
-            started.prepare_bare()
+            started.prepare_followers()
             with started.make_pool(self.jobs + self.queue.slow) as pool:
                 yield pool
 

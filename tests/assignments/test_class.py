@@ -98,11 +98,10 @@ UNNAMED = {
         "optimizer_step_does_nothing",
         "optimizer_step_returns_the_error",
         "gradient_descent_calls_torch",
-        "momentum_shares_state_between_optimizers",
         "train_never_goes_to_the_start",
     },
     "conditioning": set(),
-    "training": set(),
+    "training": {"adagrad_update_lets_torch_step"},  # it takes no step where torch has no optimizers
 }
 
 
