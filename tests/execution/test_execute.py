@@ -98,7 +98,7 @@ def test_what_was_printed_stays_in_the_notebook(classroom):
 
 def test_the_graded_notebook_holds_the_whole_test(classroom):
     source = classroom.cell("right", "test_mean").source
-    assert source.startswith("assert mean([1, 2, 6]) == 3") and "oracle.same_number" in source
+    assert "\nassert mean([1, 2, 6]) == 3" in source and "oracle.same_number" in source
 
 
 def test_no_hidden_test_is_anywhere_in_the_students_python(classroom):
