@@ -38,7 +38,19 @@ def tiny_model():
     return nn.Sequential(linear, Notes())
 
 
-class WatchedLoss(nn.CrossEntropyLoss):
+class TinyLoss(nn.CrossEntropyLoss):
+    """The cross entropy, which says so when it is called with its arguments swapped."""
+
+    def forward(self, logits, targets):
+        swapped = getattr(logits, "ndim", 2) < 2 or torch.is_floating_point(targets)
+        expect(
+            not swapped,
+            "the loss function should be called as loss_fn(logits, y_batch): the model's answers come first.",
+        )
+        return super().forward(logits, targets)
+
+
+class WatchedLoss(TinyLoss):
     """A loss that counts how many earlier losses still have their graph when it is computed."""
 
     class Mark(torch.autograd.Function):
@@ -92,7 +104,7 @@ def expect_mode(model, mode, function):
 def try_evaluate(model):
     """What `evaluate` returns on the tiny batches, and whether torch tracks gradients afterwards (it does again then)."""
     try:
-        result = evaluate(model, tiny_batches(), nn.CrossEntropyLoss())
+        result = evaluate(model, tiny_batches(), TinyLoss())
         loss, accuracy = expect_items(result, "evaluate", "loss", "accuracy")
         return loss, accuracy, torch.is_grad_enabled()
     finally:
@@ -127,7 +139,7 @@ def try_fit(make_scheduler=None, **kwargs):
         step = scheduler.step
         scheduler.step = lambda *args: (calls.append("scheduler.step"), step(*args))
     with standing_in(train_epoch=train_epoch, evaluate=evaluate):
-        history = fit(model, train_loader, valid_loader, nn.CrossEntropyLoss(), optimizer, 3, **kwargs)
+        history = fit(model, train_loader, valid_loader, TinyLoss(), optimizer, 3, **kwargs)
     return history, calls, rates, all(loaders)
 
 
