@@ -1,12 +1,11 @@
 import matplotlib.pyplot as plt
 import numpy as np
-import plotly.io
+
+from given.pictures import BLUE, ORANGE, show_figure, show_plotly
 
 # ---- The notebook's cell begins here. ----
 
 """Pictures. You need not read this cell."""
-
-BLUE, ORANGE, GREEN, PINK, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 
 
 def draw_graph(nodes, edges, title, size=(8, 4)):
@@ -32,7 +31,11 @@ def draw_graph(nodes, edges, title, size=(8, 4)):
     xs, ys = [n[0] for n in nodes.values()], [n[1] for n in nodes.values()]
     ax.set(xlim=(min(xs) - 0.6, max(xs) + 0.6), ylim=(min(ys) - 0.6, max(ys) + 0.6), title=title)
     ax.axis("off")
-    plt.show()
+    values = [
+        f"{name} has the value {float(tensor.value):.4g} and the gradient {float(tensor.grad):.4g}"
+        for name, (*_, tensor) in nodes.items()
+    ]
+    show_figure(f"{title}: a drawing of {len(nodes)} boxes, from left to right, with arrows. {'; '.join(values)}.")
 
 
 def draw_operation(symbol, left, right, result, title):
@@ -111,8 +114,8 @@ def play_backward(nodes, edges, loss, title):
         ],
     }
     frames = [{"name": name, "data": [boxes(*state[1:])]} for name, state in zip(names, states)]
-    figure = {"data": [boxes(*states[0][1:])], "layout": layout, "frames": frames}
-    plotly.io.show(figure, renderer="plotly_mimetype+notebook_connected", validate=False)
+    text = f"{title}: boxes with values and gradients, with a slider for the step. The lines below say it in words."
+    show_plotly([boxes(*states[0][1:])], layout, frames, text)
     for name, (_, gradients, _) in zip(names, states):
         found = [f"{label} {float(gradient):.4g}" for label, gradient in zip(labels, gradients) if gradient]
         print(f"In words, {name:28} gradients: {', '.join(found)}")

@@ -1,14 +1,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
-import plotly.io
 
 from given.optimizers.tensor import f_2d
+from given.pictures import STYLES, show_figure, show_plotly
 
 # ---- The notebook's cell begins here. ----
 
 """Pictures. You need not read this cell."""
 
-STYLES = [("#0072B2", "-", "o"), ("#D55E00", "--", "s"), ("#009E73", ":", "^"), ("#CC79A7", "-.", "D")]
 LEVELS = [0.05, 0.5, 2, 5, 10, 18, 28, 45]
 LIMITS = (-7.0, 7.0, -4.0, 4.0)  # no picture shows more than this
 
@@ -57,7 +56,10 @@ def show_paths(*panels, title=""):
         )
     axes[0][0].set_ylabel("$x_2$")
     fig.suptitle(title)
-    plt.show()
+    ends = [
+        f"{label} ends at ({path[-1][0]:.2g}, {path[-1][1]:.2g})" for panel in panels for label, path in panel.items()
+    ]
+    show_figure(f"{title}. Paths on the level lines of f, from (-5, -2): {'; '.join(ends)}.")
 
 
 def show_surface(x, y, z, title, labels, marked=None):
@@ -70,14 +72,8 @@ def show_surface(x, y, z, title, labels, marked=None):
         data.append({"type": "scatter3d", "x": point[:1], "y": point[1:2], "z": point[2:], **text})
     axes = {f"{axis}axis": {"title": {"text": label}} for axis, label in zip("xyz", labels)}
     scene = {**axes, "aspectmode": "cube", "camera": {"eye": {"x": 1.5, "y": 1.5, "z": 1.2}}}
-    show_plotly(data, {"title": {"text": title}, "width": 620, "height": 520, "scene": scene})
-
-
-def show_plotly(data, layout, frames=()):
-    """Show a picture that can be moved; it needs no kernel, so it also works in a page made from this notebook."""
-    layout = {"margin": {"l": 50, "r": 20, "t": 60, "b": 40}, **layout}
-    figure = {"data": data, "layout": layout, "frames": list(frames)}
-    plotly.io.show(figure, renderer="plotly_mimetype+notebook_connected", validate=False)
+    text = f"A surface that can be turned: {title}." + (f" A mark: {marked[3]}." if marked else "")
+    show_plotly(data, {"title": {"text": title}, "width": 620, "height": 520, "scene": scene}, text=text)
 
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
@@ -163,4 +159,28 @@ def play_paths(paths, title, window=(-6.0, 5.0, -3.0, 3.0)):
         "sliders": [slider([str(k) for k in range(count)], "step ", count - 1)],
         "updatemenus": [buttons()],
     }
-    show_plotly(data, layout, frames)
+    ends = [f"{label} ends at ({path[-1][0]:.2g}, {path[-1][1]:.2g})" for label, path in paths.items()]
+    show_plotly(data, layout, frames, f"{title}: paths on level lines, with a slider for the step. {'; '.join(ends)}.")
+
+
+def show_learning_rates(rates=(0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.48, 0.5, 0.51, 0.52, 0.55), num_steps=25):
+    """Gradient descent on the valley for many learning rates, with a slider. The path is known in closed form."""
+    window, frames = (-6.0, 5.0, -4.0, 4.0), []
+    for rate in rates:
+        path = [(-5 * (1 - 0.2 * rate) ** k, -2 * (1 - 4 * rate) ** k) for k in range(num_steps + 1)]
+        curves = lines({f"{num_steps} steps": path}, *window)
+        frames.append({"name": f"{rate:g}", "traces": [1], "data": curves})
+    start = rates.index(0.1)
+    hill = level_lines(lambda x, y: np.sqrt(0.1 * x**2 + 2 * y**2), window)
+    layout = {
+        "title": {"text": "Walking downhill with one learning rate"},
+        "width": 760,
+        "height": 520,
+        "showlegend": False,
+        "xaxis": {"title": {"text": "x₁"}, "range": window[:2]},
+        "yaxis": {"title": {"text": "x₂"}, "range": window[2:]},
+        "sliders": [slider([f"{rate:g}" for rate in rates], "learning rate η = ", start)],
+    }
+    text = "A path down a long, narrow valley, with a slider for the learning rate. With 0.02 it hardly moves; with 0.4 it "
+    text += "jumps from wall to wall; beyond 0.5 every jump is longer than the last."
+    show_plotly([hill, *frames[start]["data"], landmarks((-5.0, -2.0), (0.0, 0.0), "minimum")], layout, frames, text)

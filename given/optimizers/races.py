@@ -1,7 +1,8 @@
 import numpy as np
 
-from given.optimizers.plots import landmarks, level_lines, lines, show_plotly, slider
+from given.optimizers.plots import landmarks, level_lines, lines, slider
 from given.optimizers.tensor import Tensor, f_2d
+from given.pictures import show_plotly
 
 # ---- The notebook's cell begins here. ----
 
@@ -69,4 +70,8 @@ def show_race(name, optimizers, num_steps=60):
         layout["yaxis2"].update(type="log", range=[-6, 2.4], exponentformat="power")
     hill = level_lines(lambda x, y: spacing(height(x, y)), window)
     marks = landmarks(origin, mark, "saddle point" if name == "a saddle" else "minimum")
-    show_plotly([hill, *frames[start]["data"], marks], layout, frames)
+    text = (
+        f"A race on {name}: on the left the paths of {', '.join(optimizers)}, on the right the height after each step, "
+    )
+    text += "with a slider for eta. The cell says in words how it ends."
+    show_plotly([hill, *frames[start]["data"], marks], layout, frames, text)
