@@ -63,7 +63,7 @@ def grades(course: Course, assignment: str | None) -> None:
     if not any(collected.values()):
         raise CourseError(f"Nothing is graded yet. Run: make grade ASSIGNMENT={chosen[0]}")
     print_tables(course, collected)
-    table.write_csv(course, [name for name in chosen if collected[name]], course.root / "grades.csv")
+    table.write_csv(course, [name for name in chosen if collected[name]], course.root / "grades.csv", collected)
     click.echo(f"Grades: {course.root / 'grades.csv'}")
 
 

@@ -10,6 +10,9 @@ from functools import lru_cache
 from IPython.core.inputtransformer2 import TransformerManager
 
 MUCH = 500_000  # characters of all cells in which names are looked up; more is no student's work
+BY_HAND = 50_000  # characters of a cell that somebody may have written; to parse more takes long
+MAGIC = re.compile(r"^[ \t]*[%!?,;/]|=[ \t]*[%!]|\?[ \t]*$", re.MULTILINE)
+MAGIC_WORK = 1_000_000  # IPython reads the whole cell once more for each magic: characters times magics
 DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
 
 
@@ -17,10 +20,10 @@ def parsed(source: str) -> ast.Module:
     """A cell as IPython runs it, where magic commands are calls of `get_ipython()`.
 
     Raises:
-        SyntaxError: it is no Python; IPython may stumble over it with other errors.
+        SyntaxError: it is no Python, or takes too long to read; IPython may stumble over it with other errors.
     """
     with warnings.catch_warnings(action="ignore"):
-        return ast.parse(TransformerManager().transform_cell(source))
+        return ast.parse(_transformed(source))
 
 
 def is_python(source: str) -> bool:
@@ -76,7 +79,18 @@ def of_all(names: Callable[[str], frozenset[str]], sources: Iterable[str]) -> se
 
 def _table(source: str) -> symtable.SymbolTable:
     with warnings.catch_warnings(action="ignore"):
-        return symtable.symtable(TransformerManager().transform_cell(source), "cell", "exec")
+        return symtable.symtable(_transformed(source), "cell", "exec")
+
+
+def _transformed(source: str) -> str:
+    """A cell with its magics as calls.
+
+    Raises:
+        SyntaxError: it is too long, or has too many magics: no student's work, and to read it takes minutes.
+    """
+    if len(source) > BY_HAND or len(MAGIC.findall(source)) * len(source) > MAGIC_WORK:
+        raise SyntaxError("too long to be read")
+    return TransformerManager().transform_cell(source)
 
 
 def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from nbgrader import api
 from nbgrader.plugins import LateSubmissionPlugin
 from nbgrader.utils import parse_utc
+from sqlalchemy.orm import selectinload
 from traitlets import Dict, TraitError, Unicode, validate
 
 from grading.course import class_list
@@ -121,8 +122,10 @@ def apply(course: Course) -> dict[tuple[str, str], tuple[float, float]]:
             gradebook.db.add(row)
         for name, date in due.items():
             gradebook.update_or_create_assignment(name, duedate=date)
+        gradebook.db.flush()
         for assignment in gradebook.assignments:
-            for submission in assignment.submissions:
+            own = gradebook.db.query(api.SubmittedAssignment).filter_by(assignment_id=assignment.id)
+            for submission in own.options(selectinload(api.SubmittedAssignment.notebooks)):
                 student = students.get(submission.student.id)
                 if assignment.duedate is None:
                     submission.extension = None  # nbgrader itself fails on an extension of no date

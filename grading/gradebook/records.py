@@ -31,8 +31,8 @@ class Record:
         faults: of each hidden test that failed itself, its name, a colon and the traceback: a person gives the points.
         traceback: of the grader's own fault because of which there is no grade.
         score, max_score: points in this assignment when it was graded; None without a grade.
-        tests: by test cell `{"exercise", "points", "max", "error", "mistake"}`: points, the first line of its message
-            and the catalogue's name of the mistake; both empty if there is none.
+        tests: by test cell `{"exercise", "points", "max", "error", "mistake", "empty"}`: points, the first line of its
+            message and the catalogue's name of the mistake, both empty if there is none; whether nothing was written.
         seconds: how long the notebook ran.
         cell_seconds: by grade_id, or by cell id for a student's own cell.
         isolated: whether the student's code ran in a sandbox.

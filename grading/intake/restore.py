@@ -13,14 +13,14 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from grading.course import notebooks
-from grading.course.python_source import MUCH, is_python, makes, meaning, of_all, reads
+from grading.course.python_source import BY_HAND, MUCH, is_python, makes, meaning, of_all, reads
 from grading.intake.merge_conflicts import resolve
 from grading.intake.notebook_file import HALF, SKIP
 
-BY_HAND = 50_000  # characters of a cell that somebody may have written; to parse more takes long
 FEW = 0.25  # of the released cells: a notebook that has fewer may be another one
 TOLD = 8  # names of cells in one sentence
-ATTACHED = re.compile(r"!\[[^\]]*\]\(attachment:([^)\s]*)[^)]*\)")
+# Without bounds, a text full of "![" would take its length squared.
+ATTACHED = re.compile(r"!\[[^\]]{0,1000}+\]\(attachment:([^)\s]{0,1000}+)[^)]{0,1000}+\)")
 STRAY = re.compile("[\0\ufeff]")  # no Python, and nobody sees them
 
 

@@ -4,6 +4,7 @@ import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
@@ -62,17 +63,22 @@ def exercises(course: Course, assignment: str) -> dict[str, float]:
 
 
 def collect(course: Course, assignment: str) -> list[Result]:
-    """The results of all students of an assignment, from the gradebook, the autograded notebooks and the records."""
+    """The results of all students of an assignment, from the gradebook and the records.
+
+    An autograded notebook is read only if no record tells what is in it.
+    """
     tests = notebooks.tests_of(notebooks.read(course.source(assignment)))
-    results = {}
+    results, known = {}, records.read(course, assignment)
     for student, scores in database.scores(course, assignment).items():
         result = results[student] = Result(student)
         result.points = {name: sum(scores.get(test, 0.0) for test in own) for name, own in tests.items() if own}
         path = course.root / "autograded" / student / assignment / f"{assignment}.ipynb"
-        if path.is_file():
+        if _tells(known.get(student), course, path):
+            result.wrong = _told(known[student], tests)
+        elif path.is_file():
             result.wrong = _what_went_wrong(path, tests)
-    for student, known in records.read(course, assignment).items():
-        results.setdefault(student, Result(student)).record = known
+    for student, record in known.items():
+        results.setdefault(student, Result(student)).record = record
     return [results[student] for student in sorted(results)]
 
 
@@ -81,10 +87,17 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
     known = exercises(course, assignment)
     legend = ", ".join(f"{i} {name}" for i, name in enumerate(known, start=1))
     table = Table(title=f"{assignment}: {legend}", title_justify="left", title_style="", show_lines=False)
-    table.add_column("student", no_wrap=True, max_width=40)
-    for i, points in enumerate(known.values(), start=1):
-        table.add_column(f"{i}\n/{points:g}", justify="right", no_wrap=True)
-    table.add_column(f"total\n/{sum(known.values()):g}", justify="right", no_wrap=True)
+    # rich measures every cell of a column without a width, which takes as long as to print them.
+    longest = max((cell_len(_cell(result.student)) for result in results), default=0)
+    table.add_column("student", no_wrap=True, width=max(len("student"), min(40, longest)))
+    for i, (name, points) in enumerate(known.items(), start=1):
+        marks = [f"{result.points.get(name, 0.0):g}" for result in results]
+        table.add_column(
+            f"{i}\n/{points:g}", justify="right", no_wrap=True, width=_width(f"{i}", f"/{points:g}", *marks)
+        )
+    total = f"/{sum(known.values()):g}"
+    totals = [f"{result.total:g}" for result in results]
+    table.add_column(f"total\n{total}", justify="right", no_wrap=True, width=_width("total", total, *totals))
     table.add_column("what went wrong", overflow="fold", ratio=1)
     for result in results:
         notes = [remark(result.record)] if result.record and remark(result.record) else []
@@ -102,6 +115,10 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
     if any(result.record and not result.record.isolated for result in results):
         table.caption = NOT_ISOLATED
     return table
+
+
+def _width(*texts: str) -> int:
+    return max(map(len, texts))
 
 
 def remark(known: Record) -> str:
@@ -131,13 +148,20 @@ def changes(before: dict[str, dict[str, float]], after: dict[str, dict[str, floa
     return lines
 
 
-def write_csv(course: Course, assignments: list[str], path: Path) -> None:
-    """Write one row for each student: points by exercise, totals by assignment, and in all."""
+def write_csv(
+    course: Course, assignments: list[str], path: Path, collected: dict[str, list[Result]] | None = None
+) -> None:
+    """Write one row for each student: points by exercise, totals by assignment, and in all.
+
+    Args:
+        collected: the results by assignment, if they are known already.
+    """
     columns, rows = ["student"], {}
     for assignment in assignments:
         known = exercises(course, assignment)
         columns += [f"{assignment}/{name}" for name in known] + [f"{assignment} total", f"{assignment} max"]
-        for result in (one for one in collect(course, assignment) if one.points):
+        results = collected[assignment] if collected else collect(course, assignment)
+        for result in (one for one in results if one.points):
             row = rows.setdefault(result.student, {"student": result.student})
             row |= {f"{assignment}/{name}": f"{points:g}" for name, points in result.points.items()}
             row |= {f"{assignment} total": f"{result.total:g}", f"{assignment} max": f"{sum(known.values()):g}"}
@@ -158,25 +182,60 @@ def _mark(points: float, full: float) -> str:
     return f"{points:g}" if points == full else f"[bold yellow]{points:g}[/]"
 
 
+def _tells(record: Record | None, course: Course, path: Path) -> bool:
+    """Whether a record tells what is in an autograded notebook: nbgrader itself may have made that one later."""
+    if record is None or not record.has_grade or not all("empty" in test for test in record.tests.values()):
+        return False
+    try:
+        recorded = records.file_of(course, record.assignment, record.student).stat().st_mtime_ns
+        return path.stat().st_mtime_ns <= recorded
+    except OSError:
+        return False
+
+
+def _told(record: Record, tests: dict[str, list[str]]) -> dict[str, str]:
+    """What went wrong in each exercise, as the record has it."""
+    wrong = {}
+    for exercise, own in tests.items():
+        for test in own:
+            found = record.tests.get(test)
+            words = few_words(found["error"], found["mistake"], exercise) if found else "its test is missing"
+            if words:
+                wrong[exercise] = NOT_WRITTEN if found and found["empty"] else words
+                break
+    return wrong
+
+
 def _what_went_wrong(path: Path, tests: dict[str, list[str]]) -> dict[str, str]:
     cells = notebooks.by_id(notebooks.read(path))
     wrong = {}
     for exercise, own in tests.items():
-        unfilled = exercise in cells and 'raise NotImplementedError("This gap' in cells[exercise].source
+        unfilled = exercise in cells and is_empty(cells[exercise])
         for test in own:
-            words = few_words(cells[test], exercise) if test in cells else "its test is missing"
+            words = "its test is missing"
+            if test in cells:
+                mistake = cells[test].metadata.get("grading", {}).get("mistake", "")
+                words = few_words(first_line(cells[test]), mistake, exercise)
             if words:
                 wrong[exercise] = NOT_WRITTEN if unfilled else words
                 break
     return wrong
 
 
-def few_words(cell: notebooks.NotebookNode, exercise: str) -> str | None:
-    """What the error of a test cell says, in a few words; None if it has none."""
-    line = first_line(cell)
+def is_empty(cell: notebooks.NotebookNode) -> bool:
+    """Whether a solution cell still says that it is a gap."""
+    return 'raise NotImplementedError("This gap' in cell.source
+
+
+def few_words(line: str, mistake: str, exercise: str) -> str | None:
+    """What the error of a test cell says, in a few words; None if it has none.
+
+    Args:
+        line: the first line of the error.
+        mistake: the catalogue's name of it, if it is known.
+    """
     if not line:
         return None
-    mistake = cell.metadata.get("grading", {}).get("mistake")
     if mistake:
         return mistake.removeprefix(f"{exercise}_").replace("_", " ")
     if line == "NotImplementedError" or "not written yet" in line:

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -41,7 +41,7 @@ from grading.gradebook.database import ClassGradebook, keep_copy, scores
 from grading.gradebook.records import Record
 from grading.intake.restore import is_untouched
 from grading.intake.submission import Submission, SubmissionError, find
-from grading.report.table import first_line
+from grading.report.table import first_line, is_empty
 from grading.sandbox.bubblewrap import why_not
 
 AHEAD = 16  # submissions that are sanitized and not yet saved; their notebooks are in memory
@@ -105,10 +105,11 @@ def grade(
     with course.alone(), course.entered(), ClassGradebook(course) as gradebook:
         known, graded_before = records.read(course, assignment), scores(course, assignment)
         settings, converters = _settings_digest(course, assignment, gradebook), []
+        extensions = gradebook.extensions(assignment)
         for submission in submissions:
             before = known.get(submission.student)
             try:
-                converter = _Converter(course, submission, gradebook, settings, isolated)
+                converter = _Converter(course, submission, gradebook, settings, isolated, extensions)
                 if not force and before and converter.is_unchanged(before, graded_before):
                     before.unchanged = True
                     finish(before)
@@ -215,7 +216,13 @@ class _Converter(Autograde):
     """nbgrader's Autograde, cut where the notebook is executed, and with one gradebook for the class."""
 
     def __init__(
-        self, course: Course, submission: Submission, gradebook: ClassGradebook, settings: str, isolated: bool
+        self,
+        course: Course,
+        submission: Submission,
+        gradebook: ClassGradebook,
+        settings: str,
+        isolated: bool,
+        extensions: dict[str, timedelta | None] | None = None,
     ):
         coursedir = course.coursedir
         coursedir.assignment_id, coursedir.student_id = submission.assignment, submission.student
@@ -226,7 +233,9 @@ class _Converter(Autograde):
         self.target = Path(self._format_dest(submission.assignment, submission.student))
         self.draft = self.target.with_name(f".{submission.assignment}.new")
         content = submission.digest()
-        when = _extension(gradebook, submission)
+        if extensions is None:
+            extensions = gradebook.extensions(submission.assignment)
+        when = extensions.get(submission.student)  # it decides a late penalty
         self.fingerprint = hashlib.sha256(f"{settings} {when} {content}".encode()).hexdigest()
 
     def is_unchanged(self, before: Record, graded_before: dict) -> bool:
@@ -338,12 +347,14 @@ def _tests(notebook: NotebookNode) -> dict[str, dict]:
         if notebooks.kind(cell) == "test":
             told = cell.metadata.get("grading", {})
             points = 0.0 if "fault" in told else utils.determine_grade(cell, logging.getLogger("grading"))[0]
+            exercise = notebooks.exercise_of(name, exercises) or ""
             found[name] = {
-                "exercise": notebooks.exercise_of(name, exercises) or "",
+                "exercise": exercise,
                 "points": float(points or 0.0),
                 "max": notebooks.points(cell),
                 "error": f"The hidden test itself failed: {told['fault']}" if "fault" in told else first_line(cell),
                 "mistake": told.get("mistake", ""),
+                "empty": exercise in cells and is_empty(cells[exercise]),
             }
     return found
 
@@ -361,14 +372,6 @@ def _settings_digest(course: Course, assignment: str, gradebook: ClassGradebook)
         if path.is_file():
             whole.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return whole.hexdigest()
-
-
-def _extension(gradebook: ClassGradebook, submission: Submission) -> str:
-    """The extension that a student was given: it decides a late penalty."""
-    try:
-        return str(gradebook.find_submission(submission.assignment, submission.student).extension)
-    except MissingEntry:
-        return "None"
 
 
 def _without_grade(course: Course, submission: Submission, error: Exception, isolated: bool) -> Record:

@@ -1,5 +1,7 @@
 """What the text of a cell says to Python."""
 
+import time
+
 import pytest
 
 from grading.course.python_source import is_python, makes, meaning, reads
@@ -46,3 +48,22 @@ def test_names_that_a_cell_makes(source, names):
 )
 def test_global_names_that_a_cell_reads(source, names):
     assert reads(source) == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(f"x{number} = %time sum(range({number}))  # {'.' * 30}" for number in range(490)),
+        "{}" * 150_000,
+        "a = 1\n" * 20_000,
+    ],
+)
+def test_what_takes_minutes_to_read_is_not_read(text):
+    began = time.process_time()
+    assert not is_python(text) and meaning(text) == text.strip()
+    makes(text), reads(text)
+    assert time.process_time() - began < 5
+
+
+def test_a_few_magics_are_python():
+    assert is_python("%matplotlib inline\nx = !ls\nlen?\n" + "y = 1\n" * 1000)

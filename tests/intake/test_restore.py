@@ -1,6 +1,7 @@
 """Whatever a student did to a notebook's structure, the release's comes back, and the answers stay."""
 
 import copy
+import time
 
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -311,3 +312,10 @@ def test_without_names_and_ids_locked_cells_are_known_by_their_texts(released):
     kept = [text for text in sources(cells) if not text.startswith("# This cell was missing")]
     assert kept == [one.source for one in submitted]
     assert repairs[0] == "cells without their names, known by their texts: test_mean, test_median"
+
+
+@pytest.mark.parametrize("text", ["![![" * 150_000, "![a](attachment:" * 30_000, "![a](attachment:" + "b " * 200_000])
+def test_text_made_for_it_stalls_nothing(released, text):
+    began = time.process_time()
+    restored([new_markdown_cell(text), *released], released)
+    assert time.process_time() - began < 10

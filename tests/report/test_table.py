@@ -2,11 +2,16 @@
 
 import csv
 import io
+import os
+import shutil
+from pathlib import Path
 
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 from rich.console import Console
 
+from grading.course.folder import Course
+from grading.gradebook import records
 from grading.gradebook.records import Record
 from grading.report import table
 from grading.report.table import Result
@@ -141,4 +146,26 @@ def failed(name: str, message: str, mistake: str | None = None):
     ],
 )
 def test_few_words(cell, words):
-    assert table.few_words(cell, "adam") == words
+    mistake = cell.metadata.get("grading", {}).get("mistake", "")
+    assert table.few_words(table.first_line(cell), mistake, "adam") == words
+
+
+def test_records_tell_what_the_notebooks_would(classroom):
+    told = {result.student: result.wrong for result in table.collect(classroom.course, "averages")}
+    tests = {"mean": ["test_mean", "test_mean_negative"]}
+    for student in told.keys() & classroom.outcomes.keys():
+        path = classroom.course.root / "autograded" / student / "averages" / "averages.ipynb"
+        if path.is_file():
+            assert told[student] == table._what_went_wrong(path, tests), student
+    assert sum(map(bool, told.values())) > 5
+
+
+def test_a_notebook_that_is_newer_than_its_record_is_read(classroom, tmp_path):
+    course = Course(Path(shutil.copytree(classroom.course.root, tmp_path / "course")))
+    path = course.root / "autograded" / "unwritten" / "averages" / "averages.ipynb"
+    path.chmod(0o644)
+    right = course.root / "autograded" / "right" / "averages" / "averages.ipynb"
+    path.write_bytes(right.read_bytes())
+    later = records.file_of(course, "averages", "unwritten").stat().st_mtime_ns + 10**9
+    os.utime(path, ns=(later, later))
+    assert {r.student: r.wrong for r in table.collect(course, "averages")}["unwritten"] == {}

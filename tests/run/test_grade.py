@@ -202,7 +202,8 @@ def test_the_record_says_what_happened(classroom):
     assert "cell 4: This cell did not finish within 4 s" in classroom.outcomes["has_a_cell_that_loops"].reason
     wrong = classroom.outcomes["drops_the_sign"]
     assert wrong.tests["test_mean_negative"]["mistake"] == "mean_drops_the_sign"
-    assert wrong.tests["test_mean"] == {"exercise": "mean", "points": 2.0, "max": 2.0, "error": "", "mistake": ""}
+    passed = {"exercise": "mean", "points": 2.0, "max": 2.0, "error": "", "mistake": "", "empty": False}
+    assert wrong.tests["test_mean"] == passed
     assert all(one.isolated and one.seconds > 0 for one in classroom.outcomes.values() if one.has_grade)
 
 
