@@ -33,7 +33,7 @@ COARSE = "You agree to six digits, but not to nine: is something computed in flo
 def expect_return(function, arguments, expected, hint="", slips=None, of="", yours=None, tolerance=DIGITS):
     """Fail unless the call returns that number.
 
-    slips: what typical mistakes return, {number: sentence}. of: which of several numbers this is. yours: if it is known.
+    slips: what typical mistakes return, {number: sentence}. of: which of several numbers this is. yours: if known.
     """
     yours = function(*arguments) if yours is None else yours
     if isinstance(yours, complex) and abs(yours.imag) > 1e-12:
@@ -115,7 +115,8 @@ def expect_path(yours, expected, what, hints, slips=None):
             if len(mine) > 1 and np.ptp(mine, axis=0).max() == 0:
                 hint = "All your rows are equal: is one array changed in place, and collected again and again?"
             raise NotYet(
-                f"{what}: row {row} should be {np.round(right, 6).tolist()}, yours is {np.round(came, 6).tolist()}. {hint}"
+                f"{what}: row {row} should be {np.round(right, 6).tolist()}, yours is "
+                f"{np.round(came, 6).tolist()}. {hint}"
             )
 
 
@@ -279,8 +280,8 @@ def expect_solved(function, hessian):
         hint = "This step does not solve the system at all: look at the check above first."
     expect(
         residual <= allowed,
-        f"hessian @ newton_step(gradient, hessian) + gradient should be 0 up to rounding, also for a hessian of condition "
-        f"number {np.linalg.cond(hessian):.0e}; with yours its length is {residual:.1e}. {hint}",
+        f"hessian @ newton_step(gradient, hessian) + gradient should be 0 up to rounding, also for a hessian of "
+        f"condition number {np.linalg.cond(hessian):.0e}; with yours its length is {residual:.1e}. {hint}",
     )
 
 
@@ -341,7 +342,8 @@ def check_muon(optimizer_class):
                 )
                 expect(
                     gap < 0.06,
-                    f"after step {step} the {which} matrix should be that of torch.optim.Muon to about 0.02; yours differs by {gap:.3f}. {hint}",
+                    f"after step {step} the {which} matrix should be that of torch.optim.Muon to about 0.02; "
+                    f"yours differs by {gap:.3f}. {hint}",
                 )
 
 
@@ -366,7 +368,8 @@ def check_lion(function):
             moved = np.round((x - before) / 0.1, 6).tolist()
             expect(
                 moved == way,
-                f"step {step}: x should move by eta times {way}, yours moves by eta times {moved}. The sign is that of "
+                f"step {step}: x should move by eta times {way}, yours moves by eta times {moved}. The sign "
+                f"is that of "
                 "beta1 * m + (1 - beta1) * g with the old m, and the step goes against it.",
             )
             expect(

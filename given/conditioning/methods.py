@@ -2,7 +2,7 @@ import numpy as np
 
 # ---- The notebook's cell begins here. ----
 
-"""The optimizers of the last notebook, for all parameters and many learning rates at once. You need not read this cell."""
+"""The optimizers of the last notebook, for many learning rates at once. You need not read this cell."""
 
 HILL, START = np.diag([0.2, 4.0]), np.array([-5.0, -2.0])  # f_2d of the last notebook, and where its walks began
 TURN = np.array([[1.0, -1.0], [1.0, 1.0]]) / np.sqrt(2)  # the rotation by 45°

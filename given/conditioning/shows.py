@@ -18,7 +18,12 @@ def show_envelope(gd_rate):
     for lam, (color, line, _) in zip((0.2, 1.5, 4.0), STYLES[1:]):
         ax.plot(etas, abs(1 - etas * lam), line, color=color, label=f"|1 − η·{lam:g}|")
     ax.plot(
-        etas, [gd_rate([0.2, 1.5, 4.0], eta) for eta in etas], color=BLUE, linewidth=4, alpha=0.6, label="your gd_rate"
+        etas,
+        [gd_rate([0.2, 1.5, 4.0], eta) for eta in etas],
+        color=BLUE,
+        linewidth=4,
+        alpha=0.6,
+        label=("your gd_rate"),
     )
     ax.axhline(1, color="0.5", linewidth=0.8)
     ax.set(
@@ -29,7 +34,9 @@ def show_envelope(gd_rate):
     )
     ax.legend(loc="lower left")
     show_figure(
-        "Three V-shaped lines over the learning rate, for the eigenvalues 0.2, 1.5 and 4, and their upper envelope. The envelope falls along the line of 0.2 and rises along that of 4; its lowest point, near η = 0.48, is where these two meet."
+        "Three V-shaped lines over the learning rate, for the eigenvalues 0.2, 1.5 and 4, and their upper "
+        "envelope. The envelope falls along the line of 0.2 and rises along that of 4; its lowest point, near "
+        "η = 0.48, is where these two meet."
     )
 
 
@@ -54,7 +61,8 @@ def show_fifty_directions(best_learning_rate):
     )
     ax.legend()
     show_figure(
-        "The distance from the minimum over 400 steps, on a logarithmic scale. It falls quickly at first, then along a straight line, parallel to the predicted one and below it."
+        "The distance from the minimum over 400 steps, on a logarithmic scale. It falls quickly at first, "
+        "then along a straight line, parallel to the predicted one and below it."
     )
 
 
@@ -92,11 +100,16 @@ def show_trough(best_momentum, momentum_rate):
     ax.plot(eta, gamma**0.5, "*", color=BLACK, markersize=14, label="your best pair")
     ax.axhline(1, color="0.5", linewidth=0.8)
     ax.set(
-        xlabel="learning rate η", ylabel="rate of the slower direction", ylim=(0.5, 1.1), title="Eigenvalues 0.2 and 4"
+        xlabel="learning rate η",
+        ylabel="rate of the slower direction",
+        ylim=(0.5, 1.1),
+        title=("Eigenvalues 0.2 and 4"),
     )
     ax.legend(loc="lower left", ncols=2)
     show_figure(
-        "Four lines over the learning rate. Gradient descent has a sharp lowest point of 0.905 near η = 0.48. With more momentum the lowest point moves to the right and down, to 0.634 at the best pair; with γ = 0.8 it is a flat floor at 0.894, from η = 0.06 to 0.9."
+        "Four lines over the learning rate. Gradient descent has a sharp lowest point of 0.905 near η = 0.48. "
+        "With more momentum the lowest point moves to the right and down, to 0.634 at the best pair; with γ = "
+        "0.8 it is a flat floor at 0.894, from η = 0.06 to 0.9."
     )
 
 
@@ -113,11 +126,13 @@ def show_price_of_a_digit(best_learning_rate, best_momentum, speed_up):
     ax.set(xlabel="condition number κ", ylabel="steps for a digit", title="What a digit costs")
     ax.legend()
     show_figure(
-        "Steps for a digit over the condition number, both logarithmic: gradient descent rises with slope 1, from 4 to over a million steps, momentum with slope one half, from about 2 to over a thousand."
+        "Steps for a digit over the condition number, both logarithmic: gradient descent rises with slope 1, "
+        "from 4 to over a million steps, momentum with slope one half, from about 2 to over a thousand."
     )
     ratio = math.log(best_momentum([1.0, 1e4])[2]) / math.log(best_learning_rate([1.0, 1e4])[1])
     print(
-        f"At κ = 10 000 gradient descent needs {ratio:.1f} times as many steps; your prediction was {float(speed_up):g}."
+        f"At κ = 10 000 gradient descent needs {ratio:.1f} times as many steps; your prediction was "
+        f"{float(speed_up):g}."
     )
 
 
@@ -139,7 +154,10 @@ def show_race(best_learning_rate, best_momentum):
     left.legend(loc="upper right")
     right.set(xlabel="step", title="Distance from the minimum")
     show_figure(
-        "Left, the paths in the valley: gradient descent jumps from wall to wall and creeps along the floor; momentum jumps across at every step, at first farther than it started, and slides along the floor straight into the minimum. Right, the distance after each step: after 24 steps that of gradient descent is about 0.5, that of momentum about 0.002."
+        "Left, the paths in the valley: gradient descent jumps from wall to wall and creeps along the floor; "
+        "momentum jumps across at every step, at first farther than it started, and slides along the floor "
+        "straight into the minimum. Right, the distance after each step: after 24 steps that of gradient "
+        "descent is about 0.5, that of momentum about 0.002."
     )
     print(
         ", ".join(f"{label.partition(',')[0]}: {np.linalg.norm(path[-1]):.2g}" for label, path in runs.items()),

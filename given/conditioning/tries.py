@@ -64,7 +64,10 @@ def try_gd_rate_slowest(gd_rate):
         0.8,
         "The factors are 0.55 and -0.8: which is larger in size?",
         {
-            0.55: "That is the factor of the flattest direction. In size, that of the steepest is larger: take the sizes first, then the largest."
+            0.55: (
+                "That is the factor of the flattest direction. In size, that of the steepest is larger: take the "
+                "sizes first, then the largest."
+            )
         },
     )
     expect_return(gd_rate, ([3.0, 0.5, 1.0], 0.2), 0.9, "The eigenvalues may come in any order.")
@@ -85,7 +88,10 @@ def try_best_learning_rate(best_learning_rate):
                 0.4,
                 "At the best eta the flattest and the steepest direction are equally slow.",
                 {
-                    0.25: "1 / L makes the steepest direction perfect and leaves the flattest slow: a little more is better.",
+                    0.25: (
+                        "1 / L makes the steepest direction perfect and leaves the flattest slow: a little more "
+                        "is better."
+                    ),
                     0.5: "2 / L is the edge of divergence.",
                     0.2: "That is 1 / (L + mu).",
                     0.8: "That is 4 / (L + mu).",
@@ -201,7 +207,8 @@ def try_momentum_rate(momentum_rate):
             momentum_rate,
             (1.0, 0.1, 0.4),
             0.8,
-            "The eigenvalues are 0.8 and 0.5, which are real: the rate is the larger one. Is the matrix that of momentum_matrix, and `eigvals` its function?",
+            "The eigenvalues are 0.8 and 0.5, which are real: the rate is the larger one. Is the matrix that "
+            "of momentum_matrix, and `eigvals` its function?",
             RATE_SLIPS
             | {0.5: "That is the smaller one.", 0.9: "That is the rate of gradient descent: gamma is not in it."},
         )
@@ -271,7 +278,10 @@ def try_is_stable(is_stable):
             is_stable, (5.0, 0.7, 0.5), False, "eta * lam is 3.5, to the right of the map's end at gamma = 0.5."
         )
         expect_verdict(
-            is_stable, (-1.0, 0.5, 0.5), False, "The hill goes down for ever in that direction: eta * lam is negative."
+            is_stable,
+            (-1.0, 0.5, 0.5),
+            False,
+            ("The hill goes down for ever in that direction: eta * lam is negative."),
         )
 
 
@@ -331,7 +341,9 @@ def try_best_momentum(best_momentum):
                 "Add the two equations: sqrt(eta) * (sqrt(L) + sqrt(mu)) = 2.",
                 {
                     0.6666667: "That is the square root of eta.",
-                    0.4: "That is the best eta of gradient descent. With momentum the roots of the eigenvalues count.",
+                    0.4: (
+                        "That is the best eta of gradient descent. With momentum the roots of the eigenvalues count."
+                    ),
                     0.8: "Is it the roots of L and mu that are added?",
                     0.1111111: "That is gamma: eta comes first.",
                 },
