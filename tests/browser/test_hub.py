@@ -17,6 +17,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,8 @@ def why_not() -> str | None:
     """Why there can be no hub here."""
     if os.geteuid():
         return "only root can start servers for other users"
+    if find_spec("jupyterhub") is None:
+        return "JupyterHub is not installed"
     if not shutil.which("configurable-http-proxy"):
         return "no `configurable-http-proxy` on this machine: npm install -g configurable-http-proxy"
     if open_python() is None:
