@@ -6,7 +6,9 @@ import shutil
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
+from grading.course import notebooks
 from grading.course.folder import Course, CourseError
+from grading.gradebook import records
 from grading.report.feedback import feedback, sentence
 
 STUDENTS = ("copies_the_visible_answer", "drops_the_sign", "right", "unwritten")
@@ -101,3 +103,27 @@ def test_sentence(name, message, said):
 
 def test_a_passed_cell_has_no_sentence():
     assert sentence(new_code_cell("", outputs=[new_output("stream", text="Error")])) == ""
+
+
+def test_only_pages_that_would_be_another_are_made_again(classroom, tmp_path):
+    root = tmp_path / "course"
+    shutil.copytree(classroom.course.root, root, ignore=lambda folder, names: set(names) & {"submitted", "autograded"})
+    for student in ("right", "unwritten", "drops_the_sign"):
+        shutil.copytree(classroom.course.root / "autograded" / student, root / "autograded" / student)
+    course = Course(root)
+    written = feedback(course, "averages")
+    first = {path: path.stat().st_ino for path in written}
+    assert {path: path.stat().st_ino for path in feedback(course, "averages")} == first
+    with course.gradebook() as gradebook:
+        gradebook.find_comment("mean", "averages", "averages", "right").manual_comment = "Well done"
+        gradebook.db.commit()
+    made = {path.parts[-3] for path in feedback(course, "averages") if path.stat().st_ino != first[path]}
+    assert made == {"right"} and "Well done" in (root / "feedback/right/averages/averages.html").read_text("utf-8")
+    path = root / "autograded" / "unwritten" / "averages" / "averages.ipynb"
+    path.chmod(0o644)
+    notebook = notebooks.read(path)
+    notebook.cells.append(new_code_cell("a." * 24_000 + "a"))
+    notebooks.write(notebook, path)
+    feedback(course, "averages")
+    assert "shown as plain text" in records.read_one(course, "averages", "unwritten").not_shown[0]
+    assert records.read_one(course, "averages", "right").not_shown == []
