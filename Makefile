@@ -44,7 +44,7 @@ demo: $(READY)  ## Grade a sample class in build/demo/ and show what comes out.
 	@$(PY) -m grading demo $(AT_ONCE)
 
 test: $(READY)  ## Run the tests, several at once, and show how much of the code they cover.
-	@$(PY) -m pytest $(PARALLEL) -m "not slow" --cov
+	@$(PY) -m pytest $(PARALLEL) -m "not slow" --cov=grading
 
 test-slow: $(READY)  ## Run the slow tests: the same again in other modes, and many mutants.
 	@$(PY) -m pytest $(PARALLEL) -m slow
@@ -130,7 +130,7 @@ lab: $(READY)  ## Open the course in JupyterLab, with formgrader.
 	@$(PY) -m jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
 
 clean:  ## Delete what can be made again: build/, caches. Never student work or grades.
-	@rm -rf build .pytest_cache .ruff_cache .hypothesis
+	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 # The first Python of these that is new enough. A name alone may be there and not run, as pyenv's do.

@@ -1,6 +1,7 @@
 """A tiny course that has nothing to do with optimizers: one exercise, two tests. And ways to hand in answers."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -89,6 +90,17 @@ answers = ["mean_forgets_to_divide"]
 id = "cleo"
 answers = "nothing"
 """
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With REQUIRE_ALL=yes, as in CI, a run with a skipped test has failed: something is missing there."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if skipped and os.environ.get("REQUIRE_ALL") == "yes":
+        reporter.ensure_newline()
+        reporter.write_line(f"REQUIRE_ALL=yes, and {len(skipped)} tests were skipped, see below.", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
 
 RIGHT = "def mean(values):\n    return sum(values) / len(values)"
 FORGETS_TO_DIVIDE = "def mean(values):\n    return sum(values)"

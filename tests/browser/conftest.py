@@ -17,7 +17,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from grading.course.folder import Course
 from tests.conftest import ROOT
 
-CHROMIUM = shutil.which("chromium")
+# Debian's name, and those on other systems.
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SECONDS = 120  # that anything may take on a busy machine
 
 
