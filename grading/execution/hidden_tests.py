@@ -24,7 +24,7 @@ class GuardedChannel(Channel, Protocol):
     def begin(self, with_torch: bool = False) -> None: ...
     def may_need_torch(self) -> bool: ...
     def remarks(self) -> list[str]: ...
-    def delegated(self) -> str | None: ...
+    def delegated(self) -> tuple[str, list]: ...
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Verdict:
 
     Attributes:
         error: the failure; None if it passed.
-        transcript: what was asked and answered, see `student_code.connected`.
+        transcript: what was asked and answered, see `student_code.connected`; where torch is whole, if that took part.
         remarks: lines to tell the student besides.
         suspicion: what a person should look at, in plain words.
         fault: the traceback of a test that failed itself: then nothing is known about the answer.
@@ -64,8 +64,11 @@ def judge(source: str, name: str, channel: GuardedChannel) -> Verdict:
             return Verdict(transcript=verdict.transcript, suspicion=NEEDS_TORCH)
     if verdict.error is None:
         return verdict
-    suspicion = str(verdict.error) if isinstance(verdict.error, Delegated) else channel.delegated() or ""
-    return Verdict(verdict.error, verdict.transcript, channel.remarks(), suspicion)
+    suspicion, transcript = channel.delegated()
+    if isinstance(verdict.error, Delegated):
+        suspicion = str(verdict.error)
+    # Where torch's optimizers are, the answer is that of a known mistake, also if it could do nothing without them.
+    return Verdict(verdict.error, transcript or verdict.transcript, channel.remarks(), suspicion)
 
 
 def _judge(source: str, name: str, channel: GuardedChannel, with_torch: bool = False) -> Verdict:

@@ -16,6 +16,8 @@ from grading.kernels.torch_masks import Missing
 from grading.kernels.zygote_client import share, wake, zygotes
 from grading.sandbox.bubblewrap import SandboxError
 
+# The words of a source notebook that tell which followers its hidden tests ask.
+FOLLOWED = {Missing.TORCH: (b"oracle.optimizers", b"training.iterate"), Missing.OPTIMIZERS: (b"real_parameters.",)}
 PRELOAD = "grading.execution.forkserver_preload"
 
 
@@ -25,12 +27,12 @@ class Interpreters:
 
     Attributes:
         make_pool: makes a pool of a number of processes, by default one for each core, that execute submissions.
-        prepare_followers: lets the interpreter of followers without torch import now, if there is anything to follow,
-            see `grading/kernels/follower.py`. While the processes of the pool import, a core is idle.
+        prepare_followers: lets the interpreters of followers import now, if there is anything to follow, see
+            `grading/kernels/follower.py`. While the processes of the pool import, a core is idle.
     """
 
     make_pool: Callable[[int | None], ProcessPoolExecutor]
-    prepare_followers: Callable[[], None] = lambda: None
+    prepare_followers: Callable[[], object] = lambda: None
 
 
 @contextlib.contextmanager
@@ -51,8 +53,10 @@ def start(course: Course, assignments: list[str], kernels: bool = True) -> Itera
             with contextlib.suppress(SandboxError):  # then each worker tries for itself, and says what is wrong
                 folders = stack.enter_context(zygotes(cells))
                 make = partial(make_pool, preload=modules, first=partial(share, folders))
-                followed = any(word in text for text in texts for word in (b"oracle.optimizers", b"training.iterate"))
-                started = Interpreters(make, partial(wake, folders[Missing.TORCH])) if followed else Interpreters(make)
+                asked = [
+                    missing for missing, words in FOLLOWED.items() if any(w in text for w in words for text in texts)
+                ]
+                started = Interpreters(make, lambda: [wake(folders[missing]) for missing in asked])
         yield started
 
 

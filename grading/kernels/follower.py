@@ -32,7 +32,7 @@ from nbclient.exceptions import DeadKernelError
 from grading import probe
 from grading.course import temporary_folders
 from grading.kernels.channel import KernelStuck
-from grading.kernels.torch_masks import NO_OPTIMIZER, Missing, masks, torch_places
+from grading.kernels.torch_masks import NO_CLIPPING, NO_OPTIMIZER, Missing, masks, torch_places
 from grading.kernels.zygote_client import INSIDE, Fork, forker
 from grading.oracle.student_code import StudentError
 from grading.probe import wire
@@ -219,7 +219,7 @@ class Followers:
 def request(missing: Missing, path: Path) -> dict:
     """What `follower_inside.run` is told; `path` is that of the socket."""
     told = {"missing": missing, "torch": sorted(torch_places()), "stub": NO_OPTIMIZER, "path": str(path)}
-    return told | {"filter": seccomp.no_programs().hex()}
+    return told | {"clipping": NO_CLIPPING, "filter": seccomp.no_programs().hex()}
 
 
 @contextlib.contextmanager

@@ -127,8 +127,8 @@ def torch_here(places):
     return None
 
 
-def optimizers_here(places, stub):
-    """Where update rules of torch can be found, or None."""
+def optimizers_here(places, stub, clipping):
+    """Where update rules of torch, or its clipping, can be found, or None."""
     import torch
 
     for place in places:
@@ -137,6 +137,9 @@ def optimizers_here(places, stub):
                 return str(path)
         if any(Path(place, "include").glob("*")):
             return f"{place}/include"
+        path = Path(place, "nn/utils/clip_grad.py")
+        if path.exists() and path.read_text(encoding="utf-8") != clipping:
+            return str(path)
     module = importlib.import_module("torch.optim")
     if Path(module.__file__).read_text(encoding="utf-8") != stub:
         return module.__file__
@@ -155,7 +158,7 @@ def why_not(request):
     if request["missing"] == "torch":
         found = torch_here(request["torch"])
     else:
-        found = optimizers_here(request["torch"], request["stub"])
+        found = optimizers_here(request["torch"], request["stub"], request["clipping"])
     return (f"{request['missing']} can be found: {found}" if found else None) or programs()
 
 
@@ -163,7 +166,7 @@ def run(request, shell):
     """Connect to the grader, say whether everything is missing, then run cells and answer questions.
 
     Args:
-        request: `path` of the socket, `missing`, `torch` (paths), `stub` (text), `filter` (hexadecimal).
+        request: `path` of the socket, `missing`, `torch` (paths), `stub` and `clipping` (texts), `filter` (hexadecimal)
     """
     answer, names = sys.modules["grading.probe.core"].answer, shell.user_ns
     sys.modules["grading.probe.optimizers"].follow_outside = False

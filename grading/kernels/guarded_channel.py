@@ -15,10 +15,12 @@ from grading.probe import wire
 
 # The questions that torch's optimizers could answer, by their probe: never asked where these are.
 FOLLOWED = {"optimizers.follow", "training.iterate"}
-ON_TORCH = {"training.adamw"}  # of these, those for what is an update rule on torch's own parameters
+# Likewise for what works on torch's own parameters, so that it needs torch.
+ON_TORCH = {"real_parameters.follow", "real_parameters.zero_grad", "real_parameters.clip"}
 CALLS = {"core.call", "training.calls"}  # these, too, where they call an update rule
 UPDATE_RULE = re.compile(r"\w+_update")
 QUESTION = re.compile(r'\{"probe": "([\w.]+)", "arguments": \{(?:"function": "(\w+)")?')
+TORCHS = {"torch_optim": "optimizer (`torch.optim`", "torch_clip": "clipping (`torch.nn.utils`"}  # fields of replies
 OUTSIDE = "outside of this thread"  # how `torch_optim_use` ends where it cannot follow
 
 
@@ -70,14 +72,19 @@ class GuardedChannel:
             "If yours come from there: write them yourself.)"
         ]
 
-    def delegated(self) -> str | None:
-        """Of an update rule that has failed: what it lets torch do in the kernel where torch's optimizers are."""
+    def delegated(self) -> tuple[str, list[tuple[str, object]]]:
+        """Of an update rule that has failed: what it lets torch do in the kernel where torch is whole.
+
+        Returns:
+            That in words, empty if it does it itself; and the questions, each with the answer of that kernel.
+        """
+        words, transcript = "", []
         for _, question in self._followed:
-            with contextlib.suppress(wire.WireError, StudentError, TypeError, KeyError):
-                where = wire.loads(self.kernel.ask(question))["value"]["torch_optim"]
-                if where and not where.endswith(OUTSIDE):  # to leave the thread is not yet to let torch do it
-                    return f"it calls torch's own optimizer (`torch.optim`, in `{str(where)[:100]}`)"
-        return None
+            with contextlib.suppress(wire.WireError, StudentError):
+                reply = wire.loads(self.kernel.ask(question))
+                transcript.append((question, reply))
+                words = words or _torchs_part(reply)
+        return words, transcript if words else []
 
     def _missing(self, question: str) -> Missing | None:
         """What must be missing where this question is answered; None if it may go to the student's kernel."""
@@ -90,6 +97,16 @@ class GuardedChannel:
         if probe in FOLLOWED or (probe in CALLS and function and UPDATE_RULE.fullmatch(function)):
             return Missing.OPTIMIZERS if self.with_torch else Missing.TORCH
         return None
+
+
+def _torchs_part(reply: object) -> str:
+    """What torch has done, according to a reply; it comes from the student's process, so it may hold anything."""
+    value = reply.get("value") if isinstance(reply, dict) else None
+    for field, what in TORCHS.items():
+        where = value.get(field) if isinstance(value, dict) else None
+        if isinstance(where, str) and not where.endswith(OUTSIDE):  # to leave the thread is not yet to let torch do it
+            return f"it calls torch's own {what}, in `{where[:100]}`)"
+    return ""
 
 
 def given_texts(cells: list[NotebookNode]) -> set[str]:

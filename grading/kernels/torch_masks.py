@@ -27,7 +27,19 @@ def __getattr__(name):
         raise AttributeError(name)
     return Optimizer
 """
+# In the place of torch's clipping of gradients, which is an exercise of its own.
+NO_CLIPPING = """
+def refused(*args, **kwargs):
+    raise RuntimeError("torch's own clipping is not here: write it yourself")
+
+
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return refused
+"""
 PACKAGES = "lib*/python3*/*-packages/torch"  # where a folder of Python's may hold torch; one of conda's also in:
+CLIPPING = "nn/utils/clip_grad.py"
 CONDA = "envs/*/" + PACKAGES
 
 
@@ -35,7 +47,7 @@ class Missing(StrEnum):
     """What is not there in a follower."""
 
     TORCH = "torch"
-    OPTIMIZERS = "torch's optimizers"
+    OPTIMIZERS = "torch's optimizers"  # and its clipping of gradients
 
 
 @lru_cache(maxsize=2)
@@ -55,6 +67,9 @@ def masks(missing: Missing) -> dict[str, str]:
             stub.parent.mkdir(parents=True, exist_ok=True)
             stub.write_text(NO_OPTIMIZER, encoding="utf-8")
         hidden |= {f"{place}/optim": str(stubs), f"{place}/include": str(empty)}  # C++ declares them as well
+        if (torch / CLIPPING).is_file():
+            (folder / "clipping.py").write_text(NO_CLIPPING, encoding="utf-8")
+            hidden[f"{place}/{CLIPPING}"] = str(folder / "clipping.py")
     # A conda environment may hold the packages that it was made from.
     shown = bubblewrap.python_folders()
     hidden |= {f"{path}/pkgs": str(empty) for path in shown if Path(path, "pkgs").is_dir()}

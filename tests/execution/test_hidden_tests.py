@@ -28,7 +28,7 @@ class Channel(InProcess):
         return ["a remark"]
 
     def delegated(self):
-        return "it lets torch do it" if self._namespace.get("cheats") else None
+        return ("it lets torch do it", ["asked"]) if self._namespace.get("cheats") else ("", [])
 
 
 def square(x):
@@ -48,7 +48,7 @@ def test_a_right_answer_passes():
 def test_a_wrong_answer_fails_with_what_to_tell():
     verdict = judge(ASKS, "wrong", Channel({"f": double_plus_one, "cheats": True}))
     assert "should be 4, yours is 5" in str(verdict.error) and verdict.remarks == ["a remark"]
-    assert verdict.suspicion == "it lets torch do it"
+    assert (verdict.suspicion, verdict.transcript) == ("it lets torch do it", ["asked"])
 
 
 def test_an_answer_that_needs_torch_is_asked_where_torch_is():

@@ -154,6 +154,10 @@ def test_what_is_missing_is_missing(running):
             assert student.value("headers") == []
             assert student.value("fused") == ["torch's own optimizers "] * 4
             assert student.value("p") == [[1]]
+            running.sources.append(
+                "try:\n    torch.nn.utils.clip_grad_norm_(p, 1)\nexcept RuntimeError as e: said = str(e)"
+            )
+            assert student.value("said").startswith("torch's own clipping is not here")
 
 
 def test_the_answers_are_its_own_also_where_the_line_is_written_to(running):
@@ -296,6 +300,7 @@ def test_who_is_asked():
     assert asked("training.iterate", function="adam_update") == Missing.TORCH
     assert asked("core.call", function="adam_update", args=[]) == Missing.TORCH
     assert asked("training.calls", function="adam_update") == Missing.TORCH
+    assert asked("real_parameters.follow", name="AdamW") == asked("real_parameters.clip") == Missing.OPTIMIZERS
     assert asked("core.call", function="mean", args=["adam_update"]) == "kernel"
     assert asked("optimizers.torch_train") == asked("optimizers.train") == "kernel"
 
