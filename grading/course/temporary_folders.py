@@ -19,6 +19,16 @@ def prefix(kind: str) -> str:
     return f"grading-{_HERE}-{os.getpid()}-{kind}-"
 
 
+def closed(kind: str) -> Path:
+    """A new folder for a kernel to write to, in one that no other user may enter, whatever the kernel does to its own.
+
+    Take the outer one away: `remove(folder.parent)`.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=prefix(kind))) / "own"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
 def remove(folder: Path) -> None:
     """Take away a folder, however deep or forbidden a student has made what is in it."""
     with contextlib.suppress(RecursionError):

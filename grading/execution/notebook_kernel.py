@@ -39,7 +39,8 @@ class NotebookKernel:
         if guard is not None:
             self._open.callback(guard.stop)
         folder = Path(client.km.ip).parent
-        self.channel = KernelChannel(client.kc, sources, client.question_timeout, folder)
+        waited = guard.waited if guard is not None else lambda: 0.0
+        self.channel = KernelChannel(client.kc, sources, client.question_timeout, folder, waited)
         self._open.callback(self.channel.close)
         try:
             self.channel.load_probes(there=getattr(client.km, "has_probes", False))

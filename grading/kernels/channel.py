@@ -13,6 +13,7 @@ import json
 import re
 import socket
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from queue import Empty
@@ -40,6 +41,29 @@ ANSWER = "__import__('sys').modules['grading.probe.core'].answer_all(__import__(
 
 RECONNECT = 5  # milliseconds until the next trial to reach a kernel that is starting; ZeroMQ waits 100
 WAITING = 8  # messages of a socket that are held until they are read; the kernel holds many more, in its own memory
+
+
+class Patience:
+    """A time limit. What a kernel waits for a processor, because others compute, does not count, up to a point.
+
+    Args:
+        seconds: the limit; None waits for ever.
+        waited: how long the kernel has waited so far, see `Watchdog.waited`.
+    """
+
+    MOST = 10  # times the limit
+
+    def __init__(self, seconds: float | None, waited: Callable[[], float] = lambda: 0.0):
+        self._seconds, self._waited = seconds or float("inf"), waited
+        self._began, self._before = time.monotonic(), waited()
+
+    @property
+    def left(self) -> float:
+        """Seconds until the limit; 0 or less when it is over."""
+        left = self._seconds - (time.monotonic() - self._began)
+        if left > 0:
+            return left
+        return left + min(self._waited() - self._before, (self.MOST - 1) * self._seconds)
 
 
 class KernelStuck(Exception):
@@ -111,12 +135,21 @@ class KernelChannel:
         sources: the sources of the student's cells, in the order in which they ran.
         seconds: how long one question may take.
         folder: one that the kernel can reach under the same path.
+        waited: how long the kernel has waited for a processor so far, see `Patience`.
 
     Attributes:
         deadline: when, on the monotonic clock, no question may be waited for any more.
     """
 
-    def __init__(self, client: AsyncKernelClient, sources: list[str], seconds: float, folder: Path):
+    def __init__(
+        self,
+        client: AsyncKernelClient,
+        sources: list[str],
+        seconds: float,
+        folder: Path,
+        waited: Callable[[], float] = lambda: 0.0,
+    ):
+        self.waited = waited
         self.client, self.sources, self.seconds, self.folder = client, sources, seconds, folder
         self.deadline = float("inf")
         self._line: socket.socket | None = None
@@ -181,8 +214,8 @@ class KernelChannel:
             StudentError: the kernel is there and does not run cells any more.
         """
         tag, open_ = self._begin(json.dumps({"cell": source, "parent": request}))
-        said, deadline = b"", time.monotonic() + (seconds or float("inf"))
-        while (left := deadline - time.monotonic()) > 0:
+        said, patience = b"", Patience(seconds, self.waited)
+        while (left := patience.left) > 0:
             if open_ and await _readable(self._line, min(1.0, left)):
                 data = self._read()
                 *lines, rest = (said + data).split(b"\n")
@@ -203,8 +236,8 @@ class KernelChannel:
         """Write a question, and read until its answer has come."""
         tag, open_ = self._begin(question)
         said = b""
-        deadline = min(time.monotonic() + self.seconds, max(self.deadline, time.monotonic() + 1))
-        while time.monotonic() < deadline:
+        patience = Patience(min(self.seconds, max(1.0, self.deadline - time.monotonic())), self.waited)
+        while patience.left > 0:
             if open_ and select([self._line], [], [], min(1.0, self.seconds))[0]:
                 data = self._read()
                 *lines, rest = (said + data).split(b"\n")

@@ -1,7 +1,6 @@
 """Cold kernels: a sandboxed interpreter of its own for each submission."""
 
 import subprocess
-import tempfile
 from pathlib import Path
 
 from jupyter_client.manager import AsyncKernelManager
@@ -20,7 +19,7 @@ class SandboxedKernelManager(AsyncKernelManager):
         super().__init__(*args, **kwargs)
         if bubblewrap.why_not():
             raise bubblewrap.SandboxError(bubblewrap.why_not())
-        self.sockets = Path(tempfile.mkdtemp(prefix=temporary_folders.prefix("kernel")))
+        self.sockets = temporary_folders.closed("kernel")
         self.transport, self.ip = "ipc", f"{self.sockets}/s"
         self.connection_file = f"{self.sockets}/kernel.json"
 
@@ -45,6 +44,6 @@ class SandboxedKernelManager(AsyncKernelManager):
 
     async def _async_cleanup_resources(self, restart: bool = False) -> None:
         await super()._async_cleanup_resources(restart)
-        temporary_folders.remove(self.sockets)
+        temporary_folders.remove(self.sockets.parent)
 
     cleanup_resources = _async_cleanup_resources  # what nbclient calls when the kernel has ended by itself

@@ -18,7 +18,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -31,7 +30,7 @@ from nbclient.exceptions import DeadKernelError
 
 from grading import probe
 from grading.course import temporary_folders
-from grading.kernels.channel import KernelStuck
+from grading.kernels.channel import KernelStuck, Patience
 from grading.kernels.torch_masks import NO_CLIPPING, NO_OPTIMIZER, Missing, masks, torch_places
 from grading.kernels.zygote_client import INSIDE, Fork, forker
 from grading.oracle.student_code import StudentError
@@ -68,12 +67,14 @@ class Running:
     Attributes:
         guarded: what a `Watchdog` has to know of it.
         line: the grader's end of the line.
+        waited: how long it has waited for a processor so far, see `Patience`.
         said: what has come in over it and was not read yet.
     """
 
     process: Process
     guarded: dict
     line: socket.socket
+    waited: Callable[[], float] = lambda: 0.0
     said: bytes = b""
 
     def write(self, text: str, seconds: float) -> None:
@@ -82,18 +83,17 @@ class Running:
             self.line.settimeout(seconds)
             self.line.sendall(text.encode() + b"\n")
 
-    def read(self, seconds: float) -> bytes:
+    def read(self, patience: Patience) -> bytes:
         """The next line.
 
         Raises:
             DeadKernelError: there will be none.
             KernelStuck: it did not come in time.
         """
-        deadline = time.monotonic() + seconds
         while b"\n" not in self.said:
-            left = deadline - time.monotonic()
+            left = patience.left
             if left <= 0:
-                raise KernelStuck(f"the hidden test waited {seconds:.0f} s for the code above")
+                raise KernelStuck("the hidden test waited for the code above, and no answer came")
             if select.select([self.line], [], [], min(1.0, left))[0]:
                 data = self._receive()
                 if not data:
@@ -176,8 +176,10 @@ class Follower:
     def _start(self) -> None:
         try:
             running = self._open.enter_context((_forked if self.warm else _fresh)(self.missing, self.files))
-            self._open.callback(self.watch(**running.guarded).stop)
-            proof = json.loads(running.read(STARTUP_SECONDS))
+            guard = self.watch(**running.guarded)
+            self._open.callback(guard.stop)
+            running.waited = guard.waited
+            proof = json.loads(running.read(Patience(STARTUP_SECONDS)))
         except (DeadKernelError, KernelStuck, OSError, ValueError) as error:
             self.close()
             raise SandboxError(f"No interpreter without {self.missing} could be started: {error}") from error
@@ -191,10 +193,13 @@ class Follower:
 
     def _exchange(self, text: str, seconds: float) -> str:
         self._number += 1
-        tag, deadline = b"%d " % self._number, time.monotonic() + seconds
+        tag, patience = b"%d " % self._number, Patience(seconds, self._running.waited)
         self._running.write(tag.decode() + text, seconds)
-        while not (said := self._running.read(max(0.0, deadline - time.monotonic()))).startswith(tag):
-            pass  # the student's code may write to the line, too
+        try:
+            while not (said := self._running.read(patience)).startswith(tag):
+                pass  # the student's code may write to the line, too
+        except KernelStuck:
+            raise KernelStuck(f"the hidden test waited {seconds:.0f} s for the code above") from None
         return said[len(tag) :].decode(errors="replace")[: wire.MAX_CHARACTERS + 1]
 
 
@@ -245,10 +250,10 @@ def _fresh(missing: Missing, files: Path) -> Iterator[Running]:
     """A follower in an interpreter of its own."""
     if bubblewrap.why_not():
         raise SandboxError(bubblewrap.why_not())
-    sockets = Path(tempfile.mkdtemp(prefix=temporary_folders.prefix("kernel")))
+    sockets = temporary_folders.closed("kernel")
     told = request(missing, sockets / "line") | {"probes": probe.source(), "roots": bubblewrap.python_folders()}
     with contextlib.ExitStack() as stack:
-        stack.callback(temporary_folders.remove, sockets)
+        stack.callback(temporary_folders.remove, sockets.parent)
         door = stack.enter_context(_door(sockets / "line"))
         bubblewrap.give_away(sockets)
         inside = [sys.executable, "-I", "-c", INSIDE.read_text(encoding="utf-8")]

@@ -40,6 +40,14 @@ PROGRAMS = {"execve": (59, 221), "execveat": (322, 281), "fork": (57, None), "vf
 CLONE, CLONE3 = (56, 220), (435, 435)
 CLONE_THREAD = 0x00010000
 NAMESPACES = 0x7E020000  # the flags of clone(2) that make any
+SOCKET, FAMILIES = (41, 198), (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK; a namespace holds no others
+# Where the mode is an argument: a file that runs with its owner's rights could be left on the machine.
+MODES = {"chmod": (90, None, 1), "fchmod": (91, 52, 1), "fchmodat": (268, 53, 2), "fchmodat2": (452, 452, 2)}
+MODES |= {"open": (2, None, 2), "openat": (257, 56, 3), "creat": (85, None, 1), "mknod": (133, None, 1)}
+MODES |= {"mknodat": (259, 33, 2)}
+OPENAT2 = (437, 437)  # its mode lies in memory
+SET_ID = 0o6000
+ARGUMENTS = (16, 24, 32, 40)  # where seccomp_data has them
 SETSOCKOPT = (54, 208)
 SOL_SOCKET, SO_SNDBUF, SO_RCVBUF = 1, 7, 8  # what waits in sockets is memory that no limit counts
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
@@ -66,6 +74,14 @@ def program(machine: str = platform.machine()) -> bytes:
     steps += [(EQUAL, SETSOCKOPT[column], 0, len(larger)), *larger]
     # Its flags lie in memory, which no filter can read. The C library then takes the older call.
     steps += _if((EQUAL, CLONE3[column]), REFUSE | errno.ENOSYS)
+    steps += [(LOAD, NUMBER), *_if((EQUAL, OPENAT2[column]), REFUSE | errno.ENOSYS)]
+    steps += [(EQUAL, SOCKET[column], 0, len(FAMILIES) + 3), (LOAD, FIRST_ARGUMENT)]
+    steps += [(EQUAL, family, len(FAMILIES) - place, 0) for place, family in enumerate(FAMILIES)]
+    steps += [(RETURN, refused), (RETURN, ALLOW)]
+    for *numbers, argument in MODES.values():
+        if numbers[column] is not None:
+            steps += [(EQUAL, numbers[column], 0, 4), (LOAD, ARGUMENTS[argument]), *_if((ANY_BIT, SET_ID), refused)]
+            steps += [(RETURN, ALLOW)]
     steps += [(EQUAL, CLONE[column], 0, 3), (LOAD, FIRST_ARGUMENT), *_if((ANY_BIT, NAMESPACES), refused)]
     steps += [(RETURN, ALLOW)]
     return _packed(steps)

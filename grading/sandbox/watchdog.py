@@ -19,10 +19,11 @@ from grading.sandbox.bubblewrap import SCRATCH_INODES
 SECONDS = 0.5  # between two looks
 PAGE = resource.getpagesize()
 ENTRY = 4096  # bytes that even an empty file takes from a disk
-CROWD = max(16, 2 * (os.cpu_count() or 1))  # processes and threads that may compute at the same time
+CORES = os.cpu_count() or 1
+CROWD = max(16, 2 * CORES)  # processes and threads that may compute at the same time
 LOOKS = 6  # so often in a row they may be more
 OPEN = 8192  # files and sockets that all processes together may have open: what waits in sockets no limit counts
-KINDLY = 10  # how much less of the processor the processes get that a kernel has started, see nice(2)
+KINDLY = 19  # how much less of the processor the processes get that a kernel has started, see nice(2)
 LONGEST = 3000  # characters of a path; a little more and it cannot be looked at
 
 
@@ -74,12 +75,18 @@ class Watchdog(threading.Thread):
                 self.tripped = f"more than {OPEN} files and sockets were open at the same time"
             else:
                 for pid in pids[1:]:
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.setpriority(os.PRIO_PROCESS, pid, KINDLY)
+                    stand_back(pid)
+                if pids and computing(pids[0]) > CORES:
+                    stand_back(pids[0], threads=True)
                 continue
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
+
+    def waited(self) -> float:
+        """Seconds in which the kernel's first process could compute and got no processor; 0 where that is not known."""
+        pids, _ = self._kernel()
+        return waited(pids[0]) if pids else 0.0
 
     def _kernel(self) -> tuple[list[int], int]:
         """The processes of the kernel, and how much memory each shares with the one that it was forked from."""
@@ -91,6 +98,32 @@ class Watchdog(threading.Thread):
             found += generation
             generation = [child for pid in generation for child in children(pid)]
         return found, shared
+
+
+def stand_back(pid: int, threads: bool = False) -> None:
+    """Let a process that a kernel has started leave the processor to others.
+
+    Linux may share the processor among sessions, whatever the processes in them are worth, see sched(7): so a process
+    in a session of its own takes its whole session back.
+
+    Args:
+        threads: do this to the threads of the process, and not to the process itself.
+    """
+    with contextlib.suppress(OSError):
+        ids = [int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()] if threads else [pid]
+        for one in ids:
+            if not threads or one != pid:
+                os.setpriority(os.PRIO_PROCESS, one, KINDLY)
+        if not threads and os.getsid(pid) == pid:
+            Path(f"/proc/{pid}/autogroup").write_text(str(KINDLY), encoding="ascii")
+
+
+def waited(pid: int) -> float:
+    """Seconds in which the main thread of a process could compute and got no processor, see proc(5)."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def children(pid: int) -> list[int]:

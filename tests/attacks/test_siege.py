@@ -59,6 +59,43 @@ time.sleep(60)""",
     "prints_half_a_gb_in_one_line": ("print('x' * 500_000_000)", None),
     "prints_a_million_lines": ("for i in range(1_000_000): print(i)", None),
     "shows_a_huge_picture": ("from IPython.display import HTML\nHTML('x' * 30_000_000)", None),
+    "computes_in_sessions_of_their_own": (
+        """
+import os, time
+for _ in range(14):
+    if os.fork() == 0:
+        os.setsid()
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            pass
+        os._exit(0)""",
+        "graded",
+    ),
+    "talks_to_the_machine_below": (
+        """
+import socket
+for family in (socket.AF_VSOCK, socket.AF_CAN, socket.AF_PACKET, 29, 31, 38, 44):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW):
+        try:
+            raise SystemExit(socket.socket(family, kind))
+        except OSError:
+            pass""",
+        "graded",
+    ),
+    "leaves_a_shell_with_the_graders_rights": (
+        """
+import os, shutil
+from ipykernel.connect import get_connection_file
+for folder in {os.path.dirname(get_connection_file()), "/scratch", "/tmp", "/dev/shm"}:
+    os.chmod(folder, 0o777)
+    shutil.copyfile("/bin/sh", folder + "/shell")
+    try:
+        os.chmod(folder + "/shell", 0o4755)
+        raise SystemExit(folder)
+    except OSError:
+        pass""",
+        "graded",
+    ),
     "fills_every_disk": (
         """
 for folder in (".", "/tmp", "/dev/shm"):
@@ -381,7 +418,16 @@ def test_one_bad_cell_costs_no_point_of_the_others(siege, student):
 
 
 @pytest.mark.parametrize(
-    "student", ["traces_its_parent", "connects", "reads_the_course", "writes_outside", "mounts_and_makes_devices"]
+    "student",
+    [
+        "traces_its_parent",
+        "connects",
+        "reads_the_course",
+        "writes_outside",
+        "mounts_and_makes_devices",
+        "talks_to_the_machine_below",
+        "leaves_a_shell_with_the_graders_rights",
+    ],
 )
 def test_what_is_forbidden_did_not_work(siege, student):
     errors = [output for output in siege.notebook(student).cells[0].outputs if output.output_type == "error"]

@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
 
-from grading.kernels.channel import KernelChannel, KernelStuck, needs_event_loop, prepare
+from grading.kernels.channel import KernelChannel, KernelStuck, Patience, needs_event_loop, prepare
 from grading.oracle.student_code import StudentError, connected, student
 from grading.probe import wire
 from grading.sandbox.watchdog import resident
@@ -167,3 +167,19 @@ def test_the_kernel_runs_cells_between_questions(kernel):
         for number in range(3):
             assert student.value("calls") == [number] * number
             kernel.cell(f"calls = [{number + 1}] * {number + 1}")
+
+
+def test_what_a_kernel_waits_for_a_processor_does_not_count(monkeypatch):
+    """As long as it computes: an honest answer loses nothing because of what others compute."""
+    now, waited = [100.0], [5.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    patience = Patience(4, lambda: waited[0])
+    now[0] += 3
+    assert patience.left == 1
+    now[0], waited[0] = 109, 12  # 9 s later, of which it waited 7
+    assert patience.left == 2
+    now[0] = 112
+    assert patience.left == -1
+    now[0], waited[0] = 1000, 1000
+    assert patience.left < 0, "not for ever"
+    assert Patience(None).left == float("inf")

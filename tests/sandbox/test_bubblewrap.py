@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy
@@ -147,6 +148,53 @@ def test_graded_by_an_ordinary_user_it_writes_as_little(tmp_path):
     line = [*become, sys.executable, "-c", ORDINARY, str(tmp_path), WRITES]
     said = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert said == f"{1234 if become else os.getuid()} []\n" * 2
+
+
+LEAVES = """
+import os, shutil, time
+from ipykernel.connect import get_connection_file
+own = os.path.dirname(get_connection_file())
+done = []
+for folder in {own, "/scratch", "/tmp", "/dev/shm"}:
+    os.chmod(folder, 0o777)
+    shutil.copyfile("/bin/sh", folder + "/shell")
+    try:
+        os.chmod(folder + "/shell", 0o4755)
+        done.append(folder)
+    except OSError:
+        pass
+    if os.statvfs(folder).f_flag & (os.ST_NOSUID | os.ST_NODEV) != os.ST_NOSUID | os.ST_NODEV:
+        done.append("a mount that heeds the rights of " + folder)
+time.sleep(4)
+print(done)
+"""
+LEFT = """
+import sys
+from tests.kernels.test_forked_kernel import execute
+(cell,) = execute(sys.argv[1], sys.argv[2], warm=sys.argv[3] == "warm")
+print(cell.outputs[0].text, end="")
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be two other users")
+@pytest.mark.parametrize("kind", ["warm", "cold"])
+def test_graded_by_an_ordinary_user_it_leaves_nothing_for_others_to_run(tmp_path, kind):
+    """A kernel opens all its folders to everybody, and wants to leave a shell that runs as the user who grades."""
+    become = ["unshare", "--user", "--map-user=1234", "--map-group=1234"]  # it may still read this Python
+    line = [*become, sys.executable, "-c", LEFT, str(tmp_path), LEAVES, kind]
+    temporary, seen = Path(tempfile.mkdtemp()), []
+    temporary.chmod(0o755)
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    grader = subprocess.Popen(line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    while grader.poll() is None:
+        for path in temporary.glob("grading-*-kernel*-*/*"):
+            if path.is_dir() and path.stat().st_mode & 0o777 == 0o777:
+                look = ["setpriv", "--reuid=1235", "--regid=1235", "--clear-groups", "ls", str(path)]
+                seen.append(subprocess.run(look, capture_output=True, text=True, check=False).returncode)
+        time.sleep(0.2)
+    shutil.rmtree(temporary)
+    assert grader.communicate()[0] == "[]\n"
+    assert seen and all(seen), "another user can enter a folder that the kernel has opened"
 
 
 def test_a_python_called_by_a_roundabout_path_is_found_inside():

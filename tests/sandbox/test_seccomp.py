@@ -51,8 +51,15 @@ def test_calls_that_hide_memory_or_make_namespaces_are_refused(tmp_path, warm):
     refused = [(319, b"x", 0), (29, 0, 4096, 0o1600), (250, 0, -3, 0), (272, 0x10000000), (165, 0, 0, 0, 0, 0)]
     refused += [(56, 0x10000000 | 17, 0, 0, 0, 0), (101, 16, 1, 0, 0), (seccomp.X32 + 39,)]
     refused += [(54, 0, 1, 7, b"1234", 4), (54, 0, 1, 8, b"1234", 4)]
-    (cell,) = execute(tmp_path, CALLS.format(calls=[*refused, (435, 0, 0), (39,)]), warm=warm)
-    assert cell.outputs[0].text.split() == ["EPERM"] * len(refused) + ["ENOSYS", "allowed"]
+    refused += [(41, family, kind, 0) for family in (17, 29, 31, 38, 40, 44) for kind in (1, 2, 3)]  # AF_VSOCK is 40
+    new = b"/scratch/new"
+    refused += [(90, new, 0o4755), (91, 9, 0o2755), (268, -100, new, 0o4755), (452, -100, new, 0o6755, 0)]
+    refused += [(2, new, 0o102, 0o4755), (257, -100, new, 0o102, 0o2755), (85, new, 0o4755), (133, new, 0o104755, 0)]
+    allowed = [(39,), *[(41, family, 3 if family == 16 else 2, 0) for family in seccomp.FAMILIES]]
+    allowed += [(85, new, 0o755), (90, new, 0o1700), (257, -100, b"/scratch", 0, 0)]
+    (cell,) = execute(tmp_path, CALLS.format(calls=[*refused, (435, 0, 0), (437, 0, b"x", 0, 0), *allowed]), warm=warm)
+    wanted = ["EPERM"] * len(refused) + ["ENOSYS"] * 2 + ["allowed"] * len(allowed)
+    assert cell.outputs[0].text.split() == wanted
 
 
 @pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])

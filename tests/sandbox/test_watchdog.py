@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +115,48 @@ def test_what_a_kernel_has_started_waits_for_others(family, tmp_path):
     assert watch(process, tmp_path, seconds=2) == ""
     assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in watchdog.children(process.pid)} == {watchdog.KINDLY}
     assert os.getpriority(os.PRIO_PROCESS, process.pid) == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+SESSIONS = """
+import os, time
+for _ in range(3):
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(60)
+        os._exit(0)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this system shares among processes alone")
+def test_a_session_of_their_own_gives_children_no_more_of_the_processor(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", SESSIONS], start_new_session=True)
+    try:
+        assert watch(process, tmp_path, seconds=2) == ""
+        groups = [Path(f"/proc/{pid}/autogroup").read_text() for pid in watchdog.children(process.pid)]
+        assert [group.split()[-1] for group in groups] == [str(watchdog.KINDLY)] * 3
+        assert Path(f"/proc/{process.pid}/autogroup").read_text().split()[-1] == "0"
+    finally:
+        for child in watchdog.children(process.pid):
+            os.kill(child, signal.SIGKILL)
+        process.kill()
+        process.wait()
+
+
+def test_it_knows_how_long_a_kernel_has_waited_for_a_processor(tmp_path):
+    """Two processes that compute on one processor wait for each other."""
+    core = min(os.sched_getaffinity(0))
+    line = ["taskset", "-c", str(core), sys.executable, "-c", "while True: pass"]
+    first, second = [subprocess.Popen(line) for _ in range(2)]
+    try:
+        guard = Watchdog(first.pid, 0, tmp_path, 2**30, 2**20)
+        time.sleep(2)
+        assert 0.3 < guard.waited() < 2.5
+    finally:
+        for one in (first, second):
+            one.kill()
+            one.wait()
+    assert guard.waited() == 0
 
 
 def test_generations_above_the_kernel_are_spared(family, tmp_path):
