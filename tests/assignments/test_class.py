@@ -97,11 +97,10 @@ UNNAMED = {
     "optimizers": {
         "optimizer_step_does_nothing",
         "optimizer_step_returns_the_error",
-        "gradient_descent_calls_torch",
         "train_never_goes_to_the_start",
     },
     "conditioning": set(),
-    "training": {"adagrad_update_lets_torch_step"},  # it takes no step where torch has no optimizers
+    "training": set(),
 }
 
 
