@@ -95,7 +95,7 @@ report: $(READY)  ## Write build/report/<assignment>.html, the class at a glance
 	@$(PY) -m grading report $(ONLY) $(if $(filter yes,$(ANONYMOUS)),--anonymous)
 
 export: $(READY)  ## Write the grades as Moodle and Canvas import them, and every test cell as a table.
-	@$(PY) -m grading export $(ONLY)
+	@$(PY) -m grading export $(ONLY) $(if $(filter yes,$(YES)),--yes)
 
 return-feedback: $(READY)  ## Write the feedback pages, and pack them for Moodle's or Canvas's upload.
 	@$(PY) -m grading feedback $(ONLY)

@@ -69,7 +69,8 @@ c.Execute.warm = os.environ.get("WARM") != "no"
 # What being late costs, for example "10 % a day, at most 50 %, 15 minutes free". Extensions stand in students.csv.
 c.AssignLatePenalties.plugin_class = LatePolicy
 c.LatePolicy.rule = "none"
-c.LatePolicy.due = {}  # for example {"optimizers": "2026-11-20 23:59 +0100"}; or set it in formgrader
+c.LatePolicy.timezone = "UTC"  # the IANA name of your zone, such as "Europe/Berlin"; times without an offset are in it
+c.LatePolicy.due = {}  # for example {"optimizers": "2026-11-20 23:59"}; or set it in formgrader, which shows UTC
 
 # How many attempts count for `make watch`, which of them, and what feedback shows before and after the due date:
 # "points", "mistakes" (points and the named mistake) or "everything". 0 means any number.

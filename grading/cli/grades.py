@@ -44,9 +44,12 @@ def grade(course: Course, assignment: str | None, jobs: int | None, force: bool)
 @click.pass_obj
 def feedback(course: Course, assignment: str | None, jobs: int | None, force: bool) -> None:
     """Write the feedback pages of everything that is autograded; pages that would be the same are left alone."""
+    from grading.gradebook import late_penalties
+
     chosen = course.chosen(assignment)
     if assignment is None:
         chosen = [name for name in chosen if any((course.root / "autograded").glob(f"*/{name}"))] or chosen[:1]
+    late_penalties.apply(course)  # a person may have given points since
     for name in chosen:
         write_feedback(course, name, jobs, force)
 
@@ -56,9 +59,11 @@ def feedback(course: Course, assignment: str | None, jobs: int | None, force: bo
 @click.pass_obj
 def grades(course: Course, assignment: str | None) -> None:
     """Write grades.csv, and print the table."""
+    from grading.gradebook import late_penalties
     from grading.report import table
 
     chosen = course.chosen(assignment)
+    late_penalties.apply(course)
     collected = {name: _known_results(course, name) for name in chosen}
     if not any(collected.values()):
         raise CourseError(f"Nothing is graded yet. Run: make grade ASSIGNMENT={chosen[0]}")
@@ -73,9 +78,11 @@ def grades(course: Course, assignment: str | None) -> None:
 @click.pass_obj
 def report(course: Course, assignment: str | None, anonymous: bool) -> None:
     """Write the class at a glance: build/report/<assignment>.html."""
+    from grading.gradebook import late_penalties
     from grading.report.page import report as write
 
     chosen = course.chosen(assignment)
+    late_penalties.apply(course)
     if assignment is None:
         chosen = [name for name in chosen if any((course.root / "autograded").glob(f"*/{name}"))] or chosen[:1]
     for name in chosen:
@@ -167,7 +174,9 @@ def _grade(course: Course, assignment: str, jobs: int | None, force: bool, start
     from grading.run.grade import release_if_unknown
 
     # A fault in the catalogue or in students.csv is better told now than found while grading.
-    catalogue.load(course.root / "mistakes" / f"{assignment}.toml", notebooks.read(course.source(assignment)))
+    path = course.root / "mistakes" / f"{assignment}.toml"
+    if path.is_file():  # else `grade` says so
+        catalogue.load(path, notebooks.read(course.source(assignment)))
     if release_if_unknown(course, assignment):
         click.echo(f"release/{assignment}: written, as the gradebook did not know its tests yet")
     late_penalties.apply(course)
@@ -175,7 +184,7 @@ def _grade(course: Course, assignment: str, jobs: int | None, force: bool, start
     ended = run(course, assignment, jobs, started, force)
     late_penalties.apply(course)  # only now the gradebook knows who is new and may have an extension
     print_tables(course, {assignment: table.collect(course, assignment)})
-    tests = notebooks.tests_of(notebooks.read(course.source(assignment)))
+    tests = notebooks.graded_of(notebooks.read(course.source(assignment)))
     changed = table.changes(before, database.scores(course, assignment), tests)
     unchanged = sum(one.unchanged for one in ended)
     if unchanged:

@@ -1,11 +1,13 @@
 """Commands for the way to and from the LMS."""
 
+import sys
 from pathlib import Path
 
 import click
 
 from grading.cli.options import assignment_option
 from grading.course.folder import Course
+from grading.course.safe_text import printed
 
 
 @click.command()
@@ -25,29 +27,44 @@ def collect(course: Course, assignment: str, source: Path, lms: str | None) -> N
         ("replaced, the old one is kept in downloaded/", done.replaced),
         ("as before", done.unchanged),
         ("got the submission of their group", [f"{student} ({of}'s)" for student, of in done.shared.items()]),
-        ("in students.csv and nothing handed in", done.missing),
+        ("handed in nothing", done.missing),
+        ("handed in something that was refused, see below", done.refused),
     ):
         if students:
-            click.echo(f"{len(students)} {words}: {', '.join(students)}")
+            click.echo(f"{len(students)} {words}: {printed(', '.join(students), 20_000)}")
     for student, remarks in sorted(done.remarks.items()):
         for remark in remarks:
-            click.echo(f"  {student}: {remark}")
+            click.echo(f"  {printed(student)}: {printed(remark)}")
+    if done.warning:
+        click.echo(done.warning)
     if done.left:
         click.echo(f"{len(done.left)} file{'s' * (len(done.left) > 1)} not collected:")
         for name, reason in sorted(done.left.items()):
-            click.echo(f"  {name}: {reason}")
+            click.echo(f"  {printed(name)}: {printed(reason)}")
 
 
 @click.command()
 @assignment_option
+@click.option("--yes", is_flag=True, help="Write without asking, also if answers wait to be graded by hand.")
 @click.pass_obj
-def export(course: Course, assignment: str | None) -> None:
+def export(course: Course, assignment: str | None, yes: bool) -> None:
     """Write the grades as Moodle and Canvas import them, and every test cell as a table."""
     from grading.gradebook import late_penalties as late_
     from grading.lms.export import export as write
+    from grading.lms.export import ungraded
 
+    chosen = course.chosen(assignment)
     late_.apply(course)
-    for path in write(course, course.chosen(assignment)):
+    for name, waiting in ungraded(course, chosen).items():
+        cells = sorted({cell for own in waiting.values() for cell in own})
+        number = sum(map(len, waiting.values()))
+        click.echo(
+            f"{name}: {number} answer{'s' * (number > 1)} of {len(waiting)} student{'s' * (len(waiting) > 1)} "
+            f"not graded by hand yet and count as 0 here ({', '.join(cells)}): " + printed(", ".join(sorted(waiting)))
+        )
+        if not yes and sys.stdin.isatty() and not click.confirm("Export without them?"):
+            raise click.ClickException("Nothing is written. Grade them in formgrader, then export again.")
+    for path in write(course, chosen):
         click.echo(f"Exported: {path}")
 
 

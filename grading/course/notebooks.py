@@ -128,6 +128,23 @@ def tests_of(notebook: NotebookNode) -> dict[str, list[str]]:
     return exercises
 
 
+def graded_of(notebook: NotebookNode) -> dict[str, list[str]]:
+    """Every cell that has points, by what it is counted to, in order.
+
+    A test counts to its exercise. An answer or a task that a person grades, and a test of no exercise, is its own.
+    """
+    tests = tests_of(notebook)
+    owner = {test: exercise for exercise, own in tests.items() for test in own}
+    graded: dict[str, list[str]] = {}
+    for name, cell in by_id(notebook).items():
+        data = cell.metadata["nbgrader"]
+        if name in tests and (tests[name] or data.get("grade")):
+            graded.setdefault(name, [])
+        if data.get("grade") or data.get("task"):
+            graded.setdefault(owner.get(name, name), []).append(name)
+    return graded
+
+
 def split_hidden(source: str) -> tuple[str, str]:
     """The visible and the hidden part of a test cell, without the two marker lines.
 

@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +19,6 @@ from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader import preprocessors as stock
 from nbgrader.api import (
-    Assignment,
     BaseCell,
     Comment,
     Grade,
@@ -29,7 +28,7 @@ from nbgrader.api import (
     SubmittedNotebook,
 )
 from nbgrader.preprocessors import NbGraderPreprocessor
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from grading.course import notebooks
@@ -85,12 +84,6 @@ class ClassGradebook(Gradebook):
                     self.db.add(Comment(cell_id=cell.id, notebook=notebook))
         self.db.flush()
         return submission
-
-    def extensions(self, assignment: str) -> dict[str, timedelta | None]:
-        """The extension of every student who has a submission."""
-        columns = select(SubmittedAssignment.student_id, SubmittedAssignment.extension)
-        own = columns.join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
-        return dict(self.db.execute(own.where(Assignment.name == assignment)).all())
 
     def find_source_cell(self, name: str, notebook: str, assignment: str) -> SimpleNamespace:
         return self._cell("source", name, notebook, assignment)

@@ -1,22 +1,24 @@
 """Due dates, extensions and what a late submission costs: one line in `nbgrader_config.py`.
 
     c.LatePolicy.rule = "10 % a day, at most 50 %, 15 minutes free"
-    c.LatePolicy.due = {"optimizers": "2026-11-20 23:59 +0100"}
+    c.LatePolicy.timezone = "Europe/Berlin"
+    c.LatePolicy.due = {"optimizers": "2026-11-20 23:59"}
 
-The due date can as well be set in formgrader. Extensions stand in `students.csv`, see `grading.course.class_list`.
+The due date can also be set in formgrader, in UTC. Extensions are in `students.csv`, see `grading.course.class_list`.
 """
 
 import math
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from nbgrader import api
+from nbgrader.api import MissingEntry
 from nbgrader.plugins import LateSubmissionPlugin
-from nbgrader.utils import parse_utc
 from sqlalchemy.orm import selectinload
 from traitlets import Dict, TraitError, Unicode, validate
 
-from grading.course import class_list
+from grading.course import class_list, times
 from grading.course.folder import Course, CourseError
 
 SECONDS = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800}
@@ -79,7 +81,8 @@ class LatePolicy(LateSubmissionPlugin):
     """nbgrader's plugin for late penalties, with the rule of the course."""
 
     rule = Unicode("none", help='For example "10 % a day, at most 50 %, 15 minutes free".').tag(config=True)
-    due = Dict({}, help="Due dates by assignment, with their time zone. Others are formgrader's.").tag(config=True)
+    due = Dict({}, help="Due dates by assignment, ISO 8601. For others formgrader's count.").tag(config=True)
+    timezone = Unicode("UTC", help="The course's time zone, an IANA name such as Europe/Berlin.").tag(config=True)
 
     @validate("rule")
     def _valid_rule(self, proposal: dict) -> str:
@@ -94,6 +97,38 @@ class LatePolicy(LateSubmissionPlugin):
         return Rule.parse(self.rule).penalty(score, total_seconds_late) or None
 
 
+def settings(course: Course) -> tuple[LatePolicy, dict[str, datetime]]:
+    """The late policy of the course, and its due dates in UTC, without a zone, by assignment.
+
+    Raises:
+        CourseError: the rule, a due date or the time zone is wrong.
+    """
+    zone, due = times.zone_of(course), {}
+    try:
+        policy = LatePolicy(config=course.config)
+    except TraitError as error:
+        raise CourseError(f"nbgrader_config.py: {error}") from None
+    for name, text in policy.due.items():
+        try:
+            due[name] = times.parse(str(text), zone)
+        except ValueError as error:
+            raise CourseError(f"nbgrader_config.py: c.LatePolicy.due of {name}: {error}") from None
+    unknown = set(due) - set(course.assignments)
+    if unknown:
+        raise CourseError(f"nbgrader_config.py: c.LatePolicy.due: there is no assignment {', '.join(sorted(unknown))}")
+    return policy, due
+
+
+def due_in_words(course: Course, assignment: str) -> str:
+    """The due date in the course's zone, for tables; empty if there is none."""
+    with course.gradebook() as gradebook:
+        try:
+            due = gradebook.find_assignment(assignment).duedate
+        except MissingEntry:
+            return ""
+    return "" if due is None else times.shown(due, times.zone_of(course))
+
+
 def apply(course: Course) -> dict[tuple[str, str], tuple[float, float]]:
     """Write names, due dates and extensions to the gradebook, and work out all penalties anew; nothing is executed.
 
@@ -104,14 +139,7 @@ def apply(course: Course) -> dict[tuple[str, str], tuple[float, float]]:
         CourseError: `students.csv`, the rule or a due date is wrong.
     """
     students = class_list.read(course)
-    try:
-        policy = LatePolicy(config=course.config)
-        due = {name: parse_utc(text) for name, text in policy.due.items()}
-    except (TraitError, ValueError) as error:
-        raise CourseError(f"nbgrader_config.py: {error}") from None
-    unknown = set(due) - set(course.assignments)
-    if unknown:
-        raise CourseError(f"nbgrader_config.py: c.LatePolicy.due: there is no assignment {', '.join(sorted(unknown))}")
+    policy, due = settings(course)
     changed = {}
     with course.gradebook() as gradebook:
         rows = {row.id: row for row in gradebook.students}
@@ -121,7 +149,11 @@ def apply(course: Course) -> dict[tuple[str, str], tuple[float, float]]:
             row.email, row.lms_user_id = student.email or None, student.lms_id or None
             gradebook.db.add(row)
         for name, date in due.items():
-            gradebook.update_or_create_assignment(name, duedate=date)
+            try:
+                assignment = gradebook.find_assignment(name)
+            except MissingEntry:
+                continue  # not released yet: its due date is written when it is
+            assignment.duedate = date
         gradebook.db.flush()
         for assignment in gradebook.assignments:
             own = gradebook.db.query(api.SubmittedAssignment).filter_by(assignment_id=assignment.id)

@@ -9,13 +9,26 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from grading.course.folder import Course
+from grading.course.safe_text import printed
 
 # How the grading of a submission can end. In the first four it has a grade.
 GRADED, REPAIRED, TIMED_OUT, DIED = "graded", "repaired", "cell_timed_out", "kernel_died"
 UNREADABLE, MISSING, UNCLEAR = "notebook_unreadable", "notebook_missing", "notebook_unclear"
 LINK, NOT_GRADABLE = "symbolic_link", "not_gradable"
 NEEDS_TORCH = "it needs torch, so it was followed where torch is, without its optimizers"  # a suspicion that is none
-LONGEST = 2000  # characters of a reason
+# How each state reads, in every table and page.
+WORDS = {
+    GRADED: "graded",
+    REPAIRED: "graded after repair",
+    TIMED_OUT: "graded; a cell ran out of time",
+    DIED: "graded; a cell ended Python",
+    UNREADABLE: "not graded, unreadable",
+    MISSING: "not graded, no notebook",
+    UNCLEAR: "not graded, unclear which notebook",
+    LINK: "not graded, a link",
+    NOT_GRADABLE: "not graded",
+}
+MOST = 100  # repairs and the like that are kept
 WITH_A_GRADE = (GRADED, REPAIRED, TIMED_OUT, DIED)
 
 
@@ -62,7 +75,15 @@ class Record:
     unchanged: bool = field(default=False, compare=False)
 
     def __post_init__(self):
-        self.reason, self.repairs = printable(self.reason), [printable(words) for words in self.repairs]
+        # All of this may come from a student: bounded, and free of what a terminal would obey.
+        self.reason, self.repairs = printed(self.reason), [printed(words) for words in self.repairs[:MOST]]
+        self.suspicions = [printed(words) for words in self.suspicions[:MOST]]
+        self.not_shown = [printed(words) for words in self.not_shown[:MOST]]
+
+    @property
+    def state_words(self) -> str:
+        """What the state means, in a few words."""
+        return WORDS.get(self.state, printed(self.state.replace("_", " ")))
 
     @property
     def has_grade(self) -> bool:
@@ -90,12 +111,6 @@ class Record:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
-
-
-def printable(text: str) -> str:
-    """A text without anything that a terminal would obey or a file cannot hold, and not endless."""
-    plain = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:LONGEST])
-    return plain + "..." * (len(text) > LONGEST)
 
 
 def file_of(course: Course, assignment: str, student: str) -> Path:

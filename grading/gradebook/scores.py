@@ -48,6 +48,7 @@ class Submission:
         comments: what a person wrote, by cell.
         penalty: points taken off for being late.
         remarks: what the student reads, by cell: the comment, else nbgrader's own ("No response.").
+        handed_in: when, in UTC without a zone; None if that is not known.
         seconds_late: after the due date, extension included; 0 if in time, or if either time is not known.
     """
 
@@ -58,6 +59,12 @@ class Submission:
     penalty: float
     remarks: dict[str, str] = field(default_factory=dict)
     seconds_late: float = 0.0
+    handed_in: datetime | None = None
+
+    @property
+    def waiting(self) -> list[str]:
+        """The cells that a person has not graded yet."""
+        return [cell.name for cell in self.cells.values() if cell.needs_grading]
 
     @property
     def raw(self) -> float:
@@ -111,6 +118,7 @@ def read(gradebook: Gradebook, assignment: str, student: str | None = None) -> d
             before.penalty + float(penalty or 0.0),
             {**before.remarks, **{cell: auto if by is None else by for cell, (by, auto) in written.items()}},
             _seconds_late(handed_in, entry.duedate, extension),
+            handed_in,
         )
     return found
 

@@ -1,43 +1,91 @@
-"""Unpack an archive that strangers have filled: nothing lands outside its folder, no link, no flood."""
+"""Unpack an archive that strangers have filled: nothing lands outside its folder, no link, no flood.
 
+What a student can write is what lies in an inner archive. It never decides whose work something is or when it came:
+`unpack` says from which entry of the outermost archive it came, and gives its files the time of that entry.
+"""
+
+import contextlib
 import os
 import re
 import shutil
 import stat
 import time
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 MEGABYTE = 1 << 20
 LARGEST_FILE, LARGEST_ALL = 100 * MEGABYTE, 4096 * MEGABYTE
+LARGEST_INNER = 400 * MEGABYTE  # of one student's archive, unpacked
+MOST_FILES, MOST_INNER = 200_000, 5_000  # in all, and in one student's archive
+LARGEST_DIRECTORY = 4 * MEGABYTE  # the list of names in a student's archive, which is read as a whole
 CLUTTER = ("__MACOSX", ".DS_Store", "Thumbs.db", ".ipynb_checkpoints", "desktop.ini")
+DAMAGE = (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, RuntimeError, KeyError, IndexError)
 
 
-def unpack(source: Path, target: Path, depth: int = 1) -> dict[str, str]:
+@dataclass
+class Budget:
+    """What may still be unpacked, over all archives."""
+
+    size: int
+    files: int
+
+    def share(self, number: int) -> "Budget":
+        """What one of so many archives may take, so that none is left without."""
+        return Budget(min(self.size // number, LARGEST_INNER), min(self.files // number, MOST_INNER))
+
+    def refuses(self, size: int) -> str | None:
+        """Why a file of that size is too much; None, and it is counted, if it is not."""
+        if size > self.size:
+            return f"all together is more than fits ({LARGEST_ALL // MEGABYTE} MB, and less in an archive within)"
+        if self.files < 1:
+            return "there are too many files"
+        self.size -= size
+        self.files -= 1
+        return None
+
+
+def unpack(
+    source: Path, target: Path, depth: int = 1, zone: tzinfo | None = None, outer: dict[str, str] | None = None
+) -> dict[str, str]:
     """Copy a file or a folder, or unpack a zip file, into a folder.
 
-    The times of the files are kept. A zip file within is unpacked into a folder of its name.
+    The times of the files are kept. A zip file within is unpacked into a folder beside it, and is removed. One that is
+    broken or too large stays and is named; the others are unpacked all the same.
 
     Args:
         depth: so many zip files within each other are unpacked.
+        zone: of the times in the archive; by default this machine's.
+        outer: is given, for each folder that an inner archive was unpacked to, the name of the outermost entry that it
+            came from; both relative to the target.
 
     Returns:
         What was left out, by name, and the reason.
     """
     target.mkdir(parents=True, exist_ok=True)
+    left_out: dict[str, str] = {}
+    outer = {} if outer is None else outer
+    budget = Budget(LARGEST_ALL, MOST_FILES)
     if source.is_dir():
-        left_out = _copy(source, target)
+        left_out |= _copy(source, target, budget)
     elif zipfile.is_zipfile(source) and source.suffix.lower() == ".zip":
-        left_out = _unzip(source, target)
+        try:
+            left_out |= _unzip(source, target, budget, zone)
+        except DAMAGE as error:
+            left_out[source.name] = f"cannot be opened ({error})"
     else:
         shutil.copy2(source, target / source.name)
-        return {}
+        return left_out
     if depth > 0:
-        for inner in sorted(path for path in target.rglob("*") if path.suffix.lower() == ".zip" and path.is_file()):
-            folder = inner.with_suffix("")
-            if zipfile.is_zipfile(inner) and not folder.exists():
-                left_out |= {f"{inner.name}/{name}": why for name, why in unpack(inner, folder, depth - 1).items()}
-                inner.unlink()
+        inner = sorted(path for path in _files(target) if path.suffix.lower() == ".zip")
+        for number, path in enumerate(inner):
+            share = budget.share(len(inner) - number)
+            before = Budget(share.size, share.files)
+            left_out |= _open_inner(path, path, target, depth, share, outer)
+            budget.size -= before.size - share.size
+            budget.files -= before.files - share.files
     return left_out
 
 
@@ -46,46 +94,96 @@ def clutter(parts: tuple[str, ...]) -> bool:
     return any(part in CLUTTER or part.startswith("._") for part in parts)
 
 
-def _copy(source: Path, target: Path) -> dict[str, str]:
+def _open_inner(
+    path: Path, outermost: Path, target: Path, depth: int, budget: Budget, outer: dict[str, str]
+) -> dict[str, str]:
+    """Unpack a student's archive; all that is in it has the time of the outermost one."""
+    folder = path.with_suffix("")
+    if folder.exists() or folder == path:
+        folder = path.with_name(f"{path.name[:100]}.unpacked")
+    when = path.stat().st_mtime
+    try:
+        if not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("it is no zip file")
+        if _directory_size(path) > LARGEST_DIRECTORY:
+            raise zipfile.BadZipFile("it has too many files")
+        folder.mkdir()
+        found = _unzip(path, folder, budget, None)
+    except DAMAGE as error:
+        return {path.relative_to(target).as_posix(): f"cannot be opened ({error})"}
+    left_out = {f"{path.relative_to(target).as_posix()}/{name}": why for name, why in found.items()}
+    outer[folder.relative_to(target).as_posix()] = outermost.relative_to(target).as_posix()
+    path.unlink()
+    for inner in list(_files(folder)):
+        os.utime(inner, (when, when))
+        if depth > 1 and inner.suffix.lower() == ".zip":
+            left_out |= _open_inner(inner, outermost, target, depth - 1, budget, outer)
+    return left_out
+
+
+def _directory_size(path: Path) -> int:
+    """How many bytes the list of names has, which `zipfile` reads at once."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 66_000))
+        tail = file.read()
+    end = tail.rfind(b"PK\5\6")
+    return int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _copy(source: Path, target: Path, budget: Budget) -> dict[str, str]:
     left_out = {}
     for path in sorted(source.rglob("*")):
         name = path.relative_to(source)
         if clutter(name.parts) or (path.is_dir() and not path.is_symlink()):
             continue
-        if path.is_symlink() or not path.is_file():
-            left_out[str(name)] = "is a link or no plain file"
-        elif path.stat().st_size > LARGEST_FILE:
-            left_out[str(name)] = f"is larger than {LARGEST_FILE // MEGABYTE} MB"
-        else:
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, target / name)
+        try:
+            if path.is_symlink() or not path.is_file():
+                reason = "is a link or no plain file"
+            elif path.stat().st_size > LARGEST_FILE:
+                reason = f"is larger than {LARGEST_FILE // MEGABYTE} MB"
+            else:
+                reason = budget.refuses(path.stat().st_size)
+            if reason is None:
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, target / name)
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror})"
+        if reason is not None:
+            left_out[str(name)] = reason
     return left_out
 
 
-def _unzip(source: Path, target: Path) -> dict[str, str]:
-    left_out, total = {}, 0
+def _unzip(source: Path, target: Path, budget: Budget, zone: tzinfo | None) -> dict[str, str]:
+    left_out = {}
     with zipfile.ZipFile(source) as archive:
         for info in archive.infolist():
             parts = tuple(part for part in re.split(r"[/\\]", info.filename) if part)
             if info.is_dir() or clutter(parts):
                 continue
-            reason = _unsafe(info, parts)
-            total += info.file_size
-            if reason is None and total > LARGEST_ALL:
-                reason = f"the archive holds more than {LARGEST_ALL // MEGABYTE} MB"
+            unsafe, over = _unsafe(info, parts), budget.refuses(info.file_size)
+            reason = unsafe or over
             path = target.joinpath(*parts)
             if reason is None and path.exists():
                 reason = "stands twice in the archive; the first one was taken"
             if reason is None:
-                reason = _extract(archive, info, path)
+                reason = _extract(archive, info, path, zone)
             if reason is not None:
                 left_out[info.filename] = reason
     return left_out
 
 
 def _unsafe(info: zipfile.ZipInfo, parts: tuple[str, ...]) -> str | None:
-    if info.filename.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", info.filename):
+    if not parts or info.filename.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", info.filename):
         return "its path leads out of the archive"
+    if len(parts) > 30 or any(len(part.encode("utf-8", "replace")) > 240 for part in parts):
+        return "its name is too long"
+    if any("\0" in part for part in parts):
+        return "its name cannot be that of a file"
     if stat.S_ISLNK(info.external_attr >> 16):
         return "is a link"
     if info.flag_bits & 1:
@@ -95,15 +193,25 @@ def _unsafe(info: zipfile.ZipInfo, parts: tuple[str, ...]) -> str | None:
     return None
 
 
-def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> str | None:
+def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, zone: tzinfo | None) -> str | None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with archive.open(info) as read, path.open("wb") as write:
+        with archive.open(info) as read, path.open("xb") as write:
             shutil.copyfileobj(read, write)  # zipfile itself never gives more than the size that was announced
-    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
-        path.unlink(missing_ok=True)
+    except Exception as error:  # zlib and lzma raise their own; whatever it is, it is this file's failure alone
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
         return f"cannot be read ({error})"
-    # A zip file knows local times only.
-    when = time.mktime((*info.date_time, 0, 0, -1)) if info.date_time[0] > 1980 else 0.0
+    when = _time(info.date_time, zone)
     os.utime(path, (when, when))
     return None
+
+
+def _time(written: tuple[int, int, int, int, int, int], zone: tzinfo | None) -> float:
+    """A zip file knows local times only; 0 for none."""
+    if written[0] <= 1980:
+        return 0.0
+    try:
+        return datetime(*written, tzinfo=zone).timestamp() if zone else time.mktime((*written, 0, 0, -1))
+    except (ValueError, OverflowError):
+        return 0.0

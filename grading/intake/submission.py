@@ -5,13 +5,12 @@ import hashlib
 import re
 import shutil
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from nbformat import NotebookNode
-from nbgrader.utils import parse_utc
 
-from grading.course import notebooks
+from grading.course import notebooks, times
 from grading.course.folder import Course, CourseError
 from grading.gradebook import records
 from grading.intake import notebook_file
@@ -42,6 +41,7 @@ class Submission:
 
     Attributes:
         repairs: what was repaired while reading it, in plain words.
+        zone: of a time in `timestamp.txt` that names none.
         beside: the names of notebooks that are not the one that was read.
     """
 
@@ -51,6 +51,7 @@ class Submission:
     ignore: list[str] = field(default_factory=list)
     repairs: list[str] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
+    zone: tzinfo = UTC
 
     def notebook(self) -> NotebookNode:
         """The submitted notebook.
@@ -76,7 +77,7 @@ class Submission:
         return notebook
 
     def timestamp(self) -> datetime | None:
-        """When it was handed in, as `timestamp.txt` says; None if there is no such file, or no time in it."""
+        """When it was handed in, as `timestamp.txt` says, in UTC; None if there is no such file, or no time in it."""
         path = self.folder / "timestamp.txt"
         if not path.exists() and not path.is_symlink():
             return None
@@ -84,8 +85,8 @@ class Submission:
             if path.is_symlink() or not path.is_file() or path.stat().st_size > 1000:
                 raise ValueError
             text = path.read_text(encoding="utf-8").strip()
-            return parse_utc(text) if text else None
-        except (OSError, ValueError, OverflowError, TypeError):
+            return times.parse(text, self.zone) if text else None
+        except (OSError, ValueError):
             self.repairs.append("timestamp.txt holds no time, so nothing is known of when this was handed in")
             return None
 
@@ -200,8 +201,8 @@ def find(course: Course, assignment: str, students: list[str] | None = None) -> 
     people = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     people = [path for path in people if path.name not in CLUTTER]
     folders = [path / assignment for path in people if _holds(course, path, assignment)]
-    ignore = course.coursedir.ignore
-    found = [Submission(folder.parent.name, assignment, folder, ignore) for folder in folders]
+    ignore, zone = course.coursedir.ignore, times.zone_of(course)
+    found = [Submission(folder.parent.name, assignment, folder, ignore, zone=zone) for folder in folders]
     if students is not None:
         found = [submission for submission in found if submission.student in students]
     if not found:

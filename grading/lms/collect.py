@@ -16,24 +16,25 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from nbformat import NotebookNode
 from nbgrader.apps import ZipCollectApp
 from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
-from nbgrader.utils import parse_utc
 
 from grading.authoring.release import quiet_logger
-from grading.course import class_list, notebooks
+from grading.course import class_list, notebooks, times
 from grading.course.class_list import Student, plain
 from grading.course.folder import Course, CourseError
+from grading.course.safe_text import printed
 from grading.intake import archive, notebook_file
 from grading.intake.restore import is_untouched, restored
 from grading.intake.submission import NOTEBOOK
 
-MOODLE = re.compile(
-    r"(?:.*/)?(?P<name>[^_/]+)_(?P<number>\d+)_assignsubmission_(?P<kind>[a-z]+?)(?:_[/_]?|/)(?P<file>[^/].*)"
-)
-CANVAS = re.compile(r"(?:.*/)?(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<number>\d+)_(?P<file>.+)")
+MOODLE = re.compile(r"(?P<name>[^_/]+)_(?P<number>\d+)_assignsubmission_(?P<kind>[a-z]+?)(?:_[/_]?|/)(?P<file>[^/].*)")
+CANVAS = re.compile(r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<number>\d+)_(?P<file>.+)")
+SAFE_ID = re.compile(r"\w[\w.@+ -]*(?<! )")  # an id becomes a folder's name, and nbgrader writes it into pages as it is
+FEW = 3  # of fewer submissions nothing follows from equal times
 COPY = re.compile(r"(?:-(?P<again>\d+)| ?\((?P<copy>\d+)\))$")  # Canvas's "-1" of a resubmission; a browser's " (1)"
 
 
@@ -71,10 +72,14 @@ class Plan:
     Attributes:
         chosen: the notebook that counts, by student.
         left: every other file, and why it was left.
+        refused: students of whom there are files and none of them counts.
+        same_time: the time that all or most files have, in UTC, so that it is that of the download; else None.
     """
 
     chosen: dict[str, File] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
+    same_time: datetime | None = None
+    refused: list[str] = field(default_factory=list)
 
 
 class SafeExtractor(ExtractorPlugin):
@@ -82,11 +87,19 @@ class SafeExtractor(ExtractorPlugin):
 
     def extract(self, archive_path: str, extracted_path: str) -> None:
         self.left_out: dict[str, str] = {}
+        self.outer: dict[str, str] = {}
         for path in sorted(Path(archive_path).iterdir()):
             target = Path(extracted_path) / path.name if path.is_dir() else Path(extracted_path)
-            self.left_out |= archive.unpack(path, target)
+            prefix = f"{path.name}/" if path.is_dir() else ""
+            outer: dict[str, str] = {}
+            self.left_out |= archive.unpack(path, target, zone=self.zone(), outer=outer)
+            self.outer |= {prefix + folder: prefix + name for folder, name in outer.items()}
         for name, why in self.left_out.items():
-            self.log.warning("%s: %s", name, why)
+            self.log.warning("%s: %s", printed(name), printed(why))
+
+    def zone(self) -> ZoneInfo:
+        """The zone of the clock that wrote the archive: the course's."""
+        return times.zone_of(Course(Path(self.config.CourseDirectory.get("root", ".")).resolve()))
 
 
 class _Collector(FileNameCollectorPlugin):
@@ -106,7 +119,8 @@ class _Collector(FileNameCollectorPlugin):
         for student, file in plan.chosen.items():
             if file.path == path:
                 assignment = self.parent.coursedir.assignment_id
-                timestamp = {"timestamp": file.timestamp.isoformat()} if file.timestamp else {}
+                # As text nbgrader would write it to timestamp.txt without its zone.
+                timestamp = {"timestamp": file.timestamp} if file.timestamp else {}
                 return {"student_id": student, "file_id": assignment, **timestamp}
         self.log.warning("%s: %s", path.name, next((why for n, why in plan.left.items() if str(path).endswith(n)), ""))
         return None
@@ -118,7 +132,8 @@ class _Collector(FileNameCollectorPlugin):
             root = Path(app.coursedir.root).resolve()
             course = Course(root)
             folder = Path(app._format_collect_path(app.extracted_directory))
-            self._plan = plan(folder, course, app.coursedir.assignment_id, self.recognise)
+            outer = getattr(app.extractor_plugin_inst, "outer", {})
+            self._plan = plan(folder, course, app.coursedir.assignment_id, self.recognise, outer)
         return self._plan
 
 
@@ -126,7 +141,7 @@ class MoodleCollector(_Collector):
     """`Ada Lovelace_12345_assignsubmission_file/optimizers.ipynb` since Moodle 4.1, before with `file_`, or no folders.
 
     Moodle's number changes with each assignment, so students are found by their full name. The time in the archive
-    is that of the server's clock, without a zone: it is taken as this machine's.
+    is that of the server's clock, without a zone: it is taken as the course's, `c.LatePolicy.timezone`.
     """
 
     def recognise(self, name: str, path: Path, students: dict[str, Student]) -> File:
@@ -233,25 +248,85 @@ def _run_together(name: str) -> str:
     return re.sub(r"\W|_", "", plain(name))
 
 
-def plan(folder: Path, course: Course, assignment: str, recognise: Callable[..., File]) -> Plan:
-    """Decide for each file in a folder what becomes of it."""
+def plan(
+    folder: Path,
+    course: Course,
+    assignment: str,
+    recognise: Callable[..., File],
+    outer: dict[str, str] | None = None,
+) -> Plan:
+    """Decide for each file in a folder what becomes of it.
+
+    Args:
+        outer: for each folder that a student's archive was unpacked to, the name of that archive: whose work it is, the
+            archive says, and no name within.
+    """
     students, found, made = class_list.read(course), defaultdict(list), Plan()
     release = course.root / "release" / assignment / f"{assignment}.ipynb"
     released = notebooks.read(release if release.is_file() else course.source(assignment))
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    others: set[str] = set()  # who handed in something that is no notebook
+    wrapper = _wrapper([path.relative_to(folder).as_posix() for path in paths])
+    for path in paths:
         name = path.relative_to(folder).as_posix()
+        entry = _outermost(name, outer or {}).removeprefix(wrapper)
         try:
-            file = recognise(name, path, students)
+            file = recognise(entry, path, students)
+            if not SAFE_ID.fullmatch(file.student):
+                raise NotMatched("its student's id has other characters than letters, digits and _.@+-; rename it")
         except NotMatched as reason:
             made.left[name] = str(reason)
             continue
+        file.name = name
+        if entry != name.removeprefix(wrapper):  # within a student's archive
+            file.file = path.name
         if not NOTEBOOK.search(path.name):
             made.left[name] = f"is no notebook (handed in by {file.student})"
+            others.add(file.student)
             continue
         found[file.student].append(file)
+    made.same_time = _same_time([file for files in found.values() for file in files])
     for student, files in sorted(found.items()):
         _choose(student, files, assignment, released, made)
+    made.refused = sorted({*others, *found} - set(made.chosen))
     return made
+
+
+def _wrapper(names: list[str]) -> str:
+    """The one folder in which everything lies, as when a download was unpacked and packed again; else nothing."""
+    tops = {name.partition("/")[0] for name in names}
+    inside = {name.split("/")[1] for name in names if "/" in name}
+    (top,) = tops if len(tops) == 1 else ("",)
+    wraps = top and len(inside) > 1 and all("/" in name for name in names)
+    known = wraps and any(MOODLE.match(name) or CANVAS.match(name) for name in (f"{one}/x" for one in inside))
+    return f"{top}/" if known and not MOODLE.match(f"{top}/x") and not CANVAS.match(f"{top}/x") else ""
+
+
+def _outermost(name: str, outer: dict[str, str]) -> str:
+    """The entry of the download that a file came with."""
+    return next((entry for folder, entry in outer.items() if name.startswith(f"{folder}/")), name)
+
+
+def _same_time(files: list[File]) -> datetime | None:
+    """A time that most files have, give or take half a minute: that of the download. No class hands in all at once.
+
+    Those files then have no time. None if there is no such time.
+    """
+    first: dict[str, datetime] = {}
+    for file in files:
+        if file.timestamp:
+            first[file.student] = max(file.timestamp, first.get(file.student, file.timestamp))
+    moments = sorted(first.values())
+    if len(moments) < FEW:
+        return None
+    middle = moments[len(moments) // 2]
+    near = [time for time in moments if abs((time - middle).total_seconds()) <= 30]
+    if len(near) <= len(moments) / 2:
+        return None
+    for file in files:
+        if file.timestamp and abs((file.timestamp - middle).total_seconds()) <= 30:
+            file.timestamp = None
+    return middle
 
 
 def _choose(student: str, files: list[File], assignment: str, released: NotebookNode, made: Plan) -> None:
@@ -319,7 +394,9 @@ class Collected:
         shared: by student, the member of the group whose submission it is.
         left: every file that was not collected, and why.
         remarks: by student, what is worth knowing: late, renamed, matched by name.
-        missing: students of `students.csv` of whom there is nothing.
+        missing: students of `students.csv` of whom nothing was handed in.
+        refused: students of whom there are files, and none of them could be taken.
+        warning: what is wrong about the download as a whole; empty if nothing is.
     """
 
     new: list[str] = field(default_factory=list)
@@ -329,6 +406,8 @@ class Collected:
     left: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, list[str]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    warning: str = ""
 
 
 def collect(course: Course, assignment: str, source: Path, lms: str | None = None) -> Collected:
@@ -368,13 +447,21 @@ def collect(course: Course, assignment: str, source: Path, lms: str | None = Non
     collector.log = app.log
     made = collector.plan()
     done = Collected(left={**unsafe, **made.left})
+    if made.same_time:
+        zone = times.zone_of(course)
+        done.warning = (
+            f"Most files have the time {times.shown(made.same_time.replace(tzinfo=None), zone)}: that is when they "
+            "were downloaded. No time is noted for them, so no penalty. Remedy: write when each was handed in to "
+            f"submitted/<student>/{assignment}/timestamp.txt, as Moodle shows it, then run make grade."
+        )
     names = download_names(course, assignment) | {student: file.name for student, file in made.chosen.items()}
     (downloaded / "names.json").write_text(json.dumps(names, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     _set_aside(course, assignment, made, downloaded / "replaced", done)
     app._transfer_files(app._collect_files([str(file.path) for _, file in sorted(made.chosen.items())]))
     _share(course, assignment, done)
     here = {path.parent.name for path in (course.root / "submitted").glob(f"*/{assignment}")}
-    done.missing = sorted(set(class_list.read(course)) - here)
+    done.refused = sorted(set(made.refused) - here)
+    done.missing = sorted(set(class_list.read(course)) - here - set(done.refused))
     return done
 
 
@@ -433,6 +520,7 @@ def _set_aside(course: Course, assignment: str, made: Plan, kept: Path, done: Co
         elif folder.exists():
             stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
             shutil.copytree(folder, kept / f"{student}-{stamp}", symlinks=True)
+            (folder / "timestamp.txt").unlink(missing_ok=True)  # it is that of the submission that is replaced
             done.replaced.append(student)
         else:
             done.new.append(student)
@@ -452,13 +540,13 @@ def _share(course: Course, assignment: str, done: Collected) -> None:
         if not own:
             continue
         if len({(folders[s] / f"{assignment}.ipynb").read_bytes() for s in own}) > 1:
-            times = {s: folders[s] / "timestamp.txt" for s in own}
+            when = {s: _noted(folders[s] / "timestamp.txt", times.zone_of(course)) for s in own}
             words = f"group {group}: {' and '.join(own)} handed in different notebooks"
-            if not all(path.is_file() for path in times.values()):
+            if None in when.values():
                 for student in own:
                     done.remarks.setdefault(student, []).append(f"{words}; each keeps the own one")
                 continue
-            own = [max(own, key=lambda s: parse_utc(times[s].read_text(encoding="utf-8").strip()))]
+            own = [max(own, key=when.__getitem__)]
             done.remarks.setdefault(own[0], []).append(f"{words}; {own[0]}'s was the last and counts for all")
         for student in members:
             if student not in own:
@@ -466,3 +554,11 @@ def _share(course: Course, assignment: str, done: Collected) -> None:
                 shutil.copytree(folders[own[0]], folders[student])
                 shared[student] = done.shared[student] = own[0]
     notes.write_text(json.dumps(shared, indent=1) + "\n", encoding="utf-8")
+
+
+def _noted(path: Path, zone: ZoneInfo) -> datetime | None:
+    """The time in a `timestamp.txt`; None if there is none that can be read."""
+    try:
+        return times.parse(path.read_text(encoding="utf-8"), zone)
+    except (OSError, ValueError):
+        return None

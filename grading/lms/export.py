@@ -13,11 +13,12 @@ from nbgrader.api import Gradebook
 from nbgrader.plugins import ExportPlugin
 from traitlets import Dict, Unicode
 
-from grading.course import class_list
+from grading.course import class_list, safe_text
 from grading.course.class_list import Student
 from grading.course.folder import Course
 from grading.gradebook import scores
 from grading.gradebook.scores import Submission
+from grading.report.table import number
 
 
 class _Exporter(ExportPlugin):
@@ -31,7 +32,7 @@ class _Exporter(ExportPlugin):
         students = self._students(gradebook)
         path = Path(self.to or self.default_name)
         with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(self.rows(gradebook, names, found, students))
+            csv.writer(file).writerows(map(safe_text.fields, self.rows(gradebook, names, found, students)))
         self.log.info("Exported %d assignments of %d students to %s", len(names), len(students), path)
 
     def rows(
@@ -132,9 +133,15 @@ class CellsExporter(_Exporter):
         return lines
 
 
-def number(value: float | None) -> str:
-    """A number as a spreadsheet reads it in every country: no thousands separator, at most four decimals."""
-    return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
+def ungraded(course: Course, assignments: list[str]) -> dict[str, dict[str, list[str]]]:
+    """By assignment and student, the answers that a person has to grade and has not: an export leaves them out."""
+    waiting = {}
+    with course.gradebook() as gradebook:
+        for name in assignments:
+            found = {s: own.waiting for s, own in scores.read(gradebook, name).items() if own.waiting}
+            if found:
+                waiting[name] = found
+    return waiting
 
 
 def export(course: Course, assignments: list[str]) -> list[Path]:

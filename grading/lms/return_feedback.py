@@ -57,7 +57,10 @@ def _name(downloaded: str | None, assignment: str) -> str | None:
     """How the LMS wants the page of a student to be called, whose notebook it called `downloaded`."""
     if downloaded is None:
         return None
-    match = MOODLE.fullmatch(downloaded) or CANVAS.fullmatch(downloaded)
-    if match:
-        return downloaded[match.start("name") : match.start("file")] + f"{assignment}.html"
+    parts = downloaded.split("/")
+    for number in range(len(parts)):  # everything may lie in one more folder; the outermost name is the LMS's
+        entry = "/".join(parts[number:])
+        match = MOODLE.fullmatch(entry) or CANVAS.fullmatch(entry)
+        if match:
+            return entry[: match.start("file")] + f"{assignment}.html"
     return f"{Path(downloaded).with_suffix('')}.html"

@@ -82,13 +82,14 @@ class Summary(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         cells = notebooks.by_id(nb)
         rows = []
-        for exercise, names in notebooks.tests_of(nb).items():
+        for exercise, names in notebooks.graded_of(nb).items():
             tests = [cells[name] for name in names]
             if tests:
                 score = sum(float(cell.metadata.nbgrader.get("score") or 0.0) for cell in tests)
                 full = sum(notebooks.points(cell) for cell in tests)
                 lost = next((cell for cell in tests if sentence(cell)), tests[0])
-                said = sentence(lost) or ("All tests pass." if score == full else "")
+                by_hand = notebooks.kind(lost) != "test"
+                said = sentence(lost) or ("All tests pass." if score == full and not by_hand else "")
                 test = notebooks.grade_id(lost)
                 rows.append({"exercise": exercise, "test": test, "score": score, "full": full, "said": said})
         resources["nbgrader"]["summary"] = rows

@@ -10,23 +10,12 @@ import numpy as np
 from grading import templates
 from grading.course import catalogue, notebooks
 from grading.course.folder import Course, CourseError
-from grading.gradebook import records, scores
+from grading.gradebook import late_penalties, records, scores
 from grading.gradebook.records import NEEDS_TORCH, NOT_GRADABLE, Record
 from grading.gradebook.scores import Submission
 from grading.report import item_analysis, plots
 from grading.report.pseudonyms import Pseudonyms
 
-STATES = {
-    "graded": "graded",
-    "repaired": "repaired, then graded",
-    "cell_timed_out": "graded; a cell ran out of time",
-    "kernel_died": "graded; a cell ended Python",
-    "notebook_unreadable": "not graded: the notebook cannot be read",
-    "notebook_missing": "not graded: there is no notebook",
-    "notebook_unclear": "not graded: it is not clear which notebook counts",
-    "symbolic_link": "not graded: a symbolic link was handed in",
-    "not_gradable": "not graded",
-}
 SLOW_CELLS = 12
 
 
@@ -87,6 +76,8 @@ class Facts:
         totals: points by graded student, after a penalty for being late.
         by_exercise: for each student, the points by exercise.
         cell_seconds: for each cell, the seconds by student; the slowest first.
+        tried: how many students handed in an answer; only they count in the item analysis.
+        due: when it was due, in the course's zone; empty if there is no due date.
     """
 
     assignment: str
@@ -103,6 +94,8 @@ class Facts:
     seconds: dict[str, float]
     cell_seconds: dict[str, dict[str, float]]
     not_isolated: list[str] = field(default_factory=list)
+    tried: int = 0
+    due: str = ""
 
 
 def report(course: Course, assignment: str, anonymous: bool = False) -> Path:
@@ -129,6 +122,7 @@ def gather(course: Course, assignment: str) -> Facts:
     """
     notebook = notebooks.read(course.source(assignment))
     tests = {name: own for name, own in notebooks.tests_of(notebook).items() if own}
+    counted = notebooks.graded_of(notebook)
     known = records.read(course, assignment)
     with course.gradebook() as gradebook:
         everybody = scores.read(gradebook, assignment)
@@ -137,16 +131,18 @@ def gather(course: Course, assignment: str) -> Facts:
     if not graded and not known:
         raise CourseError(f"Nothing is graded yet for '{assignment}'. Run: make grade ASSIGNMENT={assignment}")
     students = list(graded)
-    totals = np.array([graded[s].raw for s in students])
     empty = {s: _empty(known[s]) if s in known else set() for s in students}
-    points_of = {name: _points(graded, students, [name]) for own in tests.values() for name in own}
+    # Who handed in nothing, or another notebook, tells nothing about how hard a question is.
+    tried = [s for s in students if _tried(graded[s], known.get(s), empty[s])]
+    totals = np.array([graded[s].raw for s in tried])
+    points_of = {name: _points(graded, tried, [name]) for own in counted.values() for name in own}
     known_cells = {name for sub in graded.values() for name in sub.cells}
     return Facts(
         assignment,
         sum(_full(graded, students, name) for name in points_of),
         {s: graded[s].score for s in students},
         {s: graded[s].penalty for s in students if graded[s].penalty},
-        {s: {e: _sum(graded[s], own) for e, own in tests.items()} for s in students},
+        {s: {e: _sum(graded[s], own) for e, own in counted.items()} for s in students},
         sorted(s for s, r in known.items() if s not in graded),
         [
             _item(
@@ -154,16 +150,14 @@ def gather(course: Course, assignment: str) -> Facts:
                 e,
                 sum(points_of[t] for t in own),
                 sum(_full(graded, students, t) for t in own),
-                students,
+                tried,
                 totals,
-                [s for s in students if empty[s] >= set(own)],
+                [s for s in students if known.get(s) and empty[s] >= set(own)],
             )
-            for e, own in tests.items()
+            for e, own in counted.items()
         ],
         [
-            _item(
-                t, e, points_of[t], _full(graded, students, t), students, totals, [s for s in students if t in empty[s]]
-            )
+            _item(t, e, points_of[t], _full(graded, students, t), tried, totals, [s for s in students if t in empty[s]])
             for e, own in tests.items()
             for t in own
             if t in known_cells
@@ -174,6 +168,8 @@ def gather(course: Course, assignment: str) -> Facts:
         {s: known[s].seconds for s in students if s in known},
         _cell_seconds(known, students),
         sorted(s for s, r in known.items() if not r.isolated),
+        len(tried),
+        late_penalties.due_in_words(course, assignment),
     )
 
 
@@ -198,6 +194,14 @@ def _empty(found: Record) -> set[str]:
     """The tests of gaps that a student left as they were."""
     words = ("still empty", "not written yet", "NotImplementedError")
     return {name for name, test in found.tests.items() if any(w in (test.get("error") or "") for w in words)}
+
+
+def _tried(submission: Submission, known: Record | None, empty: set[str]) -> bool:
+    """Whether anything was handed in: a gap was filled, or a person has given points or has to."""
+    cells = submission.cells.values()
+    if any(cell.points > 0 or cell.manual is not None or cell.needs_grading for cell in cells):
+        return True
+    return bool(known.tests.keys() - empty) if known else any(cell.auto is not None for cell in cells)
 
 
 def _item(
@@ -281,15 +285,14 @@ def _attention(graded: dict[str, Submission], records: dict[str, Record], root: 
             what = "graded by nbgrader itself"
             reasons.append("There is no record of how grading went. Grade it with make grade to know.")
         else:
-            what = STATES.get(found.state, found.state.replace("_", " "))
+            what = found.state_words
             own = [repair for repair in found.repairs if repair not in common]
             if found.state != "graded":
                 rest = "; ".join(part for part in found.reason.split("; ") if part not in found.repairs)
                 reasons += [*([rest] if rest else []), *own]
             reasons += map(_fault, found.faults)
             reasons += _cheating(found.suspicions)
-        cells = graded[student].cells.values() if student in graded else ()
-        waiting = [cell.name for cell in cells if cell.needs_grading]
+        waiting = graded[student].waiting if student in graded else []
         if waiting:
             reasons.append(f"To be looked at by hand: {', '.join(waiting)}")
         if reasons:
@@ -364,7 +367,7 @@ def _plots(facts: Facts, called) -> dict[str, str]:
         "exercises": plots.shares([i.name for i in facts.exercises], [i.share for i in facts.exercises], "mean points"),
         "tests": plots.shares(
             [i.name for i in facts.tests],
-            [len(i.lost) / len(facts.totals) for i in facts.tests],
+            [len(i.lost) / max(facts.tried, 1) for i in facts.tests],
             "students who lose points",
         ),
         "students": plots.matrix(

@@ -10,25 +10,14 @@ from rich.table import Table
 
 from grading.course import notebooks
 from grading.course.folder import Course
-from grading.gradebook import database, records
+from grading.course.safe_text import field as safe_field
+from grading.course.safe_text import printed
+from grading.gradebook import late_penalties, records, scores
 from grading.gradebook.records import Record
 
 NOT_WRITTEN = "not written yet"
 EARLIER = "the points are those of an earlier submission"
 NOT_ISOLATED = "Students' code was NOT isolated (SANDBOX=none): it ran with the rights of whoever graded."
-
-# How each state of a record reads in the table.
-STATES = {
-    records.GRADED: "",
-    records.REPAIRED: "graded after repair",
-    records.TIMED_OUT: "a cell timed out",
-    records.DIED: "a cell ended Python",
-    records.UNREADABLE: "not graded, unreadable",
-    records.MISSING: "not graded, no notebook",
-    records.UNCLEAR: "not graded, unclear which notebook",
-    records.LINK: "not graded, a link",
-    records.NOT_GRADABLE: "not graded",
-}
 
 
 @dataclass
@@ -36,29 +25,34 @@ class Result:
     """One student's result in one assignment.
 
     Attributes:
-        points: by exercise.
+        points: by exercise, see `exercises`.
         wrong: by exercise, in a few words, what the first lost test found.
         record: how the grading ended; None if that is not known.
+        penalty: points taken off for being late.
+        waiting: exercises with an answer that a person has not graded yet.
+        time_unknown: whether it is not known when this was handed in.
     """
 
     student: str
     points: dict[str, float] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
     record: Record | None = None
+    penalty: float = 0.0
+    waiting: list[str] = field(default_factory=list)
+    time_unknown: bool = False
 
     @property
     def total(self) -> float:
-        return sum(self.points.values())
+        """What counts: the points less the penalty, as in the exports."""
+        return max(0.0, sum(self.points.values()) - self.penalty)
 
 
 def exercises(course: Course, assignment: str) -> dict[str, float]:
-    """The exercises of an assignment, in order, with their points."""
+    """What gives points in an assignment, in order, with the points: exercises, and answers that a person grades."""
     notebook = notebooks.read(course.source(assignment))
     cells = notebooks.by_id(notebook)
     return {
-        name: sum(notebooks.points(cells[test]) for test in tests)
-        for name, tests in notebooks.tests_of(notebook).items()
-        if tests
+        name: sum(notebooks.points(cells[one]) for one in own) for name, own in notebooks.graded_of(notebook).items()
     }
 
 
@@ -67,11 +61,18 @@ def collect(course: Course, assignment: str) -> list[Result]:
 
     An autograded notebook is read only if no record tells what is in it.
     """
-    tests = notebooks.tests_of(notebooks.read(course.source(assignment)))
+    notebook = notebooks.read(course.source(assignment))
+    tests, graded = notebooks.tests_of(notebook), notebooks.graded_of(notebook)
     results, known = {}, records.read(course, assignment)
-    for student, scores in database.scores(course, assignment).items():
-        result = results[student] = Result(student)
-        result.points = {name: sum(scores.get(test, 0.0) for test in own) for name, own in tests.items() if own}
+    with course.gradebook() as gradebook:
+        everybody = scores.read(gradebook, assignment)
+    for student, found in everybody.items():
+        cells = found.cells
+        result = results[student] = Result(student, penalty=found.penalty, time_unknown=found.handed_in is None)
+        result.points = {name: sum(cells[one].points for one in own if one in cells) for name, own in graded.items()}
+        result.waiting = [
+            name for name, own in graded.items() if any(one in cells and cells[one].needs_grading for one in own)
+        ]
         path = course.root / "autograded" / student / assignment / f"{assignment}.ipynb"
         if _tells(known.get(student), course, path):
             result.wrong = _told(known[student], tests)
@@ -91,10 +92,13 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
     longest = max((cell_len(_cell(result.student)) for result in results), default=0)
     table.add_column("student", no_wrap=True, width=max(len("student"), min(40, longest)))
     for i, (name, points) in enumerate(known.items(), start=1):
-        marks = [f"{result.points.get(name, 0.0):g}" for result in results]
+        marks = ["?" if name in result.waiting else f"{result.points.get(name, 0.0):g}" for result in results]
         table.add_column(
             f"{i}\n/{points:g}", justify="right", no_wrap=True, width=_width(f"{i}", f"/{points:g}", *marks)
         )
+    late = any(result.penalty for result in results)
+    if late:
+        table.add_column("late", justify="right", no_wrap=True)
     total = f"/{sum(known.values()):g}"
     totals = [f"{result.total:g}" for result in results]
     table.add_column(f"total\n{total}", justify="right", no_wrap=True, width=_width("total", total, *totals))
@@ -104,16 +108,27 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
         if result.points and result.record and not result.record.has_grade:
             notes.append(EARLIER)
         if not result.points:
-            table.add_row(_cell(result.student), *["-"] * (len(known) + 1), _cell("; ".join(notes)))
+            table.add_row(_cell(result.student), *["-"] * (len(known) + 1 + late), _cell("; ".join(notes)))
             continue
-        marks = [_mark(result.points.get(name, 0.0), points) for name, points in known.items()]
+        marks = [
+            "?" if name in result.waiting else _mark(result.points.get(name, 0.0), points)
+            for name, points in known.items()
+        ]
+        if late:
+            marks.append(f"-{result.penalty:g}" if result.penalty else "")
+        if result.waiting:
+            notes.append(f"not graded by hand yet: {', '.join(result.waiting)}")
         empty = [name for name, words in result.wrong.items() if words == NOT_WRITTEN]
         notes += [f"{name}: {words}" for name, words in result.wrong.items() if words != NOT_WRITTEN]
         if empty:
             notes.append(f"{NOT_WRITTEN}: {'all' if len(empty) == len(known) else ', '.join(empty)}")
         table.add_row(_cell(result.student), *marks, f"{result.total:g}", _cell("; ".join(notes)))
+    captions = _about_lateness(course, assignment, results)
     if any(result.record and not result.record.isolated for result in results):
-        table.caption = NOT_ISOLATED
+        captions.append(NOT_ISOLATED)
+    if captions:
+        table.caption = "\n".join(captions)
+        table.caption_justify = "left"
     return table
 
 
@@ -121,10 +136,25 @@ def _width(*texts: str) -> int:
     return max(map(len, texts))
 
 
+def _about_lateness(course: Course, assignment: str, results: list[Result]) -> list[str]:
+    """When the assignment is due, and of how many submissions it is not known whether they are late."""
+    due = late_penalties.due_in_words(course, assignment)
+    if not due:
+        return []
+    said = [f"Due {due}. Totals are after penalties for being late."]
+    unknown = sum(bool(result.points) and result.time_unknown for result in results)
+    if unknown and late_penalties.settings(course)[0].rule.strip() not in ("", "none"):
+        one = unknown == 1
+        said.append(
+            f"{unknown} submission{'' if one else 's'} ha{'s' if one else 've'} no time of submission, so no penalty: "
+            "write it to submitted/<student>/<assignment>/timestamp.txt, then make grade."
+        )
+    return said
+
+
 def remark(known: Record) -> str:
     """How the grading ended, if not as usual."""
-    words = STATES[known.state]
-    return f"{words}: {known.reason}" if words else ""
+    return "" if known.state == records.GRADED else f"{known.state_words}: {known.reason}"
 
 
 def changes(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]], tests: dict) -> list[str]:
@@ -156,26 +186,43 @@ def write_csv(
     Args:
         collected: the results by assignment, if they are known already.
     """
-    columns, rows = ["student"], {}
+    columns, rows, totals = ["student"], {}, {}
     for assignment in assignments:
         known = exercises(course, assignment)
-        columns += [f"{assignment}/{name}" for name in known] + [f"{assignment} total", f"{assignment} max"]
         results = collected[assignment] if collected else collect(course, assignment)
-        for result in (one for one in results if one.points):
+        results = [one for one in results if one.points]
+        late = any(result.penalty for result in results)
+        columns += [f"{assignment}/{name}" for name in known] + [f"{assignment} late"] * late
+        columns += [f"{assignment} total", f"{assignment} max"]
+        for result in results:
             row = rows.setdefault(result.student, {"student": result.student})
-            row |= {f"{assignment}/{name}": f"{points:g}" for name, points in result.points.items()}
-            row |= {f"{assignment} total": f"{result.total:g}", f"{assignment} max": f"{sum(known.values()):g}"}
-    for row in rows.values():
-        row["total"] = f"{sum(float(row.get(f'{assignment} total', 0)) for assignment in assignments):g}"
+            # Without rounding, as in the exports; "" is an answer that no person has graded yet.
+            row |= {
+                f"{assignment}/{name}": "" if name in result.waiting else number(points)
+                for name, points in result.points.items()
+            }
+            if late:
+                row[f"{assignment} late"] = number(-result.penalty)
+            row |= {f"{assignment} total": number(result.total), f"{assignment} max": number(sum(known.values()))}
+            totals[result.student] = totals.get(result.student, 0.0) + result.total
+    for student, row in rows.items():
+        row["total"] = number(totals[student])
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*columns, "total"], restval="")
         writer.writeheader()
-        writer.writerows(rows[student] for student in sorted(rows))
+        for student in sorted(rows):
+            writer.writerow({name: safe_field(value) for name, value in rows[student].items()})
+
+
+def number(value: float | None) -> str:
+    """A number as a spreadsheet reads it in every country: no thousands separator, at most four decimals."""
+    text = "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def _cell(text: str) -> str:
     """A text that may come from a student, for a table on a terminal."""
-    return escape(records.printable(text))
+    return escape(printed(text))
 
 
 def _mark(points: float, full: float) -> str:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nbgrader.exchange.default.exchange import Exchange
-from nbgrader.utils import parse_utc
 
+from grading.course import times
 from grading.course.folder import Course
 from grading.intake.submission import Submission
 
@@ -136,11 +136,11 @@ def keep(arrival: Arrival, target: Path) -> str:
 def _set_time(path: Path, received: datetime) -> list[str]:
     """Let a `timestamp.txt` say when something was received, if it says anything else."""
     try:
-        claimed = parse_utc(path.read_text(encoding="utf-8")[:100]).replace(tzinfo=UTC)
+        claimed = times.parse(path.read_text(encoding="utf-8")[:100]).replace(tzinfo=UTC)
         if abs((claimed - received).total_seconds()) <= 60 and not path.is_symlink():
             return []
         note = [f"timestamp.txt said {claimed:%Y-%m-%d %H:%M:%S} UTC"]
-    except (OSError, ValueError, OverflowError, TypeError):
+    except (OSError, ValueError):
         note = ["timestamp.txt held no time"]
     path.unlink(missing_ok=True)
     path.write_text(f"{received:%Y-%m-%d %H:%M:%S.%f} UTC", encoding="utf-8")

@@ -12,7 +12,7 @@ from pathlib import Path
 from grading.authoring.release import release
 from grading.course import catalogue, notebooks
 from grading.course.folder import Course, CourseError
-from grading.gradebook import changed_tests, differences, records, scores
+from grading.gradebook import changed_tests, differences, late_penalties, records, scores
 from grading.gradebook.database import copy_database, keep_copy
 from grading.gradebook.differences import Change
 from grading.gradebook.records import Record
@@ -62,6 +62,7 @@ def preview(
         for ended in grade(made.own, assignment, jobs, executor, done):
             if not ended.has_grade:
                 made.failed[ended.student] = _as_here(ended.reason, made, course)
+        late_penalties.apply(made.own)  # a penalty is a share of the points
         with course.gradebook() as old, made.own.gradebook() as new:
             before, after = scores.read(old, assignment), scores.read(new, assignment)
         exercises = list(notebooks.tests_of(notebooks.read(course.source(assignment))))

@@ -35,15 +35,18 @@ from watchdog.observers import Observer
 
 from grading.course import temporary_folders
 from grading.course.folder import Course, CourseError
+from grading.course.safe_text import printed
 from grading.execution import interpreters
 from grading.gradebook import late_penalties, records
 from grading.gradebook.database import ClassGradebook
 from grading.gradebook.records import Record
 from grading.intake.submission import Submission, find
 from grading.report import attempt_page, feedback
-from grading.run import grade, inbox
+from grading.run import fingerprint, grade, inbox
 from grading.run.attempts import FAILED, GRADED, GRADING, HELD, WAITING, Attempt, AttemptPolicy, Journal, best
+from grading.run.conversion import Converter, Sanitized, without_grade
 from grading.run.fair_queue import FairQueue
+from grading.run.pool import submit
 from grading.sandbox.bubblewrap import why_not
 
 LOOK = 5.0  # seconds between two looks at all folders, beside what the system tells of changes
@@ -65,7 +68,8 @@ class Work:
 
     attempt: Attempt
     again: bool = False
-    converter: grade._Converter | None = None
+    converter: Converter | None = None
+    sanitized: Sanitized | None = None
     record: Record | None = None
     began: float = field(default_factory=time.monotonic)
 
@@ -159,7 +163,7 @@ class Watcher:
             except (OSError, SQLAlchemyError, sqlite3.Error, CourseError) as error:  # a full disk, a locked gradebook
                 if once:
                     raise
-                self.remark = records.printable(f"cannot go on: {error}")
+                self.remark = printed(f"cannot go on: {error}")
                 log.error(self.remark)
                 self._write_health()
                 self.stopped.wait(LOOK)
@@ -225,7 +229,7 @@ class Watcher:
         with self._alone(), self.course.entered(), ClassGradebook(self.course) as gradebook:
             late_penalties.apply(self.course)
             temporary_folders.sweep()
-            settings = {name: self._settings(name, gradebook) for name in self.assignments}
+            settings = {name: self._settings(name) for name in self.assignments}
             running: dict[Future, Work] = {}
             looked = time.monotonic()
             try:
@@ -266,18 +270,15 @@ class Watcher:
         try:
             self._place(attempt)
             submission = find(self.course, attempt.assignment, [attempt.student])[0]
-            work.converter = grade._Converter(
-                self.course, submission, gradebook, settings[attempt.assignment], self.isolated
-            )
+            work.converter = Converter(self.course, submission, gradebook, settings[attempt.assignment], self.isolated)
             known = records.Record.load(records.file_of(self.course, attempt.assignment, attempt.student))
             scores = {attempt.student: known.tests} if known else {}
             if known and work.converter.is_unchanged(known, scores):  # graded, and the grader was killed after it
                 work.record = known
                 self._saved(work, pool, running)
                 return
-            notebook = work.converter.sanitize()
-            resources, root = work.converter.resources, str(self.course.root)
-            future = pool.submit(grade.execute, notebook, resources, grade._execution(self.course.config), root)
+            work.sanitized = work.converter.sanitize()
+            future = submit(pool, work.converter, work.sanitized)
         except BrokenExecutor:
             self._once_more(work)
             raise
@@ -298,7 +299,7 @@ class Watcher:
             self._ended(work, shown="mistakes" if refusal else None)
             return
         try:
-            work.record = work.converter.save(future.result())
+            work.record = work.converter.save(work.sanitized, future.result())
         except Exception as error:
             self._fail(work, error)
             return
@@ -347,12 +348,12 @@ class Watcher:
         submission = work.converter.submission if work.converter else None
         reason = f"{type(error).__name__}: {error}"
         if submission is not None:
-            work.record = grade._without_grade(self.course, submission, error, self.isolated)
+            work.record = without_grade(self.course, submission, error, self.isolated)
             reason = work.record.reason
         state = GRADED if work.again else FAILED
-        work.attempt = self._set(work.attempt, state=state, note=records.printable(reason), ended=datetime.now(UTC))
+        work.attempt = self._set(work.attempt, state=state, note=printed(reason), ended=datetime.now(UTC))
         self.queue.done(work.attempt.student)
-        log.error("%s %s: not graded, %s", work.attempt.student, work.attempt.assignment, records.printable(reason))
+        log.error("%s %s: not graded, %s", work.attempt.student, work.attempt.assignment, printed(reason))
         self._publish(work.attempt)
 
     def _once_more(self, work: Work) -> None:
@@ -411,9 +412,9 @@ class Watcher:
                 date = gradebook.find_submission(attempt.assignment, attempt.student).duedate or date
             return date.replace(tzinfo=UTC)
 
-    def _settings(self, assignment: str, gradebook: ClassGradebook) -> str:
+    def _settings(self, assignment: str) -> str:
         """The fingerprint of what decides grades; said when it is another than at the start."""
-        now = grade._settings_digest(self.course, assignment, gradebook)
+        now = fingerprint.of_course(self.course, assignment)
         before = self.fingerprints.setdefault(assignment, now)
         if now != before:
             self.fingerprints[assignment] = now
@@ -448,8 +449,8 @@ class Watcher:
         return next(a for a in self.journal.attempts(attempt.assignment, attempt.student) if a.id == attempt.id)
 
     def _note(self, attempt: Attempt, words: str) -> None:
-        self._set(attempt, note=records.printable("; ".join(filter(None, (attempt.note, words)))))
-        log.error("%s %s: %s", attempt.student, attempt.assignment, records.printable(words))
+        self._set(attempt, note=printed("; ".join(filter(None, (attempt.note, words)))))
+        log.error("%s %s: %s", attempt.student, attempt.assignment, printed(words))
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

@@ -102,3 +102,54 @@ def test_nbgrader_itself_uses_the_rule(tiny):
     preprocessor = AssignLatePenalties(config=tiny.config)
     preprocessor.init_plugin()
     assert preprocessor.plugin_inst.late_submission_penalty("ada", 3.0, 1.0) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("zone", "due", "in_time", "late"),
+    [
+        ("UTC", "2026-11-20 23:59 +0100", datetime(2026, 11, 20, 22, 58), datetime(2026, 11, 20, 23, 0)),
+        ("UTC", "2026-11-20 23:59 -0500", datetime(2026, 11, 21, 4, 58), datetime(2026, 11, 21, 5, 0)),
+        ("Europe/Berlin", "2026-10-24 23:59", datetime(2026, 10, 24, 21, 58), datetime(2026, 10, 24, 22, 0)),
+        ("Europe/Berlin", "2026-10-25 23:59", datetime(2026, 10, 25, 22, 58), datetime(2026, 10, 25, 23, 0)),
+        ("America/New_York", "2026-03-08 23:59", datetime(2026, 3, 9, 3, 58), datetime(2026, 3, 9, 4, 0)),
+    ],
+)
+def test_a_minute_on_each_side_of_the_due_date(tiny, zone, due, in_time, late):
+    tiny.config.LatePolicy.rule = "10 % a day"
+    tiny.config.LatePolicy.timezone = zone
+    tiny.config.LatePolicy.due = {"averages": due}
+    hand_in_at(tiny, "before", in_time)
+    hand_in_at(tiny, "after", late)
+    late_penalties.apply(tiny)
+    assert after_penalty(tiny) == pytest.approx({"before": 3, "after": 2.7})
+    assert late_penalties.due_in_words(tiny, "averages").startswith(due[:16])
+
+
+def test_every_number_has_the_penalty_and_follows_a_manual_grade(course):
+    import csv
+
+    from grading.lms.export import export
+    from grading.report import table
+    from grading.report.page import gather
+
+    def totals() -> dict[str, tuple[float, ...]]:
+        late_penalties.apply(course)
+        table.write_csv(course, ["averages"], course.root / "grades.csv")
+        with (course.root / "grades.csv").open(encoding="utf-8", newline="") as file:
+            written = {row["student"]: float(row["total"]) for row in csv.DictReader(file)}
+        with export(course, ["averages"])[0].open(encoding="utf-8", newline="") as file:
+            exported = {row["Username"]: float(row["averages"]) for row in csv.DictReader(file)}
+        shown = {result.student: result.total for result in table.collect(course, "averages")}
+        reported = gather(course, "averages").totals
+        assert written.keys() == exported.keys() == shown.keys() == reported.keys()
+        return {student: (written[student], exported[student], shown[student], reported[student]) for student in shown}
+
+    assert totals()["cleo"] == pytest.approx((2.1,) * 4)
+    with course.gradebook() as gradebook:
+        gradebook.find_grade("test_mean", "averages", "averages", "cleo").manual_score = 1.0
+        gradebook.db.commit()
+    assert totals() == {
+        "ada": pytest.approx((3,) * 4),
+        "bob": pytest.approx((2.7,) * 4),
+        "cleo": pytest.approx((1.4,) * 4),
+    }

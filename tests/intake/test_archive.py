@@ -67,7 +67,7 @@ def test_a_zip_within_is_unpacked_once_and_clutter_is_dropped(tmp_path):
     inner = packed({"x.ipynb": b"1", "../evil": b"2", "deep.zip": packed({"z": b"3"})})
     source = make(tmp_path / "a.zip", {"ada/work.zip": inner, "__MACOSX/ada/._work": b"", "ada/.DS_Store": b""})
     left = archive.unpack(source, tmp_path / "out")
-    assert list(left) == ["work.zip/../evil"]
+    assert list(left) == ["ada/work.zip/../evil"]
     assert set(files(tmp_path / "out")) == {"ada/work/x.ipynb", "ada/work/deep.zip"}
 
 
@@ -76,3 +76,68 @@ def test_a_damaged_member_does_not_cost_the_others(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"A" * 50, b"C" * 50))
     left = archive.unpack(path, tmp_path / "out")
     assert "cannot be read" in left["bad"] and files(tmp_path / "out") == {"good": b"B" * 50}
+
+
+def packed(content: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, data in content.items():
+            target.writestr(zipfile.ZipInfo(name, (2001, 1, 1, 0, 0, 0)), data)
+    return buffer.getvalue()
+
+
+def test_what_is_in_a_students_archive_has_the_time_and_the_origin_of_the_outer_one(tmp_path):
+    outer: dict[str, str] = {}
+    source = make(tmp_path / "a.zip", {"ada/work.zip": packed({"bob/x.ipynb": b"1"})})
+    assert archive.unpack(source, tmp_path / "out", outer=outer) == {}
+    inner = tmp_path / "out" / "ada" / "work" / "bob" / "x.ipynb"
+    assert datetime.fromtimestamp(inner.stat().st_mtime) == datetime(2026, 11, 20, 23, 30)
+    assert outer == {"ada/work": "ada/work.zip"}
+
+
+def test_the_times_are_those_of_a_zone(tmp_path):
+    from zoneinfo import ZoneInfo
+
+    archive.unpack(make(tmp_path / "a.zip", {"x": b"1"}), tmp_path / "out", zone=ZoneInfo("America/New_York"))
+    moment = datetime.fromtimestamp((tmp_path / "out" / "x").stat().st_mtime, ZoneInfo("UTC"))
+    assert moment.isoformat() == "2026-11-21T04:30:00+00:00"
+
+
+LIAR = packed({f"{number:0200}": b"" for number in range(20_000)})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"no zip file at all",
+        packed({"x": b"1" * 1000})[:-40],
+        packed({"n" * 255: b"1"}),
+        packed({"/".join(["d"] * 2000): b"1"}),
+        packed({"x\0y": b"1"}),
+        packed({"..": b"1", "": b"2", "/": b"3"}),
+        LIAR,
+    ],
+    ids=["no zip", "cut", "long name", "deep", "nul", "dots", "many"],
+)
+def test_a_bad_archive_is_its_own_failure(tmp_path, bad):
+    good = packed({"x.ipynb": b"good"})
+    source = make(tmp_path / "a.zip", {"a/work.zip": good, "b/work.zip": bad, "c/work.zip": good})
+    left = archive.unpack(source, tmp_path / "out")
+    found = files(tmp_path / "out")
+    assert found["a/work/x.ipynb"] == found["c/work/x.ipynb"] == b"good"
+    assert all(name.startswith("b/") for name in left) and len(found) < 10
+
+
+def test_no_archive_takes_the_room_of_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "LARGEST_ALL", 4000)
+    bomb = packed({f"{number}": b"0" * 900 for number in range(40)})
+    source = make(tmp_path / "a.zip", {"a/work.zip": bomb, "b/work.zip": packed({"x.ipynb": b"b" * 300})})
+    left = archive.unpack(source, tmp_path / "out")
+    assert files(tmp_path / "out")["b/work/x.ipynb"] == b"b" * 300
+    assert left and all(name.startswith("a/") for name in left)
+
+
+def test_a_folder_of_the_name_of_an_archive_does_not_hide_it(tmp_path):
+    source = make(tmp_path / "a.zip", {"ada/work.zip": packed({"x.ipynb": b"1"}), "ada/work/notes.txt": b"2"})
+    archive.unpack(source, tmp_path / "out")
+    assert b"1" in files(tmp_path / "out").values()

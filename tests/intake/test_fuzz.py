@@ -13,7 +13,7 @@ from grading.course import notebooks
 from grading.course.folder import Course
 from grading.gradebook.database import ClassGradebook
 from grading.intake.submission import SubmissionError, find
-from grading.run.grade import _Converter
+from grading.run.conversion import Converter
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
@@ -103,7 +103,7 @@ def check(course: Course, gradebook: ClassGradebook) -> None:
     """The submission is refused with a reason, or sanitized to tests, points and order of the release."""
     submission = find(course, "averages")[0]
     try:
-        sanitized = _Converter(course, submission, gradebook, "", True).sanitize()
+        sanitized = Converter(course, submission, gradebook, "", True).sanitize().notebook
     except SubmissionError as error:
         assert error.state == "notebook_unreadable" and str(error).startswith(str(submission.folder))
         return

@@ -34,13 +34,13 @@ def notebook(course: Course, text: str = RIGHT) -> str:
     return json.dumps(filled)
 
 
-def pack(course: Course, files: dict[str, str], hour: int = 12) -> Path:
+def pack(course: Course, files: dict[str, str], hour: int = 12, at_once: bool = False) -> Path:
     """A zip file; a text of one word becomes a notebook with this answer."""
     path = course.root.parent / "download.zip"
     with zipfile.ZipFile(path, "w") as target:
-        for name, text in files.items():
+        for minute, (name, text) in enumerate(files.items()):
             text = text if text.startswith("{") or " " in text else notebook(course, text)
-            target.writestr(zipfile.ZipInfo(name, (2026, 11, 20, hour, 0, 0)), text)
+            target.writestr(zipfile.ZipInfo(name, (2026, 11, 20, hour, 0 if at_once else minute, 0)), text)
     return path
 
 
@@ -140,7 +140,7 @@ def test_a_plain_folder_with_and_without_a_class_list(course):
 
 def test_two_notebooks_of_which_either_may_count_are_not_guessed(course):
     files = {f"Ada Lovelace_9001{MOODLE}/{name}.ipynb": name for name in ("one", "two")}
-    done = collect(course, "averages", pack(course, files))
+    done = collect(course, "averages", pack(course, files, at_once=True))
     assert answers(course) == {}
     assert set(done.left.values()) == {"al handed in one.ipynb, two.ipynb, and it is not clear which one counts"}
 
@@ -240,3 +240,78 @@ def test_nbgraders_own_command_takes_the_plugins(course, monkeypatch):
     )
     app.start()
     assert answers(course) == {"al": "ada"}
+
+
+NAMES = ("Ada Lovelace", "Łukasz Ng", "cleo de la cruz")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_times_that_are_those_of_the_download_are_no_times(course, at_once):
+    path = pack(course, {f"{name}_9001{MOODLE}/averages.ipynb": name.split()[0] for name in NAMES}, 12, at_once)
+    done = collect(course, "averages", path)
+    assert len(done.new) == 3
+    assert bool(done.warning) is at_once and ("2026-11-20 12:00 +0000 (UTC)" in done.warning) is at_once
+    assert len(list(course.root.glob("submitted/*/averages/timestamp.txt"))) == (0 if at_once else 3)
+
+
+def test_the_clock_of_the_archive_is_that_of_the_course(course):
+    from grading.intake.submission import find
+
+    settings = course.root / "nbgrader_config.py"
+    line = "c.LatePolicy.timezone = 'America/New_York'\n"
+    settings.write_text(settings.read_text(encoding="utf-8") + line, encoding="utf-8")
+    course = Course(course.root)
+    collect(course, "averages", pack(course, {f"Ada Lovelace_9001{MOODLE}/averages.ipynb": "ada"}, 23))
+    (found,) = find(course, "averages")
+    assert found.timestamp().isoformat() == "2026-11-21T04:00:00"
+
+
+def inner(course: Course, files: dict[str, str]) -> Path:
+    path = course.root.parent / "inner.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        for name, text in files.items():
+            target.writestr(zipfile.ZipInfo(name, (2001, 1, 1, 0, 0, 0)), notebook(course, text))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("outer", "theirs"),
+    [
+        ("Ada Lovelace_9001_assignsubmission_file_/", f"Łukasz Ng_9002{MOODLE}/averages.ipynb"),
+        ("Ada Lovelace_9001_assignsubmission_file_", f"x/Łukasz Ng_9002{MOODLE}/averages.ipynb"),
+        ("lovelaceada_101_5001_", "ngukasz_102_5002_averages.ipynb"),
+        ("lovelaceada_101_5001_", "bn/ngukasz_102_5002_averages.ipynb"),
+        ("al/", "bn/averages.ipynb"),
+        ("al/", "bn_averages.ipynb"),
+    ],
+)
+def test_a_name_within_a_students_archive_names_nobody(course, outer, theirs):
+    outer_of_ng = {
+        "A": f"Łukasz Ng_9002{MOODLE}/averages.ipynb",
+        "l": "ngukasz_102_5002_averages.ipynb",
+        "a": "bn.ipynb",
+    }
+    path = pack(course, {outer_of_ng[outer[0]]: "honest"})
+    with zipfile.ZipFile(path, "a") as target:
+        info = zipfile.ZipInfo(f"{outer}work.zip", (2026, 11, 20, 15, 0, 0))
+        target.writestr(info, inner(course, {theirs: "forged"}).read_bytes())
+    collect(course, "averages", path)
+    assert answers(course) == {"al": "forged", "bn": "honest"}, "the archive is Ada's, whatever it says"
+    stamp = course.root / "submitted/al/averages/timestamp.txt"
+    assert (
+        not stamp.exists()
+        or stamp.read_text(encoding="utf-8").startswith("2026-11-20 15")
+        or "T15" in stamp.read_text()
+    )
+
+
+@pytest.mark.parametrize("name", ["</script><script>alert(1)", "a'b", 'a"b', "a;b", "=1+1", "\x1b[2J", "-rf", " a"])
+def test_an_id_has_safe_characters_only(tiny, name):
+    done = collect(tiny, "averages", pack(tiny, {f"{name}.ipynb": "x", "ada.ipynb": "y"}), "folder")
+    assert done.new == ["ada"] and any("characters" in why for why in done.left.values())
+
+
+def test_nothing_handed_in_and_refused_are_two_lists(course):
+    files = {f"Ada Lovelace_9001{MOODLE}/notes.txt": "my notes", f"Łukasz Ng_9002{MOODLE}/averages.ipynb": "ng"}
+    done = collect(course, "averages", pack(course, files))
+    assert done.refused == ["al"] and done.missing == ["cd", "j1", "j2"]

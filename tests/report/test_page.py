@@ -66,7 +66,7 @@ def test_a_submission_without_a_grade_counts_nowhere(facts):
 
 def test_exercises_and_tests(facts):
     (mean,) = facts.exercises
-    assert mean.share == pytest.approx((6 * 3 + 3 * 2) / 39) and mean.empty == ["empty"]
+    assert mean.share == pytest.approx((6 * 3 + 3 * 2) / 36) and mean.empty == ["empty"]
     lost = {item.name: item.lost for item in facts.tests}
     assert lost["test_mean"] == ["divider0", "divider1", "divider2", "empty"]
     assert lost["test_mean_negative"] == ["divider0", "divider1", "divider2", "empty", "odd1", "odd2", "sign"]
@@ -152,3 +152,9 @@ def test_everybody_at_zero_and_one_student_alone(tiny):
     mark(tiny, "ada", (0, 0), (EMPTY, EMPTY))
     said = words(report(tiny, "averages").read_text(encoding="utf-8"))
     assert "Nobody passes test_mean, test_mean_negative" in said and "1 graded." in said
+
+
+def test_who_handed_in_nothing_is_left_out_of_the_item_analysis(facts, page):
+    assert facts.tried == 12 and len(facts.totals) == 13
+    assert "empty" not in facts.exercises[0].lost and all("empty" not in item.lost for item in facts.tests)
+    assert "1 of 13 students handed in no answer" in words(page)

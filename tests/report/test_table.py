@@ -169,3 +169,57 @@ def test_a_notebook_that_is_newer_than_its_record_is_read(classroom, tmp_path):
     later = records.file_of(course, "averages", "unwritten").stat().st_mtime_ns + 10**9
     os.utime(path, ns=(later, later))
     assert {r.student: r.wrong for r in table.collect(course, "averages")}["unwritten"] == {}
+
+
+def test_an_answer_that_a_person_grades_counts_and_is_missed_until_then(tmp_path):
+    from grading.authoring.release import release
+    from grading.course import notebooks
+    from grading.lms.export import ungraded
+    from tests.conftest import cell, tiny_notebook, tiny_source
+
+    course = tiny_source(tmp_path / "course")
+    notebook = tiny_notebook()
+    essay = cell("### BEGIN SOLUTION\n'because'\n### END SOLUTION", "solution", "essay")
+    essay.metadata["nbgrader"] |= {"grade": True, "points": 4}
+    notebook.cells.append(essay)
+    notebooks.write(notebooks.normal_form(notebook), course.source("averages"))
+    release(course, "averages")
+    with course.gradebook() as gradebook:
+        gradebook.update_or_create_student("ada")
+        submission = gradebook.update_or_create_submission("averages", "ada")
+        for grade in submission.notebooks[0].grades:
+            grade.auto_score = None if grade.name == "essay" else grade.max_score
+            grade.needs_manual_grade = grade.name == "essay"
+        gradebook.db.commit()
+    assert table.exercises(course, "averages") == {"mean": 3, "essay": 4}
+    assert ungraded(course, ["averages"]) == {"averages": {"ada": ["essay"]}}
+    (found,) = table.collect(course, "averages")
+    assert (found.total, found.waiting) == (3, ["essay"])
+    assert "not graded by hand yet: essay" in shown(course, [found]) and " ? " in shown(course, [found])
+    with course.gradebook() as gradebook:
+        grade = gradebook.find_grade("essay", "averages", "averages", "ada")
+        grade.manual_score, grade.needs_manual_grade = 2.5, False
+        gradebook.db.commit()
+    (found,) = table.collect(course, "averages")
+    assert (found.total, found.waiting, found.points) == (5.5, [], {"mean": 3, "essay": 2.5})
+    assert ungraded(course, ["averages"]) == {}
+
+
+def test_the_due_date_is_shown_in_the_zone_of_the_course(tiny):
+    from datetime import datetime
+
+    from grading.gradebook import late_penalties
+    from tests.marks import mark
+
+    tiny.config.LatePolicy.timezone = "Europe/Berlin"
+    tiny.config.LatePolicy.due = {"averages": "2026-11-20 23:59"}
+    tiny.config.LatePolicy.rule = "10 % a day"
+    for student in ("ada", "bob"):
+        mark(tiny, student)
+    with tiny.gradebook() as gradebook:
+        gradebook.find_submission("averages", "ada").timestamp = datetime(2026, 11, 20, 23, 0)
+        gradebook.db.commit()
+    late_penalties.apply(tiny)
+    text = " ".join(shown(tiny, table.collect(tiny, "averages")).split())
+    assert "Due 2026-11-20 23:59 +0100 (Europe/Berlin)" in text and "-0.3" in text and "2.7" in text
+    assert "1 submission has no time of submission" in text

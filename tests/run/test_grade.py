@@ -147,7 +147,7 @@ def test_any_executor_will_do_and_stays_open_and_again_gives_the_same(classroom,
     again = graded(classroom.course, elsewhere, students=SOME, force=True)
     assert outcomes_and_scores(again, SOME) == before
     assert list(again.outcomes) == SOME
-    assert elsewhere.submitted == 3 and not elsewhere.closed
+    assert elsewhere.submitted == 3 + 2 and not elsewhere.closed  # and the two canaries
 
 
 def test_one_after_another_in_cold_kernels_gives_the_same_and_who_kills_the_worker_stops_nobody(tiny, classroom):
@@ -331,7 +331,7 @@ def test_an_older_submission_that_comes_back_after_a_crash_is_graded_again(tiny,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
-        broken.setattr("grading.run.grade._Converter.set_permissions", crash)
+        broken.setattr("grading.run.conversion.Converter.set_permissions", crash)
         graded(tiny, pool)
     assert scores(tiny, "averages")["ada"] == {"test_mean": 0.0, "test_mean_negative": 0.0}
     path.write_bytes(right)

@@ -1,0 +1,34 @@
+"""Text that students can choose, as a terminal and a spreadsheet may have it: names, file names, messages."""
+
+LONGEST = 2000  # characters of a text that is shown or kept
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")  # what spreadsheets take for the beginning of a formula
+
+
+def printed(text: str, longest: int = LONGEST) -> str:
+    """A text without anything that a terminal would obey, that turns its direction, or that a file cannot hold."""
+    plain = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:longest])
+    return plain + "..." * (len(text) > longest)
+
+
+def field(value: object) -> object:
+    """A value for a CSV file: text that a spreadsheet would run as a formula begins with an apostrophe.
+
+    See OWASP, CSV Injection. Numbers, also those written as text, stay as they are.
+    """
+    if not isinstance(value, str) or _is_number(value):
+        return value
+    text = printed(value)
+    return f"'{text}" if value.lstrip(" ").startswith(FORMULA) or text.lstrip(" ").startswith(FORMULA) else text
+
+
+def fields(row: list) -> list:
+    """`field` for each value of a row."""
+    return [field(value) for value in row]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.strip() == text and "_" not in text

@@ -1,0 +1,234 @@
+"""One submission on its way: what is read, sanitized, executed, and saved. Each state is a value that is returned."""
+
+import logging
+import shutil
+import traceback
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nbconvert.writers import FilesWriter
+from nbformat import NotebookNode
+from nbgrader import utils
+from nbgrader.converters import Autograde
+from nbgrader.preprocessors import Execute as StockExecute
+from sqlalchemy.exc import OperationalError
+
+from grading.authoring.release import quiet_logger
+from grading.course import notebooks
+from grading.course.folder import Course
+from grading.course.safe_text import printed
+from grading.execution.execute import Findings
+from grading.gradebook import records
+from grading.gradebook.database import ClassGradebook
+from grading.gradebook.records import Record
+from grading.intake.restore import is_untouched
+from grading.intake.submission import Submission, SubmissionError
+from grading.report.table import first_line, is_empty
+from grading.run import fingerprint
+
+
+@dataclass(frozen=True)
+class Sanitized:
+    """A notebook that can be executed.
+
+    Attributes:
+        resources: as nbgrader's preprocessors have them.
+        handed_in: when, in UTC without a zone; None if that is not known.
+    """
+
+    notebook: NotebookNode
+    resources: dict
+    handed_in: datetime | None
+
+
+@dataclass
+class Executed:
+    """What a worker gives back.
+
+    Attributes:
+        findings: what else was found.
+    """
+
+    notebook: NotebookNode
+    findings: Findings
+
+
+class Converter(Autograde):
+    """nbgrader's Autograde, cut where the notebook is executed, and with one gradebook for the class.
+
+    Args:
+        settings: the fingerprint of the course, see `fingerprint.of_course`.
+        draft: the folder in which the notebook runs; by default beside the graded one.
+    """
+
+    def __init__(
+        self,
+        course: Course,
+        submission: Submission,
+        gradebook: ClassGradebook,
+        settings: str,
+        isolated: bool,
+        draft: Path | None = None,
+    ):
+        coursedir = course.coursedir
+        coursedir.assignment_id, coursedir.student_id = submission.assignment, submission.student
+        super().__init__(coursedir=coursedir, config=course.config, force=True)
+        self.messages: list[str] = []
+        self.log = quiet_logger("autograde", self.messages)
+        self.course, self.submission, self.gradebook, self.isolated = course, submission, gradebook, isolated
+        self.target = Path(self._format_dest(submission.assignment, submission.student))
+        self.draft = draft or self.target.with_name(f".{submission.assignment}.new")
+        self.fingerprint = fingerprint.of_submission(settings, submission.digest())
+
+    def is_unchanged(self, before: Record, graded_before: dict) -> bool:
+        """Whether the submission was graded, as it is, with these tests and settings, and all that is still there."""
+        there = (self.target / f"{self.submission.assignment}.ipynb").is_file()
+        recorded = before.has_grade and before.fingerprint == self.fingerprint
+        return there and recorded and bool(graded_before.get(self.submission.student))
+
+    def sanitize(self) -> Sanitized:
+        """Restore what the student must not change."""
+        submission, name = self.submission, self.submission.assignment
+        self.submission.repairs.clear()
+        notebook, handed_in = submission.notebook(), submission.timestamp()
+        shutil.rmtree(self.draft, ignore_errors=True)
+        self.draft.mkdir(parents=True)
+        submission.copy_files(self.draft)
+        self._copy_given_files()
+        source = Path(self._format_source(name, submission.student)) / f"{name}.ipynb"
+        resources = self.init_single_notebook_resources(str(source))
+        resources["metadata"] = {"path": str(self.draft), "name": name}
+        notebook, resources = self._preprocess(notebook, resources, self.sanitize_preprocessors)
+        submission.repairs += resources["nbgrader"].pop("repairs", [])
+        if submission.beside and is_untouched(notebook, self._released()):
+            others = ", ".join(submission.beside)
+            submission.repairs.append(f"all its gaps are empty, and beside it there is {others}, which was not graded")
+        return Sanitized(notebook, resources, handed_in)
+
+    def _released(self) -> NotebookNode:
+        name = self.submission.assignment
+        return notebooks.read_once(self.course.root / "release" / name / f"{name}.ipynb")
+
+    def save(self, sanitized: Sanitized, executed: Executed) -> Record:
+        """Write the scores to the gradebook and the executed notebook to `autograded/`, then the record."""
+        submission, name = self.submission, self.submission.assignment
+        with self.gradebook.transaction():
+            entry = self.gradebook.open_submission(name, submission.student, sanitized.handed_in)
+            entry.timestamp = sanitized.handed_in  # also none: an earlier submission's time says nothing about this one
+            after = [p for p in self.autograde_preprocessors if not issubclass(p, StockExecute)]
+            notebook, resources = self._preprocess(executed.notebook, sanitized.resources, after)
+            # All files are written before the transaction ends: without room for them there are no new scores.
+            writer = FilesWriter(parent=self, config=self.config, build_directory=str(self.draft))
+            output = {**resources, "output_extension": ".ipynb"}
+            writer.write(notebooks.dumps(notebook), output, notebook_name=name)
+            ended = self._record(notebook, executed)
+            prepared, path = ended.prepare(self.course), records.file_of(self.course, name, submission.student)
+            path.unlink(missing_ok=True)  # it speaks of other scores than those that are there from now on
+        if self.target.exists():
+            shutil.rmtree(self.target)
+        self.draft.rename(self.target)
+        self.set_permissions(name, submission.student)
+        prepared.replace(path)
+        return ended
+
+    def _record(self, notebook: NotebookNode, executed: Executed) -> Record:
+        submission, findings = self.submission, executed.findings
+        state, reason = records.GRADED, ""
+        if submission.repairs:
+            state, reason = records.REPAIRED, "; ".join(submission.repairs)
+        if findings.troubles:
+            state = findings.troubles[0][0]
+            reason = "; ".join([*(words for _, words in findings.troubles), *submission.repairs])
+        tests = tests_of(notebook)
+        return Record(
+            submission.student,
+            submission.assignment,
+            state,
+            reason,
+            repairs=list(submission.repairs),
+            suspicions=findings.suspicions,
+            faults=findings.faults,
+            score=sum(test["points"] for test in tests.values()),
+            max_score=sum(test["max"] for test in tests.values()),
+            tests=tests,
+            seconds=round(sum(findings.cell_seconds.values()), 3),
+            cell_seconds=findings.cell_seconds,
+            isolated=self.isolated,
+            fingerprint=self.fingerprint,
+            graded_at=now(),
+        )
+
+    def _copy_given_files(self) -> None:
+        """Put the assignment's own files over the student's, as nbgrader does."""
+        name = self.submission.assignment
+        given = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", name))
+        theirs = {str(given / path) for path in self.exclude_overwriting.get(name, [])}
+        for path in utils.find_all_files(str(given), [*self.coursedir.ignore, "*.ipynb"]):
+            if path not in theirs:
+                copy = self.draft / Path(path).relative_to(given)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                if copy.is_dir():
+                    shutil.rmtree(copy)
+                    self.submission.repairs.append(f"the folder {copy.name} was replaced by the file of that name")
+                shutil.copyfile(path, copy)
+
+    def _preprocess(self, notebook: NotebookNode, resources: dict, preprocessors: list) -> tuple[NotebookNode, dict]:
+        resources["nbgrader"]["gradebook"] = self.gradebook
+        for preprocessor in preprocessors:
+            step = preprocessor(parent=self)
+            step.log = self.log
+            notebook, resources = step(notebook, resources)
+        del resources["nbgrader"]["gradebook"]
+        return notebook, resources
+
+
+def tests_of(notebook: NotebookNode) -> dict[str, dict]:
+    """Of every test cell: the exercise, the points, and what it found."""
+    cells, found = notebooks.by_id(notebook), {}
+    exercises = list(notebooks.tests_of(notebook))
+    for name, cell in cells.items():
+        if notebooks.kind(cell) == "test":
+            told = cell.metadata.get("grading", {})
+            points = 0.0 if "fault" in told else utils.determine_grade(cell, logging.getLogger("grading"))[0]
+            exercise = notebooks.exercise_of(name, exercises) or ""
+            error = f"The hidden test itself failed: {told['fault']}" if "fault" in told else first_line(cell)
+            found[name] = {
+                "exercise": exercise,
+                "points": float(points or 0.0),
+                "max": notebooks.points(cell),
+                "error": printed(error),
+                "mistake": told.get("mistake", ""),
+                "empty": exercise in cells and is_empty(cells[exercise]),
+            }
+    return found
+
+
+def without_grade(course: Course, submission: Submission, error: Exception, isolated: bool) -> Record:
+    """The record of a submission that could not be graded; an earlier grade stays as it is."""
+    state, reason = records.NOT_GRADABLE, f"{submission.folder}: {type(error).__name__}: {error}"
+    if isinstance(error, SubmissionError):
+        state, reason = error.state, str(error)
+    elif isinstance(error, PermissionError) and Path(str(error.filename)).is_relative_to(submission.folder):
+        state = records.UNREADABLE
+        reason = (
+            f"{error.filename}: may not be read; give yourself the right: chmod -R u+rX '{submission.folder.parent}'"
+        )
+    elif isinstance(error, OperationalError) and "locked" in str(error):
+        reason = "The gradebook was locked by another program, formgrader perhaps, for a minute; grade again."
+    elif isinstance(error, BrokenExecutor):
+        reason = f"{submission.folder}: the process that graded it ended twice; look at it by hand"
+    shutil.rmtree(course.root / "autograded" / submission.student / f".{submission.assignment}.new", ignore_errors=True)
+    ended = Record(submission.student, submission.assignment, state, reason, isolated=isolated, graded_at=now())
+    if state == records.NOT_GRADABLE:
+        ended.traceback = "".join(traceback.format_exception(error))
+    try:
+        ended.save(course)
+    except OSError as problem:
+        ended.reason += f" (And no record could be written: {problem.strerror}.)"
+    return ended
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,81 @@
+"""What decides a grade is in the fingerprint, and nothing else."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import grading
+from grading.course.folder import Course
+from grading.run import fingerprint
+
+
+@pytest.fixture
+def grader(tmp_path, monkeypatch) -> Path:
+    """A copy of the grader's files that may be changed."""
+    copy = shutil.copytree(Path(grading.__file__).parent, tmp_path / "grading")
+    monkeypatch.setattr(grading, "__file__", str(copy / "__init__.py"))
+    return copy
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("oracle/compare.py", "probe/core.py", "execution/execute.py", "kernels/channel.py", "sandbox/watchdog.py"),
+        *("intake/restore.py", "gradebook/database.py", "course/notebooks.py", "run/conversion.py"),
+    ],
+)
+def test_a_changed_file_that_decides_grades_is_noticed(tiny, grader, name):
+    before = fingerprint.of_course(tiny, "averages")
+    (grader / name).write_text("# changed\n", encoding="utf-8")
+    assert fingerprint.of_course(tiny, "averages") != before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("report/page.py", "report/feedback.py", "cli/grades.py", "lms/export.py", "templates/report.html.j2"),
+        *("gradebook/late_penalties.py", "run/watch.py", "authoring/check.py"),
+    ],
+)
+def test_a_changed_word_regrades_nobody(tiny, grader, name):
+    before = fingerprint.of_course(tiny, "averages")
+    (grader / name).write_text("# changed\n", encoding="utf-8")
+    assert fingerprint.of_course(tiny, "averages") == before
+
+
+@pytest.mark.parametrize(
+    "name", ["source/averages/averages.ipynb", "release/averages/averages.ipynb", "mistakes/averages.toml"]
+)
+def test_a_changed_file_of_the_course_is_noticed(tiny, name):
+    before = fingerprint.of_course(tiny, "averages")
+    (tiny.root / name).write_text("changed", encoding="utf-8")
+    assert fingerprint.of_course(tiny, "averages") != before
+
+
+def test_settings_that_decide_and_settings_that_do_not(tiny):
+    def now() -> str:
+        return fingerprint.of_course(Course(tiny.root), "averages")
+
+    path = tiny.root / "nbgrader_config.py"
+    before, text = now(), path.read_text(encoding="utf-8")
+    for line in (
+        "c.LatePolicy.rule = 'no points'",
+        "c.Execute.warm = False",
+        "c.LmsExporter.missing = '0'",
+        "# a word",
+    ):
+        path.write_text(f"{text}\n{line}\n", encoding="utf-8")
+        assert now() == before, line
+    for line in (
+        "c.Execute.timeout = 7",
+        "c.Autograde.sanitize_preprocessors = []",
+        "c.OverwriteCells.enabled = False",
+    ):
+        path.write_text(f"{text}\n{line}\n", encoding="utf-8")
+        assert now() != before, line
+
+
+def test_every_part_that_is_named_is_there():
+    inside = Path(grading.__file__).parent
+    assert all((inside / name).exists() for name in fingerprint.DECIDING)
