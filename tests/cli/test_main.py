@@ -157,7 +157,7 @@ def test_collect_says_what_became_of_everybody_and_every_file(tiny):
     assert result.output.splitlines() == [
         "1 new: ada",
         "1 got the submission of their group: bob (ada's)",
-        "1 in students.csv and nothing handed in: cleo",
+        "1 handed in nothing: cleo",
         "1 file not collected:",
         "  dan.ipynb: its path names no id of students.csv",
     ]
