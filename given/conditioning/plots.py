@@ -166,7 +166,8 @@ function draw() {
   const rate = rates[Math.round(gamma / 0.02)][Math.round(product / 0.05)], path = walk(product, gamma);
   part("map").innerHTML = ground + ring(product, gamma);
   part("path").innerHTML = swings(path, rate);
-  const changes = path.slice(1, 15).filter((x, t) => x * path[t] < 0).length;
+  const sides = path.slice(0, 15).filter((x) => Math.abs(x) > 1e-9);  // a path may step on 0 exactly
+  const changes = sides.slice(1).filter((x, t) => x * sides[t] < 0).length;
   let manner = changes > 0 ? "swings across" : "slides down on one side";
   if (changes > 12) manner = "jumps across at every step";
   const steps = Math.max(1, Math.ceil(Math.log(0.1) / Math.log(Math.max(rate, 1e-9))));
@@ -187,13 +188,14 @@ draw();
 """
 
 
-def two_pictures(sliders, first, second, size, alt):
-    """Sliders, two pictures side by side, and a sentence; `first` and `second` are their names."""
+def two_pictures(sliders, first, second, sizes, alt):
+    """Sliders, two pictures side by side, and a sentence; sizes: of each the drawing's size and the width shown."""
+    (drawn, width), (drawn_too, width_too) = sizes
     look = 'style="background: white; max-width: 100%"'
     return (
         f'{sliders}<div style="display: flex; flex-wrap: wrap; gap: 8px">'
-        f'<svg data-part="{first}" viewBox="0 0 {size[0]}" width="{size[0][:3]}" role="img" aria-label="{alt}" {look}>'
-        f'</svg><svg data-part="{second}" viewBox="0 0 {size[1]}" width="{size[1][:3]}" aria-hidden="true" {look}>'
+        f'<svg data-part="{first}" viewBox="0 0 {drawn}" width="{width}" role="img" aria-label="{alt}" {look}>'
+        f'</svg><svg data-part="{second}" viewBox="0 0 {drawn_too}" width="{width_too}" aria-hidden="true" {look}>'
         '</svg></div><p data-part="words" aria-live="polite" style="min-height: 2.6em"></p>'
     )
 
@@ -212,7 +214,7 @@ def show_hill():
         + slider("gamma", "velocity kept γ", 0, 0.98, 0.01, 0)
         + slider("angle", "hill turned by", -90, 90, 5, 0)
     )
-    body = two_pictures(sliders, "hill", "chart", ("440 400", "390 400"), alt)
+    body = two_pictures(sliders, "hill", "chart", (("440 400", 350), ("390 400", 310)), alt)
     hill = {"eigenvalues": [0.2, 4.0], "start": [-5.0, -2.0], "tolerance": 0.01, "steps": 400}
     display(Movable(body, COMMON + HILL_SCRIPT, alt, **hill))
 
@@ -228,7 +230,7 @@ def show_map(rate):
     columns, rows = [round(0.05 * i, 2) for i in range(85)], [round(0.02 * i, 2) for i in range(51)]
     rates = [[round(float(rate(1.0, column, row)), 4) for column in columns] for row in rows]
     sliders = slider("product", "ηλ", 0, 4.2, 0.05, 0.5) + slider("gamma", "γ", 0, 1, 0.02, 0.5)
-    body = two_pictures(sliders, "map", "path", ("430 360", "400 360"), alt)
+    body = two_pictures(sliders, "map", "path", (("430 360", 430), ("400 360", 400)), alt)
     display(Movable(body, COMMON + MAP_SCRIPT, alt, columns=columns, rows=rows, rates=rates))
 
 

@@ -55,7 +55,7 @@ class Patience:
 
     def __init__(self, seconds: float | None, waited: Callable[[], float] = lambda: 0.0):
         self._seconds, self._waited = seconds or float("inf"), waited
-        self._began, self._before = time.monotonic(), waited()
+        self._began, self._before, self._over = time.monotonic(), waited(), False
 
     @property
     def left(self) -> float:
@@ -63,7 +63,20 @@ class Patience:
         left = self._seconds - (time.monotonic() - self._began)
         if left > 0:
             return left
-        return left + min(self._waited() - self._before, (self.MOST - 1) * self._seconds)
+        return left + min(max(0.0, self._waited() - self._before), (self.MOST - 1) * self._seconds)
+
+    def look(self) -> float | None:
+        """How many seconds the next look may wait for an answer, at most one; None if there is to be no more.
+
+        The last look is after the limit: this process, too, may have waited for a processor while the answer came.
+        """
+        left = self.left
+        if left > 0:
+            return min(1.0, left)
+        if self._over:
+            return None
+        self._over = True
+        return 0.01
 
 
 class KernelStuck(Exception):
@@ -215,8 +228,8 @@ class KernelChannel:
         """
         tag, open_ = self._begin(json.dumps({"cell": source, "parent": request}))
         said, patience = b"", Patience(seconds, self.waited)
-        while (left := patience.left) > 0:
-            if open_ and await _readable(self._line, min(1.0, left)):
+        while (wait := patience.look()) is not None:
+            if open_ and await _readable(self._line, wait):
                 data = self._read()
                 *lines, rest = (said + data).split(b"\n")
                 open_, said = bool(data), rest[: 4 * wire.MAX_CHARACTERS]
@@ -237,8 +250,8 @@ class KernelChannel:
         tag, open_ = self._begin(question)
         said = b""
         patience = Patience(min(self.seconds, max(1.0, self.deadline - time.monotonic())), self.waited)
-        while patience.left > 0:
-            if open_ and select([self._line], [], [], min(1.0, self.seconds))[0]:
+        while (wait := patience.look()) is not None:
+            if open_ and select([self._line], [], [], wait)[0]:
                 data = self._read()
                 *lines, rest = (said + data).split(b"\n")
                 open_, said = bool(data), rest[: 4 * wire.MAX_CHARACTERS]

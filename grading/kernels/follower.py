@@ -91,10 +91,10 @@ class Running:
             KernelStuck: it did not come in time.
         """
         while b"\n" not in self.said:
-            left = patience.left
-            if left <= 0:
+            wait = patience.look()
+            if wait is None:
                 raise KernelStuck("the hidden test waited for the code above, and no answer came")
-            if select.select([self.line], [], [], min(1.0, left))[0]:
+            if select.select([self.line], [], [], wait)[0]:
                 data = self._receive()
                 if not data:
                     raise DeadKernelError(ENDED)

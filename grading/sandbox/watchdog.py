@@ -84,9 +84,14 @@ class Watchdog(threading.Thread):
                     os.kill(pid, signal.SIGKILL)
 
     def waited(self) -> float:
-        """Seconds in which the kernel's first process could compute and got no processor; 0 where that is not known."""
-        pids, _ = self._kernel()
-        return waited(pids[0]) if pids else 0.0
+        """Seconds in which the kernel's own process could compute and got no processor; 0 where that is not known.
+
+        A warm interpreter may have forked several, of one submission: all of them together.
+        """
+        generation = [self.home]
+        for _ in range(self.spared):
+            generation = [child for pid in generation for child in children(pid)]
+        return sum(map(waited, generation))
 
     def _kernel(self) -> tuple[list[int], int]:
         """The processes of the kernel, and how much memory each shares with the one that it was forked from."""
