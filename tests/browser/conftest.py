@@ -72,6 +72,10 @@ def lab(browser: Browser, released: Path, tmp_path_factory: pytest.TempPathFacto
     settings = {"ServerApp": {"open_browser": False, "port": 0}, "IdentityProvider": {"token": ""}}
     (place / "config").mkdir()
     (place / "config" / "jupyter_server_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    # JupyterLab asks at its first start whether to show news; the question would lie over what is to be clicked.
+    (place / "config" / "labconfig").mkdir()
+    quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    (place / "config" / "labconfig" / "page_config.json").write_text(json.dumps(quiet), encoding="utf-8")
     own = {name: str(place / name.lower()) for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
     log = place / "lab.log"
     with log.open("w", encoding="utf-8") as file:

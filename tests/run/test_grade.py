@@ -382,7 +382,7 @@ def test_with_a_function_of_nbclient_missing_no_score_is_written(tiny, monkeypat
     """After an upgrade, say: right answers got 0 points, because everything was blamed on the kernel."""
     submit(tiny, "ada", RIGHT)
     monkeypatch.delattr(NotebookClient, "_async_poll_output_msg")
-    with pytest.raises(CourseError, match="no score is written.*\n.*_async_poll_output_msg"):
+    with pytest.raises(CourseError, match=r"no score is written.*\n.*_async_poll_output_msg"):
         graded(tiny, Here(), warm=False)
     assert not (tiny.root / "records" / "averages" / "ada.json").exists()
     with tiny.gradebook() as gradebook, pytest.raises(MissingEntry):
