@@ -92,7 +92,8 @@ def _probe(question: str) -> str:
 
 def _on_its_own(question: str) -> bool:
     """Whether stand-ins take the place of what the student wrote in earlier exercises."""
-    return bool(json.loads(question)["arguments"].get("stand_ins"))
+    arguments = json.loads(question)["arguments"]
+    return any(arguments.get(name) for name in ("stand_ins", "slopes", "made_up"))
 
 
 def _told(reply: dict) -> dict:

@@ -27,6 +27,7 @@ def rehearse(
     replaced: dict[str, str] | None = None,
     only: list[str] | None = None,
     hidden_only: bool = False,
+    inputs: int = 0,
 ) -> dict[str, str | None]:
     """Run given, solution and test cells in order.
 
@@ -35,6 +36,7 @@ def rehearse(
         replaced: other sources for some cells, by grade_id.
         only: the test cells to run; by default all.
         hidden_only: leave out the visible part of the tests.
+        inputs: the number of the set that hidden tests draw, see `grading.oracle.inputs`.
 
     Returns:
         For each test cell None if it passed, or the message of its failure.
@@ -42,7 +44,7 @@ def rehearse(
     replaced, verdicts = replaced or {}, {}
     namespace: dict = {"__name__": "__main__"}
     sources: list[str] = []
-    with connected(InProcess(namespace, sources)):
+    with connected(InProcess(namespace, sources), inputs):
         for name, cell in notebooks.by_id(notebook).items():
             kind, source = notebooks.kind(cell), replaced.get(name, cell.source)
             if cell.cell_type != "code" or (kind == "test" and only is not None and name not in only):

@@ -10,8 +10,9 @@ from functools import wraps
 import numpy as np
 import torch
 
-from grading.oracle.compare import Mismatch, close, same_number, show, that
+from grading.oracle.compare import Mismatch, both, close, same_list, same_number, show, that
 from grading.oracle.student_code import Delegated, Student, StudentError
+from grading.probe import wire
 from grading.probe.autodiff import OPERATORS
 
 F_2D = [["**", 0, {"number": 2}], ["*", {"number": 0.1}, 2], ["**", 1, {"number": 2}], ["*", {"number": 2}, 4]]
@@ -21,6 +22,9 @@ F_2D += [["+", 3, 5]]
 ROSENBROCK = [["-", {"number": 1}, 0], ["**", 2, {"number": 2}], ["**", 0, {"number": 2}], ["-", 1, 4]]
 ROSENBROCK += [["**", 5, {"number": 2}], ["*", {"number": 100}, 6], ["+", 3, 7]]
 """(1 - x1)**2 + 100 * (x2 - x1**2)**2"""
+
+LADDER = [["+", 0, 1], ["*", 2, 1], ["*", 3, 2], ["+", 4, 3], ["*", 4, 5], ["+", 6, 2]]
+"""Each value is used by the next step and by a later one, so the order of a backward pass matters."""
 
 EXPONENTS = (-1, 2, 3)
 """What random programs raise to."""
@@ -43,19 +47,26 @@ def _remembered(function: Callable) -> Callable:
 # Expressions
 
 
-@_remembered
-def random_values(seed: int, n: int) -> list[float]:
+def random_values(rng: np.random.Generator, n: int) -> list[float]:
     """Inputs of both signs, from 0.5 to 1.5 in size."""
-    rng = np.random.default_rng([seed, n])
     return [round(float(size * sign), 3) for size, sign in zip(rng.uniform(0.5, 1.5, n), rng.choice([-1, 1], n))]
 
 
-@_remembered
-def random_program(seed: int, values: list[float], n_steps: int, symbols: str = "+*^", left: str = "*") -> list:
+def cases(rng: np.random.Generator, make: Callable, *sizes: tuple) -> list[tuple[list[float], list]]:
+    """Pairs of values and a program: `(n_inputs, *more)` for each, `make(rng, values, *more)`."""
+    found = []
+    for n_inputs, *more in sizes:
+        values = random_values(rng, n_inputs)
+        found.append((values, make(rng, values, *more)))
+    return found
+
+
+def random_program(
+    rng: np.random.Generator, values: list[float], n_steps: int, symbols: str = "+*^", left: str = "*"
+) -> list:
     """A program that uses its values again and again.
 
     Args:
-        seed: of a local random generator.
         values: of the inputs.
         n_steps: each may use any earlier place; every step but the first uses the one before with one chance in
             two, the last one does.
@@ -66,7 +77,6 @@ def random_program(seed: int, values: list[float], n_steps: int, symbols: str = 
         Steps, at most n_steps: those that the last one does not need are left out. All their values are between
         0.02 and 500 in size, so that rounding stays small.
     """
-    rng = np.random.default_rng(seed)
     while True:
         steps = []
         for here in range(len(values), len(values) + n_steps):
@@ -86,10 +96,8 @@ def random_program(seed: int, values: list[float], n_steps: int, symbols: str = 
             return _without_dead_steps(len(values), steps)
 
 
-@_remembered
-def random_layers(seed: int, values: list[float], n_steps: int) -> list:
+def random_layers(rng: np.random.Generator, values: list[float], n_steps: int) -> list:
     """A program in which each step uses the one before, once or twice: whoever visits each value once is right."""
-    rng = np.random.default_rng(seed)
     while True:
         steps = [["*", 0, len(values) - 1]]
         for last in range(len(values), len(values) + n_steps - 1):
@@ -99,17 +107,14 @@ def random_layers(seed: int, values: list[float], n_steps: int) -> list:
             return steps
 
 
-@_remembered
-def random_tree(seed: int, values: list[float], n_leaves: int, symbols: str = "+*^") -> list:
+def random_tree(rng: np.random.Generator, values: list[float], n_leaves: int, symbols: str = "+*^") -> list:
     """A program in which no result is used twice; an input is, if there are more leaves than inputs.
 
     Args:
-        seed: of a local random generator.
         values: of the inputs; leaf i is input i modulo their number.
         n_leaves: of the tree.
         symbols: of "+*^"; a power is put on one result in four.
     """
-    rng = np.random.default_rng(seed)
     binary = [symbol for symbol in symbols if symbol != "^"]
     while True:
         roots, steps = [leaf % len(values) for leaf in range(n_leaves)], []
@@ -206,8 +211,9 @@ def same_operation(
     upstream: float = 1.0,
     before: tuple[float, ...] = (0.0, 0.0),
     same: bool = False,
+    times: int = 1,
 ) -> None:
-    """Compare one `Add`, `Mul` or `Pow` with torch.
+    """Compare one `Add`, `Mul` or `Pow` with torch: what it adds to its inputs' gradients, and what it leaves alone.
 
     Args:
         inputs: the values of its inputs.
@@ -215,22 +221,45 @@ def same_operation(
         upstream: the gradient of its result.
         before: the gradients that its inputs hold already.
         same: both inputs are one object; then only the first of `inputs` counts.
+        times: how often `backward()` runs; each time adds to the gradients.
     """
     symbol = {"Add": "+", "Mul": "*", "Pow": "**"}[name]
     values = [inputs[0]] if same else list(inputs)
     operands = [0, {"number": n}] if name == "Pow" else [0, 0] if same else [0, 1]
     reference = torch_differentiate(values, [[symbol, *operands]])
+    count = len(values)
     values.append(reference["value"])
-    gradients = [*before[: len(values) - 1], upstream]
-    reply = student.ask(
-        "autodiff.operation", about=name, name=name, values=values, exponent=n, gradients=gradients, same=same
-    )
+    gradients = [*before[:count], upstream]
+    asked = {"name": name, "values": values, "exponent": n, "gradients": gradients, "same": same, "times": times}
+    reply = student.ask("autodiff.operation", about=name, **asked)
     labels = ["base"] if name == "Pow" else ["left and right (one tensor)"] if same else ["left", "right"]
     texts = [f"{label} = {value:g}" for label, value in zip(labels, values)] + ([f"n = {n:g}"] if n is not None else [])
-    for label, local, start, mine in zip(labels, reference["gradients"], before, reply["gradients"]):
-        where = f"{name} with {', '.join(texts)} and result.grad = {upstream:g}"
-        where += f": the gradient of {label}, which was {start:g} before," if start else f": the gradient of {label}"
-        same_number(mine, start + local * upstream, where)
+    where = f"{name} with {', '.join(texts)} and result.grad = {upstream:g}"
+    where += ", backward() called twice" if times == 2 else ""
+    for place, (label, local) in enumerate(zip(labels, reference["gradients"], strict=True)):
+        start, right = before[place], before[place] + times * local * upstream
+        text = f"{where}: the gradient of {label}"
+        text += f", which was {start:g} before," if start else ""
+        same_number(reply["gradients"][place], right, text, atol=1e-12 * min(1.0, abs(local * upstream) or 1.0))
+    for label, mine, expected in zip([*labels, "result"], reply["values"], values, strict=True):
+        same_number(mine, expected, f"{where}: the value of {label} after backward()", rtol=0.0, atol=0.0)
+    same_number(reply["gradients"][-1], upstream, f"{where}: result.grad after backward()", rtol=0.0, atol=0.0)
+    if n is not None:
+        same_number(reply["exponent"], n, f"{where}: n after backward()", rtol=0.0, atol=0.0)
+
+
+def pairs(rng: np.random.Generator, n: int = 2) -> list[tuple[float, float]]:
+    """Pairs of numbers of both signs and of different sizes, from 0.1 to 9."""
+    sizes = np.round(rng.uniform(0.1, 3.0, (n, 2)) * np.array([1.0, 3.0]), 3)
+    return [(float(a), float(b)) for a, b in sizes * rng.choice([-1.0, 1.0], (n, 2))]
+
+
+def powers(rng: np.random.Generator) -> list[tuple[float, float]]:
+    """Bases and exponents: whole and not, negative, 0 and 1; bases that are negative, 0, tiny and huge."""
+    sizes = [round(float(size), 3) for size in rng.uniform(0.3, 2.5, 8)]
+    found = [(sizes[0], 4), (-sizes[1], 5), (1 + sizes[2], 1), (-sizes[3], -1), (sizes[4], -2), (-7.0, 0)]
+    found += [(sizes[5], round(float(rng.uniform(1.1, 1.9)), 2)), (sizes[6], -0.5), (0.0, 3), (0.0, 1), (0.0, 2)]
+    return [*found, (sizes[7] * 1e-6, 2), (sizes[0] * 1e6, 2), (sizes[1] * 1e-4, 3), (-sizes[2] * 1e3, 3)]
 
 
 def same_values(student: Student, values: list[float], steps: list) -> None:
@@ -238,7 +267,7 @@ def same_values(student: Student, values: list[float], steps: list) -> None:
     reference = [place.item() for place in torch_places(values, steps)]
 
     def judge(reply: dict) -> None:
-        for place, (mine, expected) in enumerate(zip(reply["values"], reference)):
+        for place, (mine, expected) in enumerate(zip(reply["values"], reference, strict=True)):
             upto = steps[: place + 1 - len(values)]
             where = f"With {_inputs(values)}, {written(len(values), upto)}"
             if place < len(values):
@@ -248,10 +277,13 @@ def same_values(student: Student, values: list[float], steps: list) -> None:
             else:
                 where += ": the value of z"
             same_number(mine, expected, where)
-        for value, (_, grad) in zip(values, reply["fresh"]):
+        for value, (first, grad) in zip(values, reply["fresh"], strict=True):
+            same_number(first, value, f"Tensor({value:g}).value")
             same_number(grad, 0.0, f"Tensor({value:g}).grad, before backward(),")
+        where = f"With {_inputs(values)}, {written(len(values), steps)}"
+        that(reply["new"], f"{where}: each result should be a new Tensor, yours gives one of its operands back.")
 
-    _with_stand_ins(student, "autodiff.evaluate", judge, values=values, steps=student.plain(steps))
+    _with_stand_ins(student, "autodiff.evaluate", judge, values=values, steps=steps)
 
 
 def same_gradients(
@@ -274,10 +306,13 @@ def same_gradients(
 
     def judge(reply: dict) -> None:
         same_number(reply["value"], reference["value"], f"{where}: the value")
-        for i, (mine, expected) in enumerate(zip(reply["gradients"], reference["gradients"])):
+        for i, (mine, expected) in enumerate(zip(reply["gradients"], reference["gradients"], strict=True)):
             same_number(mine, expected, f"{where}: the gradient of {_name(len(values), len(steps), i)}")
+        for i, (mine, expected) in enumerate(zip(reply["values"], values, strict=True)):
+            what = f"{where}: the value of {_name(len(values), len(steps), i)} after backward()"
+            same_number(mine, expected, what, rtol=0.0, atol=0.0)
 
-    _with_stand_ins(student, "autodiff.differentiate", judge, values=values, steps=student.plain(steps), losses=losses)
+    _with_stand_ins(student, "autodiff.differentiate", judge, values=values, steps=steps, losses=losses)
 
 
 def same_operations(student: Student, values: list[float], steps: list) -> None:
@@ -285,11 +320,12 @@ def same_operations(student: Student, values: list[float], steps: list) -> None:
     names = {"+": "Add", "*": "Mul", "**": "Pow"}
     where = f"With {_inputs(values)}, {written(len(values), steps)}: z.operations"
     expected = {len(values) + i: (names[symbol], operands) for i, (symbol, *operands) in enumerate(steps)}
+    numbers = [place.item() for place in torch_places(values, steps)]
 
     def judge(reply: list) -> None:
         that(len(reply) == len(steps), f"{where} should hold {len(steps)} operations, yours holds {len(reply)}.")
         done = set(range(len(values)))
-        for position, (kind, operands, result) in enumerate(reply):
+        for position, (kind, operands, result, held) in enumerate(reply):
             here = f"{where}[{position}]"
             that(result in expected, f"{here} should have one of the computed tensors as its result.")
             that(result not in done, f"{here} is an operation that stands there twice.")
@@ -297,37 +333,55 @@ def same_operations(student: Student, values: list[float], steps: list) -> None:
             that(kind == name, f"{here} should be of class {name}, yours is of class {kind}.")
             ok = sorted(map(str, _numbers(operands))) == sorted(map(str, _numbers(known)))
             that(ok, f"{here} ({name}) should hold the tensors that it was made from, and not copies of them.")
+            right = [numbers[o] if isinstance(o, int) else float(o["number"]) for o in operands]
+            same_list(held, [*right, numbers[result]], f"{here} ({name}): the values of its operands and of its result")
             early = all(o in done for o in known if isinstance(o, int))
             that(early, f"{here} ({name}) stands before the operation that computes one of its inputs.")
             done.add(result)
 
-    _with_stand_ins(student, "autodiff.recorded", judge, values=values, steps=student.plain(steps))
+    _with_stand_ins(student, "autodiff.recorded", judge, values=values, steps=steps)
 
 
-def same_order(student: Student, n_operations: int, grad_before: float) -> None:
-    """Check that `backward()` of the first `Tensor` sets its gradient to 1, then runs its operations in reverse."""
-    reply = student.ask("autodiff.backward_order", about="Tensor", n_operations=n_operations, grad_before=grad_before)
-    order = reply["order"]
+def same_order(student: Student, rng: np.random.Generator, n_operations: int, grad_before: float) -> None:
+    """Check that `backward()` of the first `Tensor` sets its gradient to 1, then runs its operations in reverse.
+
+    Operation k sets the gradient g to a * g + b with an a and b of its own, so what comes out in the end shows both.
+    """
+    changes = np.round(
+        rng.uniform(0.5, 1.5, (n_operations, 2)) * rng.choice([-1.0, 1.0], (n_operations, 2)), 3
+    ).tolist()
+    reply = student.ask("autodiff.backward_order", about="Tensor", changes=changes, grad_before=grad_before)
+    order, expected = reply["order"], 1.0
+    for factor, summand in reversed(changes):
+        expected = factor * expected + summand
     that(
         order == list(range(n_operations))[::-1],
         f"A tensor with {n_operations} operations, numbered from 0: backward() should run each once, the last one "
         f"first; yours ran {order or 'none'}.",
     )
-    start = f"the tensor's own grad (it was {grad_before:g} before) when backward() runs the first operation"
-    same_number(reply["grad"], 1.0, start)
+    text = f"A tensor with grad = {grad_before:g}, and with {n_operations} operations of which each changes its grad "
+    text += "(g becomes a * g + b): backward() should set the grad to 1 before it runs them. Its grad at the end"
+    same_number(reply["grad"], expected, text)
 
 
-def linear_cost(student: Student) -> None:
-    """Check that time and memory of the repaired `Tensor` grow like the number of operations."""
+def linear_cost(student: Student, rng: np.random.Generator) -> None:
+    """Check that time and memory of the repaired `Tensor` grow like the number of operations.
+
+    The costs are claims of the student's process, so the gradient of a long program is compared as well.
+    """
+    values, base = [round(0.5 + 0.06 * i, 2) * (-1) ** i for i in range(16)], wide_sum(16, 512)
+    few, many, more = wide_sum(16, 64), wide_sum(16, 2048), chain(16 + len(base), 150)
+    x = round(float(rng.uniform(1, 2)), 3)
+    same_gradients(student, [x], doublings(60), what=f"60 doublings (y = y + y) of x = {x}")
 
     def measure(values, steps, probe="cost", **options):
-        steps = student.plain(steps)
+        asked = {"values": values, "steps": student.plain(steps), **options}
         # A broken `Add` may raise: that is another exercise.
         try:
-            return student.ask(f"autodiff.{probe}", about="Tensor", values=values, steps=steps, **options)
+            return student.ask(f"autodiff.{probe}", about="Tensor", **asked)
         except StudentError:
-            options["stand_ins"] = True
-            return student.ask(f"autodiff.{probe}", about="Tensor", values=values, steps=steps, **options)
+            asked["slopes"] = student.plain(slopes(values, steps + (more if probe == "built" else [])))
+            return student.ask(f"autodiff.{probe}", about="Tensor", **asked)
 
     small, large = (measure([1.5], doublings(n)) for n in (8, 16))
     for key, unit in (("calls", "function calls"), ("peak", "bytes of memory")):
@@ -336,18 +390,12 @@ def linear_cost(student: Student) -> None:
             f"16 doublings (y = y + y) take more than 6 times as many {unit} as 8 do: twice the operations should cost "
             "about twice as much.",
         )
-    same_gradients(student, [1.5], doublings(60), what="60 doublings (y = y + y) of x = 1.5")
-
-    values = random_values(0, 16)
-    base = wide_sum(16, 512)
-    more = student.plain(chain(16 + len(base), 150))
-    each = measure(values, base, "built", more=more) / 150
+    each = measure(values, base, "built", more=student.plain(more)) / 150
     that(
         each <= 5_000,
         f"On top of {len(base)} operations, each further one keeps more than 5 kB: a result should remember only what "
         "it was made from directly.",
     )
-    few, many = wide_sum(16, 64), wide_sum(16, 2048)
     short = measure(values, few, "seconds", times=3)
     for _ in range(6):  # a busy machine may disturb some measurements
         if measure(values, many, "seconds") <= 110 * short:
@@ -376,17 +424,27 @@ def same_numerical_gradient(
     if not isinstance(mine, list) or len(mine) != len(values):
         raise Mismatch(f"{what}: a list of {len(values)} numbers should come back, not {show(mine)}.")
     slack = rtol * max(map(abs, expected))
-    for name, yours, theirs in zip(names, mine, expected):
+    for name, yours, theirs in zip(names, mine, expected, strict=True):
         if not close(yours, theirs, rtol=0.0, atol=slack):
-            where = f"{what}: component {name}"
-            raise Mismatch(f"{where} should be {show(theirs)}, yours is {show(yours)}.", [(where, yours, theirs)])
+            where, (shown, wanted) = f"{what}: component {name}", both(yours, theirs)
+            raise Mismatch(f"{where} should be {wanted}, yours is {shown}.", [(where, yours, theirs)])
 
 
-def values_stay(student: Student, text: str, values: list[float], **options) -> None:
-    """Check that `numerical_gradient` leaves the list of values as it was, to the last digit."""
+def values_stay(student: Student, text: str, values: list[float], expected: list[float], **options) -> None:
+    """Check that `numerical_gradient` leaves the list of values as it was, to the last digit.
+
+    That is for an answer that computes: what comes back must be in the proportions of `expected`.
+    """
     names = [f"x{i + 1}" for i in range(len(values))]
     answer = student.call_and_look("numerical_gradient", student.function(text, *names), list(values), **options)
-    after = answer["arguments"][1]
+    mine, after = answer["value"], answer["arguments"][1]
+    usable = isinstance(mine, list) and len(mine) == len(values) and all(map(wire.is_number, mine))
+    that(usable, f"f = {text}: a list of {len(values)} numbers should come back, not {show(mine)}.")
+    length = float(np.linalg.norm(mine) * np.linalg.norm(expected))
+    that(
+        0 < length < np.inf and abs(float(np.dot(mine, expected))) >= (1 - 1e-4) * length,
+        f"f = {text} at {values}: {show(mine)} does not point along the gradient, {expected}.",
+    )
     that(
         after == list(values),
         f"f = {text}: `values` were {values}, after `numerical_gradient(f, values)` they are {after}. They belong to "
@@ -394,14 +452,48 @@ def values_stay(student: Student, text: str, values: list[float], **options) -> 
     )
 
 
-def _with_stand_ins(student: Student, probe: str, judge, **arguments) -> None:
+def slopes(values: list[float], steps: list) -> list:
+    """What stand-ins for the student's operations look up, see `probe.autodiff._operations`: derivatives by torch.
+
+    A difference, a quotient and a negation may be made of sums, products and powers in more than one way.
+    """
+    places = [place.item() for place in torch_places(values, steps)]
+    used: dict[tuple, None] = {}
+    for symbol, *operands in steps:
+        a, b = [places[o] if isinstance(o, int) else float(o["number"]) for o in [*operands, operands[0]][:2]]
+        if symbol in _NAMES:
+            used[symbol, a, b] = used[symbol, b, a] = None
+        elif symbol == "-":
+            used |= dict.fromkeys([("+", a, -b), ("+", -b, a)])
+        elif symbol == "/" and b:
+            used |= dict.fromkeys([("*", a, 1 / b), ("*", 1 / b, a), ("**", b, -1.0)])
+        for x in (a, b):
+            used |= dict.fromkeys([("*", x, -1.0), ("*", -1.0, x)])
+    return [row for operation in used if (row := _slope(*operation)) is not None]
+
+
+_NAMES = {"+": "Add", "*": "Mul", "**": "Pow"}
+
+
+def _slope(symbol: str, a: float, b: float) -> list | None:
+    if symbol == "**" and (a == 0 and b < 0):
+        return None
+    left, right = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (a, b))
+    result = OPERATORS[symbol](left, b if symbol == "**" else right)
+    if not torch.isfinite(result):
+        return None
+    result.backward()
+    return [_NAMES[symbol], [a, b], [x.grad.item() if x.grad is not None else 0.0 for x in (left, right)]]
+
+
+def _with_stand_ins(student: Student, probe: str, judge: Callable, values: list[float], steps: list, **options) -> None:
     """Ask and judge; if that goes wrong, once more with stand-ins for the student's operations."""
+    asked = {"values": values, "steps": student.plain(steps), **options}
     try:
-        reply = student.ask(probe, about="Tensor", **arguments)
+        reply = student.ask(probe, about="Tensor", **asked)
         torch_used = reply.get("torch") if isinstance(reply, dict) else None
         if not torch_used:
-            judge(reply)
-            return
+            return judge(reply)
     except AssertionError as error:
         first = error
     else:
@@ -409,10 +501,11 @@ def _with_stand_ins(student: Student, probe: str, judge, **arguments) -> None:
             f"`Tensor` lets torch differentiate (`{torch_used}`). Here that is the exercise: write it in plain Python."
         )
     try:
-        reply = student.ask(probe, about="Tensor", **arguments, stand_ins=True)
-    except StudentError as second:
-        raise (second if isinstance(first, StudentError) else first) from None
-    judge(reply)
+        judge(student.ask(probe, about="Tensor", **asked, slopes=student.plain(slopes(values, steps))))
+    except StudentError:
+        raise first from None
+    except AssertionError as second:
+        raise second from None
 
 
 def _is_tame(values: list[float], steps: list) -> bool:

@@ -8,6 +8,7 @@ convergence of iteration methods"); the course's momentum is `v = gamma * v + et
 import cmath
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -107,6 +108,11 @@ def torch_path(A, b, x0, num_steps: int, lr: float | list[float], momentum: floa
 
 
 # Cases
+
+
+def _shuffled(rng: np.random.Generator, cases: list) -> list:
+    """The cases in any order: where there are few possible answers, their order must not be known."""
+    return [cases[place] for place in rng.permutation(len(cases))]
 
 
 def single_eigenvalues(rng: np.random.Generator) -> list[tuple[Spectrum, float]]:
@@ -218,23 +224,25 @@ def around_the_boundary(rng: np.random.Generator) -> list[Setting]:
         ):
             lam = 10.0 ** rng.uniform(-2, 2) * math.copysign(1.0, part)
             cases.append((float(lam), float(abs(part) * 2 * (1 + gamma) / abs(lam)), float(gamma)))
-    return cases
+    return _shuffled(rng, cases)
 
 
 def on_the_boundary(rng: np.random.Generator) -> list[Setting]:
-    """Exactly on the boundary: eta is a power of two and gamma so short that no product is rounded."""
-    cases = []
+    """Exactly on the boundary: eta is a power of two and gamma so short that no product is rounded; and some inside."""
+    cases = [(0.5, 1.0, float(gamma)) for gamma in rng.uniform(0.1, 0.7, 5)]
     for gamma in rng.permutation(16) / 16:
         eta = 2.0 ** rng.integers(-4, 4)
         cases.append((float(2 * (1 + gamma) / eta), float(eta), float(gamma)))
     flat = float(rng.uniform(0.1, 0.9))
-    return [*cases, (0.0, 0.5, flat), (2.0, 0.0, flat), (0.0, 0.3, 0.0)]
+    return _shuffled(rng, [*cases, (0.0, 0.5, flat), (2.0, 0.0, flat), (0.0, 0.3, 0.0)])
 
 
 def edges_of_gamma(rng: np.random.Generator) -> list[Setting]:
     """gamma = 0 and 1, and beyond both, with an eta * lam that would be right."""
     gammas = (0.0, 1.0, rng.uniform(1.05, 1.9), -rng.uniform(0.05, 0.5), rng.uniform(0.2, 0.6), -1e-3)
-    return [(float(rng.uniform(0.5, 1)), float(rng.uniform(0.1, 0.4)), float(gamma)) for gamma in gammas]
+    return _shuffled(
+        rng, [(float(rng.uniform(0.5, 1)), float(rng.uniform(0.1, 0.4)), float(gamma)) for gamma in gammas]
+    )
 
 
 def aligned_hills(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
@@ -270,7 +278,7 @@ def swinging_paths(rng: np.random.Generator) -> list[tuple[list, float]]:
         path = np.zeros((len(pattern), 2))
         path[:, i % 2] = tolerance * sizes * rng.choice([-1.0, 1.0], len(pattern))
         cases.append((path.tolist(), float(tolerance)))
-    return cases
+    return _shuffled(rng, cases)
 
 
 def special_paths(rng: np.random.Generator) -> list[tuple[list, float]]:
@@ -290,7 +298,7 @@ def special_paths(rng: np.random.Generator) -> list[tuple[list, float]]:
         [far, [nan, nan], near, at],
         [far, [-inf, unit], near],
     ]
-    return [(path, float(5 * unit)) for path in paths]
+    return _shuffled(rng, [(path, float(5 * unit)) for path in paths])
 
 
 def hessians(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -330,7 +338,7 @@ def quadratic(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
 
 def judge_gd_rate(student, cases: list[tuple[Spectrum, float]]) -> None:
     """One number for each spectrum and eta."""
-    for yours, (eigenvalues, eta) in zip(_values(student, "gd_rate", cases), cases):
+    for yours, (eigenvalues, eta) in zip(_values(student, "gd_rate", cases), cases, strict=True):
         what = f"gd_rate({_listed(eigenvalues)}, {eta:.6g})"
         same_number(yours, gd_rate(eigenvalues, eta), what, rtol=RTOL)
 
@@ -338,7 +346,7 @@ def judge_gd_rate(student, cases: list[tuple[Spectrum, float]]) -> None:
 def judge_best_learning_rate(student, cases: list[Spectrum], part: str) -> None:
     """The pair (eta, rate); `part` is "eta", "rate" or "both"."""
     right = [best_learning_rate(spectrum) for spectrum in cases]
-    stand_ins = [["gd_rate", [None, found["eta"]], found["rate"]] for found in right]
+    stand_ins = [["gd_rate", {"eigenvalues": None, "eta": found["eta"]}, found["rate"]] for found in right]
     _judge_parts(student, "best_learning_rate", cases, right, part, stand_ins)
 
 
@@ -346,7 +354,7 @@ def judge_best_momentum(student, cases: list[Spectrum], part: str) -> None:
     """The triple (eta, gamma, rate); `part` is one of them or "all"."""
     right = [best_momentum(spectrum) for spectrum in cases]
     stand_ins = [
-        ["momentum_rate", [float(lam), found["eta"], found["gamma"]], found["rate"]]
+        ["momentum_rate", {"lam": float(lam), "eta": found["eta"], "gamma": found["gamma"]}, found["rate"]]
         for spectrum, found in zip(cases, right)
         for lam in spectrum
     ]
@@ -356,14 +364,16 @@ def judge_best_momentum(student, cases: list[Spectrum], part: str) -> None:
 def _judge_parts(student, function: str, cases: list[Spectrum], right: list[dict], part: str, stand_ins: list) -> None:
     def judge(standing_in: bool) -> None:
         rows = stand_ins if standing_in else []
-        for yours, spectrum, expected in zip(_values(student, function, [[c] for c in cases], rows), cases, right):
+        for yours, spectrum, expected in zip(
+            _values(student, function, [[c] for c in cases], rows), cases, right, strict=True
+        ):
             names = ", ".join(expected)
             what = f"{function}({_listed(spectrum)})"
             that(
                 isinstance(yours, list) and len(yours) == len(expected),
                 f"{what} should return {len(expected)} numbers, ({names}); yours is {show(yours)}.",
             )
-            for mine, (name, wanted) in zip(yours, expected.items()):
+            for mine, (name, wanted) in zip(yours, expected.items(), strict=True):
                 if part in (name, "both", "all"):
                     # A rate may come from computed eigenvalues, which coincide at the best pair.
                     rtol, atol = (CRITICAL_RTOL, 1e-7) if name == "rate" else (RTOL, 1e-12)
@@ -374,14 +384,14 @@ def _judge_parts(student, function: str, cases: list[Spectrum], right: list[dict
 
 def judge_matrix(student, cases: list[Setting], row: int) -> None:
     """One row of the matrix: 0 makes the new v, 1 the new x."""
-    for matrix, setting in zip(_matrices(student, cases), cases):
+    for matrix, setting in zip(_matrices(student, cases), cases, strict=True):
         what = f"row {row} of momentum_matrix({_listed(setting)}), which makes the new {'vx'[row]},"
         same_list(matrix[row], momentum_matrix(*setting)[row], what, rtol=RTOL)
 
 
 def judge_matrix_path(student, cases: list[Setting]) -> None:
     """Applied again and again, the matrix takes the path of `torch.optim.SGD` with momentum."""
-    for matrix, (lam, eta, gamma) in zip(_matrices(student, cases), cases):
+    for matrix, (lam, eta, gamma) in zip(_matrices(student, cases), cases, strict=True):
         theirs = [x for (x,) in torch_path([[lam]], [0.0], [1.0], 12, lr=eta, momentum=gamma)]
         expected = [[before - after, after] for before, after in zip([1.0, *theirs], theirs)]
         state, path = np.array([0.0, 1.0]), []
@@ -394,7 +404,7 @@ def judge_matrix_path(student, cases: list[Setting]) -> None:
 
 def _matrices(student, cases: list[Setting]) -> list[list[list[float]]]:
     matrices = _values(student, "momentum_matrix", cases)
-    for yours, setting in zip(matrices, cases):
+    for yours, setting in zip(matrices, cases, strict=True):
         that(
             isinstance(yours, list)
             and len(yours) == 2
@@ -406,11 +416,14 @@ def _matrices(student, cases: list[Setting]) -> list[list[list[float]]]:
 
 def judge_momentum_rate(student, cases: list[Setting]) -> None:
     """The spectral radius, whatever the student's `momentum_matrix` is."""
-    stand_ins = [["momentum_matrix", list(setting), np.array(momentum_matrix(*setting))] for setting in cases]
+    stand_ins = [
+        ["momentum_matrix", dict(zip(("lam", "eta", "gamma"), setting)), np.array(momentum_matrix(*setting))]
+        for setting in cases
+    ]
 
     def judge(standing_in: bool) -> None:
         rows = stand_ins if standing_in else []
-        for yours, setting in zip(_values(student, "momentum_rate", cases, rows), cases):
+        for yours, setting in zip(_values(student, "momentum_rate", cases, rows), cases, strict=True):
             same_number(yours, momentum_rate(*setting), f"momentum_rate({_listed(setting)})", rtol=_rtol(*setting))
 
     on_its_own(judge)
@@ -442,7 +455,7 @@ def judge_is_stable(student, cases: list[Setting]) -> None:
 def judge_rotated(student, cases: list[tuple[np.ndarray, float]], untouched: bool = False) -> None:
     """The turned matrix; with `untouched`, the old one unchanged as well."""
     reply = _reply(student, "rotated", cases)
-    for yours, after, (A, angle) in zip(reply["values"], reply["arguments"], cases):
+    for yours, after, (A, angle) in zip(reply["values"], reply["arguments"], cases, strict=True):
         what = f"rotated({_listed(A.ravel())} as a 2 by 2 array, {angle:.6g})"
         same_list(yours, rotated(A, angle).tolist(), what, rtol=RTOL, atol=1e-11 * float(np.abs(A).max()))
         same = not untouched or after[0] == A.tolist()
@@ -452,7 +465,7 @@ def judge_rotated(student, cases: list[tuple[np.ndarray, float]], untouched: boo
 def judge_steps_needed(student, cases: list[tuple[list, float]]) -> None:
     """The index, or None; the path comes as a list and as an array."""
     calls = [[np.array(path) if i % 2 else path, tolerance] for i, (path, tolerance) in enumerate(cases)]
-    for yours, (path, tolerance) in zip(_values(student, "steps_needed", calls), cases):
+    for yours, (path, tolerance) in zip(_values(student, "steps_needed", calls), cases, strict=True):
         expected = steps_needed(path, tolerance)
         distances = ", ".join(f"{math.hypot(*point) / tolerance:.3g}" for point in path)
         what = f"steps_needed of a path whose distances are {distances} times the tolerance"
@@ -464,7 +477,7 @@ def judge_steps_needed(student, cases: list[tuple[list, float]]) -> None:
 
 def judge_newton_step(student, cases: list[tuple[np.ndarray, np.ndarray]]) -> None:
     """The solution of hessian @ s = -gradient."""
-    for yours, (gradient, hessian) in zip(_values(student, "newton_step", cases), cases):
+    for yours, (gradient, hessian) in zip(_values(student, "newton_step", cases), cases, strict=True):
         expected = -np.linalg.solve(hessian, gradient)
         what = f"newton_step for n = {len(gradient)} and the eigenvalues {_listed(np.linalg.eigvalsh(hessian))}"
         same_list(yours, expected.tolist(), what, rtol=RTOL, atol=RTOL * float(np.abs(expected).max()))
@@ -472,7 +485,7 @@ def judge_newton_step(student, cases: list[tuple[np.ndarray, np.ndarray]]) -> No
 
 def judge_solved(student, cases: list[tuple[np.ndarray, np.ndarray]]) -> None:
     """The residual is at the level of rounding: with a badly conditioned Hessian an inverse leaves much more."""
-    for yours, (gradient, hessian) in zip(_values(student, "newton_step", cases), cases):
+    for yours, (gradient, hessian) in zip(_values(student, "newton_step", cases), cases, strict=True):
         that(
             isinstance(yours, list) and len(yours) == len(gradient) and all(map(wire.is_number, yours)),
             f"newton_step should return an array of shape ({len(gradient)},), yours is {show(yours)}.",
@@ -520,9 +533,27 @@ def judge_untouched(student, rng: np.random.Generator) -> None:
     hill = quadratic(rng, 3)
     reply = _reply(student, "preconditioned_gd", [[*hill.values(), 0.1, 4]])
     yours = reply["values"][0]
-    that(isinstance(yours, list), f"preconditioned_gd should return an array, yours is {show(yours)}.")
+    usable = isinstance(yours, list) and len(yours) > 2 and all(isinstance(point, list) for point in yours)
+    that(usable, f"preconditioned_gd should return an array of points, yours is {show(yours)}.")
+    _require_steps(yours, hill)
     for (name, before), after in zip(hill.items(), reply["arguments"][0]):
         that(after == before.tolist(), f"preconditioned_gd changed the array `{name}` of its caller.")
+
+
+def _require_steps(path: list, hill: dict) -> None:
+    """Two points in a row of a path are a step along a gradient, preconditioned in whatever way, or not at all.
+
+    That is all that a test asks for which looks at the caller's arrays.
+    """
+    A, b, P = hill["A"], hill["b"], hill["P"]
+    points = [np.array(point) for point in path if len(point) == len(b) and all(map(wire.is_number, point))]
+    for before, after in pairwise(points):
+        moved, gradient = after - before, A @ before - b
+        for direction in (gradient, P @ gradient, P.T @ gradient, A @ before, P @ (A @ before)):
+            length = np.linalg.norm(moved) * np.linalg.norm(direction)
+            if 0 < length < np.inf and abs(moved @ direction) > (1 - 1e-6) * length:
+                return
+    raise Mismatch("preconditioned_gd returned no path on which a point is one step from the one before.")
 
 
 def _judge_walk(student, hill: dict, eta: float, num_steps: int, expected: list, what: str) -> None:
@@ -626,11 +657,7 @@ def _reply(student, function: str, calls: Sequence[Sequence], stand_ins: Sequenc
     """
     asked = {"function": function, "calls": [list(call) for call in calls], "stand_ins": list(stand_ins)}
     reply = student.ask("conditioning.calls", about=function, **asked)
-    readable = isinstance(reply, dict) and all(
-        isinstance(reply.get(key), list) and len(reply[key]) == len(calls) for key in ("values", "arguments")
-    )
-    that(readable, f"`{function}` gave an answer that cannot be read.")
-    if stand_ins and not reply.get("stand_ins_used"):
+    if stand_ins and not reply["stand_ins_used"]:
         raise StandInsUnused("the stand-ins were not called")
     return reply
 

@@ -24,13 +24,12 @@ HUGE = 1e8
 F_2D = (0.1, 2.0)  # f_2d(x1, x2) = 0.1 * x1**2 + 2 * x2**2, on which the course's paths run
 
 
-def gradients(n_params: int, n_steps: int = 12, seed: int = 0, scale: float = 1.0) -> list[Row]:
+def gradients(rng: np.random.Generator, n_params: int, n_steps: int = 12, scale: float = 1.0) -> list[Row]:
     """Gradients that hide no bug: signs that change, sizes from 0.01 to 30 (times `scale`), never zero.
 
     Returns:
         `n_steps` rows of `n_params` floats.
     """
-    rng = np.random.default_rng(seed)
     sizes = 10.0 ** rng.uniform(-2.0, 1.5, size=(n_steps, n_params))
     signs = rng.choice([-1.0, 1.0], size=(n_steps, n_params))
     return (scale * sizes * signs).tolist()
@@ -44,7 +43,7 @@ def with_zeros(rows: list[Row], param: int = 0, first: int = 0, last: int = 4) -
 
 
 def starting_point(n_params: int) -> list[float]:
-    """Where `student.follow` starts by default: 1, -2, 3, ..."""
+    """Where a path starts by default: 1, -2, 3, ..."""
     return [(-1.0) ** i * (i + 1.0) for i in range(n_params)]
 
 
@@ -199,6 +198,16 @@ def first_fall(gradients: list[float], beta2: float) -> int:
     return 0
 
 
+# The values that hidden tests try besides the defaults. None is near 0.5, so that x and 1 - x cannot be confused.
+RANGES = {"eta": (0.03, 1.5), "gamma": (0.62, 0.93), "beta1": (0.62, 0.85), "beta2": (0.92, 0.985)}
+
+
+def settings(rng: np.random.Generator, name: str) -> dict[str, float]:
+    """Hyperparameters other than the defaults, in the documented order, without eps."""
+    drawn = {key: float(rng.uniform(*RANGES[key])) for key in COURSE[name][1] if key != "eps"}
+    return {key: round(value, 3) for key, value in drawn.items()}
+
+
 def agrees(student, name: str, rows: list[Row], *positional, **hyperparameters) -> None:
     """Follow the student's optimizer through these gradients and compare it with torch, step by step.
 
@@ -210,15 +219,92 @@ def agrees(student, name: str, rows: list[Row], *positional, **hyperparameters) 
     Raises:
         Mismatch: at the first step and parameter at which they part.
     """
-    named = dict(zip(COURSE[name][1], positional)) | hyperparameters
-    call = [f"{key}={value:g}" for key, value in hyperparameters.items()]
+    run = {"start": starting_point(len(rows[0])), "gradients": rows}
+    run |= {"positional": list(positional), "hyperparameters": hyperparameters}
+    agree(student, name, [run], lambda place: _called(name, positional, hyperparameters, len(rows[0])))
+
+
+def agree(student, name: str, runs: list[dict], what: Callable[[int], str]) -> None:
+    """Compare several runs, see `probe.optimizers.follow`; `what` describes the run at a place."""
+
+    def judge(reply: dict) -> None:
+        for place, (path, run) in enumerate(zip(reply["paths"], runs, strict=True)):
+            asked = {**run, "changes": {}} if reply["ignored"] else run
+            _judge_path(name, path, _references(name, asked), what(place))
+        compare.that(not reply["returned"], f"{what(0)}: `step()` should return nothing, yours returns something.")
+        if name == "GradientDescent":
+            why = "`step()` should read `param.grad` and leave it as it is; after yours a gradient is another."
+            compare.that(not reply["gradients_changed"], f"{what(0)}: {why}")
+
+    student.judge_followed(name, runs, judge)
+
+
+def _references(name: str, run: dict) -> list[Path]:
+    """The accepted paths of a run, in pieces from one change from outside to the next."""
+    named = dict(zip(COURSE[name][1], run.get("positional", []))) | run.get("hyperparameters", {})
+    if not run.get("moves") and not run.get("changes"):
+        return course_paths(name, run["gradients"], run["start"], **named)
+    return moved_paths(name, run, named)
+
+
+def moved_paths(name: str, run: dict, named: dict) -> list[Path]:
+    """The accepted paths where values, or hyperparameters, are changed between steps.
+
+    What an optimizer remembers does not depend on the values, so a change of values shifts the rest of the path. A
+    method that remembers gradients alone takes, after a change of `eta`, the steps that the new `eta` would have taken
+    from the start; so does torch's form of momentum, with `eta` outside the velocity. The course's form remembers
+    steps, `v = gamma * v + eta * g`. Both are accepted.
+    """
+    changes = {int(step): change for step, change in run.get("changes", {}).items()}
+    moves = {int(step): values for step, values in run.get("moves", {}).items()}
+    stages = [(0, named), *((step, named | change) for step, change in sorted(changes.items()))]
+    whole = [course_paths(name, run["gradients"], run["start"], **now) for _, now in stages]
+    plain = [_joined([(stages[i][0], paths[kind]) for i, paths in enumerate(whole)]) for kind in range(len(whole[0]))]
+    if changes and name in ("Momentum", "Nesterov"):
+        plain.insert(0, _velocity_path(name, run, COURSE[name][1] | named, changes))
+    return [_shifted(path, moves) for path in plain]
+
+
+def _velocity_path(name: str, run: dict, named: dict, changes: dict[int, dict]) -> Path:
+    values = list(run["start"])
+    velocities, path, now = [0.0] * len(values), [list(values)], dict(named)
+    for step, row in enumerate(run["gradients"]):
+        now |= changes.get(step, {})
+        for i, g in enumerate(row):
+            velocities[i] = now["gamma"] * velocities[i] + now["eta"] * g
+            ahead = now["gamma"] * velocities[i] + now["eta"] * g
+            values[i] -= ahead if name == "Nesterov" else velocities[i]
+        path.append(list(values))
+    return path
+
+
+def _joined(stages: list[tuple[int, Path]]) -> Path:
+    """One path that takes its steps from each of several from a step on."""
+    path = [list(stages[0][1][0])]
+    for step in range(len(stages[0][1]) - 1):
+        source = [other for first, other in stages if first <= step][-1]
+        path.append([x + (after - before) for x, before, after in zip(path[-1], source[step], source[step + 1])])
+    return path
+
+
+def _shifted(path: Path, moves: dict[int, Row]) -> Path:
+    """The path whose values are set anew before some steps."""
+    result = [list(path[0])]
+    for step in range(len(path) - 1):
+        base = moves.get(step, result[-1])
+        result.append([x + (after - before) for x, before, after in zip(base, path[step], path[step + 1])])
+    return result
+
+
+def _called(name: str, positional: tuple, hyperparameters: dict, n_params: int) -> str:
+    call = [_named(hyperparameters)] if hyperparameters else []
     if positional:
         call = ["params", *(f"{value:g}" for value in positional), *call]
     what = f"{name} ({', '.join(call) or 'no hyperparameters given, so the documented defaults'})"
-    if len(rows[0]) > 1:
-        what += f", {len(rows[0])} parameters"
-    mine = student.follow(name, rows, None, *positional, **hyperparameters)
-    references = course_paths(name, rows, **named)
+    return f"{what}, {n_params} parameters" if n_params > 1 else what
+
+
+def _judge_path(name: str, mine: list, references: list[Path], what: str) -> None:
     try:
         compare.same_path(mine, *references, what=what)
     except compare.Mismatch as mismatch:
@@ -231,36 +317,97 @@ def agrees(student, name: str, rows: list[Row], *positional, **hyperparameters) 
         raise mismatch from None
 
 
-def keeps_own_state(student, name: str, scale: float = 1.0, **hyperparameters) -> None:
-    """Several parameters, one of them without a gradient for a while, and two optimizers stepped in turn."""
+def keeps_own_state(student, name: str, rng: np.random.Generator, scale: float = 1.0, **hyperparameters: float) -> None:
+    """Several parameters, one of them without a gradient for a while; two optimizers stepped in turn, and others later.
+
+    The third one goes on with the parameters of the first, and the values of one run are changed from outside between
+    its steps. Then 2000 steps.
+    """
     for n_params in (2, 5):
-        rows = gradients(n_params, seed=n_params, scale=scale)
+        rows = gradients(rng, n_params, scale=scale)
         agrees(student, name, with_zeros(rows, param=n_params - 1, first=3, last=7), **hyperparameters)
-    runs = [
-        {"gradients": gradients(2, seed=seed, scale=scale), "start": start, "hyperparameters": hyperparameters}
-        for seed, start in [(3, [0.5, -4.0]), (4, [7.0, 0.25])]
+    starts = [[0.5, -4.0], [7.0, 0.25], [0.5, -4.0]]
+    runs: list[dict] = [
+        {"gradients": gradients(rng, 2, scale=scale), "start": start, "hyperparameters": hyperparameters}
+        for start in starts
     ]
-    for which, run, path in zip(("first", "second"), runs, student.follow_together(name, runs)):
-        expected = course_paths(name, run["gradients"], run["start"], **hyperparameters)
-        compare.same_path(path, *expected, what=f"{name}, the {which} of two optimizers that are stepped in turn")
+    runs[0]["moves"] = {"4": [3.0, 1.0], "9": [-6.0, 0.0]}
+    runs[2]["after"] = 0
+    words = ["first of two optimizers that are stepped in turn (its values are set anew before steps 5 and 10)"]
+    words += [
+        "second of two optimizers that are stepped in turn",
+        "optimizer made later for the first one's parameters",
+    ]
+    agree(student, name, runs, lambda place: f"{name}, the {words[place]}")
+    agrees(student, name, gradients(rng, 1, n_steps=2000, scale=scale), **hyperparameters)
 
 
-def heeds_hyperparameters(student, name: str, named: dict, positional: list, scale: float = 1.0) -> None:
-    """Other values than the defaults, by name and in the documented order; then the defaults."""
-    agrees(student, name, gradients(1, seed=5, scale=scale), **named)
-    agrees(student, name, gradients(1, seed=6, scale=scale), *positional)
-    agrees(student, name, gradients(1, seed=7, scale=scale))
+def heeds_hyperparameters(student, name: str, rng: np.random.Generator, scale: float = 1.0) -> None:
+    """Other values than the defaults, by name and in the documented order; the defaults; two optimizers with different
+    values at once, of which one gets a new `eta` on the way.
+    """
+    agrees(student, name, gradients(rng, 1, scale=scale), **settings(rng, name))
+    agrees(student, name, gradients(rng, 1, scale=scale), *settings(rng, name).values())
+    agrees(student, name, gradients(rng, 1, scale=scale))
+    both = [settings(rng, name) for _ in range(2)]
+    runs = [{"start": [1.0], "gradients": gradients(rng, 1, scale=scale), "hyperparameters": one} for one in both]
+    eta = round(float(rng.uniform(0.02, 0.9)), 3)
+    runs[0] |= {"changes": {"5": {"eta": eta}}}
+    words = [f", whose eta is set to {eta:g} before step 6,", ""]
+    agree(
+        student,
+        name,
+        runs,
+        lambda place: (
+            f"{_called(name, (), both[place], 1)}{words[place]} beside another with {_named(both[1 - place])}"
+        ),
+    )
 
 
-def heeds_eps(student, name: str, **hyperparameters) -> None:
+def _named(hyperparameters: dict[str, float]) -> str:
+    return ", ".join(f"{key}={value:g}" for key, value in hyperparameters.items())
+
+
+def heeds_eps(student, name: str, rng: np.random.Generator, **hyperparameters: float) -> None:
     """A large eps, then a gradient that is zero from the start, then the default eps where it matters.
 
     Args:
         hyperparameters: all but eps, in the documented order.
     """
-    agrees(student, name, gradients(1, seed=9), *hyperparameters.values(), 0.5)
-    agrees(student, name, with_zeros(gradients(1, seed=8), last=4), eps=1e-6, **hyperparameters)
-    agrees(student, name, gradients(1, seed=10, scale=1e-5), **hyperparameters)
+    agrees(student, name, gradients(rng, 1), *hyperparameters.values(), 0.5)
+    agrees(student, name, with_zeros(gradients(rng, 1), last=4), eps=1e-6, **hyperparameters)
+    agrees(student, name, gradients(rng, 1, scale=1e-5), **hyperparameters)
+
+
+def judge_zero_grad(student, rng: np.random.Generator) -> None:
+    """The very parameters are kept, and their gradients are 0 after `zero_grad()`, again and again."""
+    values, before = (np.round(rng.normal(size=3) * 3, 3).tolist() for _ in range(2))
+    rounds = [np.round(rng.uniform(0.2, 4, size=(n, 3)) * rng.choice([-1, 1], (n, 3)), 3).tolist() for n in (2, 3)]
+    asked = {"values": values, "gradients": before, "rounds": rounds}
+    reply = student.ask("optimizers.zero_grad", about="Optimizer", **asked)
+    compare.that(
+        reply["kept"], "`Optimizer(params).params` should hold the very parameters that it was given, in order."
+    )
+    for cleared in reply["cleared"]:
+        compare.same_list(cleared, [0.0] * 3, "The gradients after `zero_grad()`")
+    compare.same_list(reply["values"], values, "The values after `zero_grad()`")
+    for sums, rows in zip(reply["sums"], rounds, strict=True):
+        expected = np.sum(rows, axis=0).tolist()
+        compare.same_list(sums, expected, f"The gradients after `zero_grad()` and after {len(rows)} numbers were added")
+
+
+def judge_step_raises(student, rng: np.random.Generator) -> None:
+    """`step()` raises NotImplementedError, in a subclass without one, too."""
+    values, gradients, rate = rng.uniform(1, 3, 2).tolist(), rng.uniform(1, 3, 2).tolist(), float(rng.uniform(0.1, 0.4))
+    asked = {"values": values, "gradients": gradients, "rate": rate}
+    reply = student.ask("optimizers.step_raises", about="Optimizer", **asked)
+    for raised, what in zip(reply["raised"], ("What `Optimizer.step()` raises", "What `step()` of a subclass raises")):
+        compare.that(
+            raised == "NotImplementedError",
+            f"{what} should be NotImplementedError, yours raises {raised or 'nothing'}.",
+        )
+    expected = [value - rate * gradient for value, gradient in zip(values, gradients)]
+    compare.same_list(reply["values"], expected, "The values that a subclass moves when `super().step()` has raised")
 
 
 def spied(student, x1_init: float, x2_init: float, in_place: bool = False, **kwargs) -> dict:
@@ -274,14 +421,31 @@ def spied_path(x1: float, x2: float, num_steps: int) -> Path:
     return [[x1 / 2**step, x2 / 2**step] for step in range(num_steps + 1)]
 
 
+def starts(rng: np.random.Generator, n: int = 2) -> list[tuple[float, float]]:
+    """Points of both signs, from 0.5 to 4 in size."""
+    pairs = rng.uniform(0.5, 4.0, (n, 2)) * rng.choice([-1.0, 1.0], (n, 2))
+    return [(float(x1), float(x2)) for x1, x2 in np.round(pairs, 3)]
+
+
+def returns_path(student, x1_init: float, x2_init: float, in_place: bool = False, num_steps: int | None = None) -> None:
+    """Compare what the student's `train` returns; 20 steps where `num_steps` is not given."""
+    steps = {} if num_steps is None else {"num_steps": num_steps}
+    path = spied(student, x1_init, x2_init, in_place, **steps)["path"]
+    what = f"train from ({x1_init:g}, {x2_init:g})"
+    what += ", 20 steps by default" if num_steps is None else f", num_steps={num_steps}"
+    what += ", with an optimizer that works in place" if in_place else ""
+    compare.same_path(path, spied_path(x1_init, x2_init, 20 if num_steps is None else num_steps), what=what)
+
+
 def finds_gradients(student, x1_init: float, x2_init: float, num_steps: int) -> None:
     """At each step of the student's `train` the spy finds the right values, and torch's gradients of f_2d there."""
     reply = spied(student, x1_init, x2_init, num_steps=num_steps)
-    compare.that(
-        len(reply["values"]) == num_steps,
-        f"With num_steps={num_steps}, `train` should call the optimizer's step() {num_steps} times; "
-        f"yours calls it {len(reply['values'])} times.",
-    )
+    for pairs in (reply["values"], reply["gradients"]):
+        compare.that(
+            len(pairs) == num_steps,
+            f"With num_steps={num_steps}, `train` should call the optimizer's step() {num_steps} times; "
+            f"yours calls it {len(pairs)} times.",
+        )
     for step, point in enumerate(spied_path(x1_init, x2_init, num_steps)[:-1], start=1):
         x1, x2 = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in point)
         (0.1 * x1**2 + 2 * x2**2).backward()

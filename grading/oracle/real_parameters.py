@@ -19,14 +19,16 @@ def parameters(*shapes: tuple[int, ...]) -> list[np.ndarray]:
     return [part.reshape(shape) for part, shape in zip(np.split(values, np.cumsum(sizes)[:-1]), shapes)]
 
 
-def gradients(n_steps: int, start: list[np.ndarray], seed: int, rest: dict[int, int] | None = None) -> list[list]:
+def gradients(
+    rng: np.random.Generator, n_steps: int, start: list[np.ndarray], rest: dict[int, int] | None = None
+) -> list[list]:
     """For each step an array for each parameter: signs that change, sizes from 0.001 to 30.
 
     Args:
         rest: for a parameter's place every how many steps it has no gradient, from the first step on; there None stands
             in the place of the array.
     """
-    rng, rows = np.random.default_rng(seed), []
+    rows: list[list] = []
     for step in range(n_steps):
         rows.append([])
         for place, value in enumerate(start):
@@ -55,7 +57,7 @@ def torch_path(run: dict) -> list:
 def judge_paths(reply: dict, runs: list[dict], what: str) -> None:
     """Every parameter after every step."""
     require_own_steps(reply)
-    for yours, run in zip(reply["paths"], runs):
+    for yours, run in zip(reply["paths"], runs, strict=True):
         rtol = FLOAT32_RTOL if run.get("dtype") == "float32" else 1e-10
         _judge_path(yours, torch_path(run), what, rtol)
 
@@ -73,7 +75,7 @@ def judge_paths_if(condition: tuple[dict, list[dict]], reply: dict, runs: list[d
 
 def judge_skipped(condition: tuple[dict, list[dict]], reply: dict, runs: list[dict], what: str) -> None:
     """Parameters without a gradient stay; the rest only for an answer that is right otherwise; gradients unchanged."""
-    for yours, run in zip(reply["paths"], runs):
+    for yours, run in zip(reply["paths"], runs, strict=True):
         for step, row in enumerate(run["gradients"], start=1):
             for place, gradient in enumerate(row):
                 if gradient is None:
@@ -82,6 +84,7 @@ def judge_skipped(condition: tuple[dict, list[dict]], reply: dict, runs: list[di
                 else:
                     moved = yours[step][place] != yours[step - 1][place]
                     that(moved, f"{what}: parameter {place + 1} has a gradient in step {step}, and does not move.")
+    _require_adams_direction(reply["paths"][-1], runs[-1], what)
     judge_paths_if(condition, reply, runs, what)
     if reply["changed"]:
         step, place = reply["changed"]
@@ -91,10 +94,35 @@ def judge_skipped(condition: tuple[dict, list[dict]], reply: dict, runs: list[di
         )
 
 
-def judge_forgotten(reply: dict, start: list[np.ndarray]) -> None:
-    """After `zero_grad` no parameter has a gradient, and none has moved."""
+def _require_adams_direction(path: list, run: dict, what: str) -> None:
+    """The first step of a run is against the signs of the gradients, and perhaps toward 0, by one amount each.
+
+    Whatever else may be wrong about an answer, so much of it is Adam.
+    """
+    places = [place for place, gradient in enumerate(run["gradients"][0]) if gradient is not None]
+    for place in places:
+        _same_shape(path[1][place], run["start"][place], f"{what}: parameter {place + 1} after step 1")
+    start = np.concatenate([np.ravel(run["start"][place]) for place in places])
+    moved = np.concatenate([np.ravel(np.array(path[1][place], dtype=float)) for place in places]) - start
+    signs = np.concatenate([np.ravel(np.sign(run["gradients"][0][place])) for place in places])
+    basis = np.stack([signs, start], axis=1)
+    amounts = np.linalg.lstsq(basis, moved, rcond=None)[0] if np.isfinite(moved).all() else np.zeros(2)
+    rest = float(np.abs(moved - basis @ amounts).max())
+    that(
+        abs(amounts[0]) > 1e-6 and rest <= 0.03 * float(np.abs(moved).max()),
+        f"{what}: the first step should move each number by one length, against the sign of its gradient, "
+        "and shrink it; yours does not.",
+    )
+
+
+def judge_forgotten(student, rng: np.random.Generator, rest: dict[int, int]) -> None:
+    """After `zero_grad` no parameter has a gradient, and none has moved; gradients of later losses are all there is."""
+    start = parameters((3,), (2, 2), (1,))
+    rows, losses = gradients(rng, 1, start, rest)[0], gradients(rng, 2, start)
+    asked = {"name": "AdamW", "values": start, "gradients": rows, "losses": losses}
+    reply = student.ask("real_parameters.zero_grad", about="AdamW", **asked)
     require_own_steps(reply)
-    for place, (mine, right) in enumerate(zip(reply["values"], start), start=1):
+    for place, (mine, right) in enumerate(zip(reply["values"], start, strict=True), start=1):
         same_list(mine, right.tolist(), f"after zero_grad() parameter {place}")
     for place, left in enumerate(reply["gradients"], start=1):
         that(
@@ -102,6 +130,13 @@ def judge_forgotten(reply: dict, start: list[np.ndarray]) -> None:
             f"after zero_grad() the `.grad` of parameter {place} should be None, as torch leaves it; yours is "
             f"{show(left)}. With zeros, step() would move a parameter that the next loss does not use.",
         )
+    for place, mine in enumerate(reply["sums"]):
+        expected = (losses[0][place] + losses[1][place]).tolist()
+        same_list(mine, expected, f"after zero_grad() and two losses the gradient of parameter {place + 1}")
+
+
+def _same_shape(yours: object, expected: np.ndarray, what: str) -> None:
+    same_list(yours, np.asarray(expected).tolist(), what, rtol=0.0, atol=np.inf)
 
 
 def require_own_steps(reply: dict) -> None:
@@ -128,25 +163,43 @@ def judge_norms(reply: dict, cases: list[dict]) -> None:
         same_number(result["returned"], norm, f"the norm that clip_gradients returns ({what})")
 
 
+def clip_cases(rng: np.random.Generator, *max_norms: float, scale: float = 1.0) -> list[dict]:
+    """Three parameters each, of which one has no gradient."""
+    start, cases = parameters((4,), (2, 3), (1,)), []
+    for number, max_norm in enumerate(max_norms):
+        rows = gradients(rng, 1, start, rest={number % 3: 1})[0]
+        rows = [None if row is None else scale * row for row in rows]
+        cases.append({"values": start, "gradients": rows, "max_norm": max_norm, "iterator": number == 1})
+    return cases
+
+
 def judge_clipped(reply: dict, cases: list[dict]) -> None:
     """The gradients after `clip_gradients`, and the parameters as they were."""
     for result, case, what in _results(reply, cases):
         norm, expected = torch_clip(case["gradients"], case["max_norm"])
-        for place, (mine, right) in enumerate(zip(result["gradients"], expected), start=1):
+        for place, (mine, right) in enumerate(zip(result["gradients"], expected, strict=True), start=1):
             where = f"the gradient of parameter {place} after clip_gradients ({what}, norm {show(norm)})"
             if mine is None or right is None:
                 that(mine is right, f"{where} should be {show(right)}, yours is {show(mine)}.")
             else:
                 same_list(mine, right, where)
-        for place, (mine, right) in enumerate(zip(result["values"], result["started"]), start=1):
-            same_list(mine, right, f"parameter {place} itself, which clip_gradients should leave alone,")
+        for place, (mine, right) in enumerate(zip(result["values"], case["values"], strict=True), start=1):
+            what = f"parameter {place} itself, which clip_gradients should leave alone,"
+            same_list(mine, right.tolist(), what, rtol=0.0, atol=0.0)
 
 
 def judge_short(reply: dict, cases: list[dict]) -> None:
-    """Short gradients stay as they are; after these cases comes one with a long gradient, which must not."""
-    judge_clipped(reply, cases)
-    (before,), long = reply["results"][-1]["before"], reply["results"][-1]["gradients"]
-    that(long != [before], "a gradient that is longer than max_norm should get shorter; yours stays as it is.")
+    """Short gradients stay as they are; after these cases comes one with a long gradient, which must get shorter."""
+    shortened, last = reply["results"][-1]["gradients"][0], cases[-1]["gradients"][0]
+    judge_clipped({**reply, "results": reply["results"][:-1]}, cases[:-1])
+    _same_shape(shortened, last, "the gradient after clip_gradients")
+    mine, norm = np.array(shortened, dtype=float).ravel(), float(np.linalg.norm(last))
+    that(
+        float(np.linalg.norm(mine)) < norm * (1 - 1e-9)
+        and float(mine @ last.ravel()) > 0.1 * norm * np.linalg.norm(mine),
+        "a gradient that is longer than max_norm should get shorter, and keep its direction; yours is "
+        f"{show(shortened)} after {show(last.tolist())}.",
+    )
 
 
 def _results(reply: dict, cases: list[dict]):
@@ -155,7 +208,7 @@ def _results(reply: dict, cases: list[dict]):
             f"This calls torch's own clipping (`{reply['torch_clip']}`). Here the clipping itself is the exercise: "
             "compute the norm, and scale each gradient."
         )
-    for result, case in zip(reply["results"], cases):
+    for result, case in zip(reply["results"], cases, strict=True):
         yield result, case, f"max_norm={case['max_norm']:g}"
 
 

@@ -10,8 +10,10 @@ import contextlib
 import contextvars
 import json
 import math
+from collections.abc import Callable
 from typing import Protocol
 
+from grading.oracle import inputs, replies
 from grading.probe import core, wire
 
 
@@ -62,12 +64,17 @@ def _current() -> Channel:
 
 
 @contextlib.contextmanager
-def connected(channel: Channel):
-    """Let `student` talk over this channel inside the `with` block; yields the list of what is asked and answered."""
+def connected(channel: Channel, drawn_by: inputs.Key = 0):
+    """Let `student` talk over this channel inside the `with` block; yields the list of what is asked and answered.
+
+    Args:
+        drawn_by: what the inputs of hidden tests depend on, see `grading.oracle.inputs`.
+    """
     token, transcript = _channel.set(channel), []
     transcript_token = _transcript.set(transcript)
     try:
-        yield transcript
+        with inputs.drawn_by(drawn_by):
+            yield transcript
     finally:
         _transcript.reset(transcript_token)
         _channel.reset(token)
@@ -123,10 +130,11 @@ class Student:
         question = json.dumps({"probe": probe, "arguments": encoded})
         try:
             reply = wire.loads(_current().ask(question))
-        except wire.WireError as error:
+            replies.envelope(reply)
+            if "error" not in reply:
+                replies.check(probe, arguments, reply["value"])
+        except (wire.WireError, replies.Unreadable) as error:
             raise StudentError(f"`{about}` gave an answer that cannot be read: {error}.") from None
-        if not isinstance(reply, dict) or ("value" not in reply and "error" not in reply):
-            raise StudentError(f"`{about}` gave an answer that cannot be read.")
         transcript = _transcript.get()
         if transcript is not None:
             transcript.append((question, reply))
@@ -155,8 +163,7 @@ class Student:
 
     def call_and_look(self, function: str, *args, take: int | None = None, **kwargs) -> dict:
         """Like `call`, but returns `{"value", "arguments": the positional arguments after the call}`."""
-        reply = self.ask("core.call", about=function, function=function, args=list(args), kwargs=kwargs, take=take)
-        return _with(reply, function, "value", "arguments")
+        return self.ask("core.call", about=function, function=function, args=list(args), kwargs=kwargs, take=take)
 
     def follow(self, name: str, gradients: list, start: list | None = None, *positional, **hyperparameters) -> list:
         """The path of an optimizer through given gradients.
@@ -170,54 +177,59 @@ class Student:
         Returns:
             `len(gradients) + 1` rows, the start first.
         """
-        run = {"gradients": gradients, "positional": list(positional), "hyperparameters": hyperparameters}
         if start is None:
             start = [(-1.0) ** i * (i + 1.0) for i in range(len(gradients[0]))]
-        return self.follow_together(name, [{"start": start, **run}])[0]
+        run = {"start": start, "gradients": gradients}
+        paths: list[list] = []
+        runs = [{**run, "positional": list(positional), "hyperparameters": hyperparameters}]
+        self.judge_followed(name, runs, lambda reply: paths.extend(reply["paths"]))
+        return paths[0]
 
-    def follow_together(self, name: str, runs: list[dict]) -> list:
-        """The paths of several optimizers of one class that are stepped in turn; see `probe.optimizers.follow`."""
+    def judge_followed(self, name: str, runs: list[dict], judge: Callable[[dict], None]) -> None:
+        """Step optimizers of one class in turn, and judge their paths; see `probe.optimizers.follow`.
+
+        If the class fails on top of the student's own `Optimizer`, it is tried on a plain one as well: a slip in the
+        base class must not count twice.
+
+        Raises:
+            AssertionError: it fails on both.
+        """
+        question = {"about": name, "name": name, "runs": runs}
         try:
-            reply = self.ask("optimizers.follow", about=name, name=name, runs=runs)
-        except StudentError:
-            # The class may be right and only its base class broken: that must not count twice.
-            source = _current().source_of(name)
-            if source is None:
-                raise
-            try:
-                reply = self.ask("optimizers.follow", about=name, name=name, runs=runs, source=source)
-            except StudentError as second:
-                raise second from None
-        _with(reply, name, "paths", "torch_optim")
-        if reply["torch_optim"]:
-            raise Delegated(
-                f"`{name}` calls torch's own optimizer (`torch.optim`, in `{reply['torch_optim']}`). "
-                "Here the update rule itself is the exercise: write it with `param.value` and `param.grad`."
-            )
-        if not isinstance(reply["paths"], list) or len(reply["paths"]) != len(runs):
-            raise StudentError(f"`{name}` gave an answer that cannot be read.")
-        return reply["paths"]
+            return judge(_own_steps(name, self.ask("optimizers.follow", **question)))
+        except Delegated:
+            raise
+        except AssertionError as error:
+            first = error
+        source = _current().source_of(name)
+        if source is None:
+            raise first
+        try:
+            judge(_own_steps(name, self.ask("optimizers.follow", **question, source=source)))
+        except AssertionError as second:
+            raise (second if isinstance(first, StudentError) else first) from None
 
 
 student = Student()
 
 
-def _with(reply: object, about: str, *keys: str) -> dict:
-    """The reply, if it has these keys; a forged one may be anything."""
-    if not isinstance(reply, dict) or any(key not in reply for key in keys):
-        raise StudentError(f"`{about}` gave an answer that cannot be read.")
+def _own_steps(name: str, reply: dict) -> dict:
+    if reply["torch_optim"]:
+        raise Delegated(
+            f"`{name}` calls torch's own optimizer (`torch.optim`, in `{reply['torch_optim']}`). "
+            "Here the update rule itself is the exercise: write it with `param.value` and `param.grad`."
+        )
     return reply
 
 
-def _explain(about: str, error: object) -> str:
-    error = error if isinstance(error, dict) else {}
-    kind, message = error.get("type"), error.get("message")
+def _explain(about: str, error: dict) -> str:
+    kind, message = error["type"], error["message"]
     if kind == "Missing":
         return f"`{about}` is not defined: {message}. Run the cell that defines it, and keep its name."
     if kind == "NotImplementedError":
         return f"`{about}` is not written yet: its gap still raises NotImplementedError."
     text = f"`{about}` raised {kind}: {message}" if message else f"`{about}` raised {kind}"
-    if error.get("code"):
+    if error["code"]:
         text += f"\n  in your line: {error['code']}"
     return text
 

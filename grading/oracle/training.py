@@ -10,8 +10,9 @@ from itertools import chain, pairwise
 import numpy as np
 import torch
 
-from grading.oracle.compare import Mismatch, close, same_list, same_number, same_value, show, that
-from grading.oracle.student_code import Delegated
+from grading.oracle.compare import Mismatch, both, close, same_list, same_number, same_value, show, that
+from grading.oracle.inputs import draw
+from grading.oracle.student_code import Delegated, StudentError
 from grading.probe import training as fixtures
 from grading.probe import wire
 
@@ -30,12 +31,17 @@ def on_its_own(judge: Callable[[bool], None]) -> None:
             enough. It raises `StandInsUnused` if the student wrote it without the earlier functions.
     """
     try:
-        judge(False)
-    except AssertionError as first:
-        try:
-            judge(True)
-        except StandInsUnused:
-            raise first from None
+        return judge(False)
+    except Delegated:
+        raise
+    except AssertionError as error:
+        first = error
+    try:
+        judge(True)
+    except (StandInsUnused, StudentError):
+        raise first from None
+    except AssertionError as second:
+        raise second from None
 
 
 def used(reply: dict, stand_ins: bool) -> dict:
@@ -62,7 +68,7 @@ def judge_choice(yours: object, right: str, name: str, hints: dict[str, str]) ->
 # Stationary points
 
 
-def hessians(which: str) -> list[tuple[np.ndarray, str]]:
+def hessians(rng: np.random.Generator, which: str) -> list[tuple[np.ndarray, str]]:
     """Symmetric matrices with the kind of their stationary point.
 
     Args:
@@ -105,8 +111,9 @@ def hessians(which: str) -> list[tuple[np.ndarray, str]]:
             ([1.0, -1e-12], "undetermined"),
         ],
     }[which]
-    rng, result = np.random.default_rng(5), []
+    result = []
     for eigenvalues, kind in spectra:
+        eigenvalues = rng.permutation(eigenvalues)
         for turned in (False, True):
             matrix = np.diag(eigenvalues)
             if turned:
@@ -118,9 +125,11 @@ def hessians(which: str) -> list[tuple[np.ndarray, str]]:
 
 def judge_kinds(reply: dict, cases: list[tuple[np.ndarray, str]]) -> None:
     """Compare the answers of `classify_stationary_point`."""
-    for yours, (matrix, kind) in zip(reply["values"], cases):
+    for place, (yours, (matrix, kind)) in enumerate(zip(reply["values"], cases, strict=True)):
         eigenvalues = ", ".join(f"{value:.3g}" for value in _cleaned(np.linalg.eigvalsh(matrix)))
         same_value(yours, kind, f"the kind of stationary point whose Hessian has the eigenvalues {eigenvalues}")
+        same = reply["arguments"][place][0] == matrix.tolist()
+        that(same, "classify_stationary_point changed the Hessian of its caller: work on a copy.")
 
 
 def _cleaned(eigenvalues: np.ndarray) -> np.ndarray:
@@ -132,9 +141,13 @@ def _cleaned(eigenvalues: np.ndarray) -> np.ndarray:
 
 
 def examples(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """`n` examples of three features that can be told apart: X[i, 0] is i, and y[i] is 100 + 7 * i."""
-    ids = np.arange(n, dtype=float)
-    return np.stack([ids, ids**2, 1.0 / (1.0 + ids)], axis=1), 100.0 + 7.0 * ids
+    """`n` examples of three features that can be told apart; y[i] is 100 + 7 * X[i, 0]."""
+    return draw("examples", _examples, n)
+
+
+def _examples(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    names = rng.choice(50 * n + 1000, n, replace=False).astype(float)
+    return np.stack([names, names**2, 1.0 / (1.0 + names)], axis=1), 100.0 + 7.0 * names
 
 
 def orders(reply: dict, n: int) -> list[list[list[int]]]:
@@ -144,7 +157,8 @@ def orders(reply: dict, n: int) -> list[list[list[int]]]:
         Mismatch: a batch of X does not hold rows of X.
     """
     X, _ = examples(n)
-    result = []
+    places = {tuple(row): place for place, row in enumerate(X.tolist())}
+    result: list[list[list[int]]] = []
     for run in reply["runs"]:
         result.append([])
         for epoch in run:
@@ -156,14 +170,9 @@ def orders(reply: dict, n: int) -> list[list[list[int]]]:
                     f"batch {number}: X_batch should be an array of rows of X, yours is {show(X_batch)}.",
                 )
                 for row in X_batch:
-                    that(
-                        wire.is_number(row[0])
-                        and 0 <= row[0] < n
-                        and row[0] == int(row[0])
-                        and row == X[int(row[0])].tolist(),
-                        f"batch {number}: {row} is no row of X.",
-                    )
-                    order.append(int(row[0]))
+                    known = all(map(wire.is_number, row)) and tuple(row) in places
+                    that(known, f"batch {number}: {row} is no row of X.")
+                    order.append(places[tuple(row)])
             result[-1].append(order)
     return result
 
@@ -190,7 +199,7 @@ def judge_pairs(reply: dict, n: int) -> None:
                 f"batch {number} holds {len(expected)} rows of X; y_batch should hold as many entries, "
                 f"yours is {show(y_batch)}.",
             )
-            for row, mine, right in zip(X_batch, y_batch, expected):
+            for row, mine, right in zip(X_batch, y_batch, expected, strict=True):
                 that(
                     mine == right,
                     f"batch {number}: row {row[0]:g} of X belongs to y = {right:g}, yours comes with {show(mine)}.",
@@ -223,7 +232,7 @@ def judge_shuffle(reply: dict, n: int) -> None:
 
 
 def judge_generator(first: dict, second: dict, n: int) -> None:
-    """The order comes from `rng` alone. Both replies are to the same question, seeds [3, 3, 4]."""
+    """The order comes from `rng` alone. Both replies are to the same question, with seeds a, a, b."""
     one, again = orders(first, n), orders(second, n)
     that(
         one[0] == one[1] and one == again,
@@ -236,10 +245,14 @@ def judge_generator(first: dict, second: dict, n: int) -> None:
     that(not first["global"], "the order should come from `rng`; yours changes the state of another random generator.")
 
 
-def judge_untouched_arrays(reply: dict, n: int) -> None:
-    """X and y are what they were."""
+def judge_untouched_arrays(reply: dict, n: int, batch_size: int) -> None:
+    """X and y are what they were, after batches of their rows were given out."""
     X, y = examples(n)
-    that(all(chain(*reply["runs"])), "get_batches gave no batch at all.")
+    orders(reply, n)
+    for epoch in chain(*reply["runs"]):
+        sizes = [len(X_batch) for X_batch, _ in epoch]
+        that(max(sizes) <= batch_size, f"a batch of {max(sizes)} rows, where batch_size is {batch_size}.")
+        that(sum(sizes) > n - batch_size, f"the batches hold {sum(sizes)} of {n} examples.")
     for name, before in (("X", X.tolist()), ("y", y.tolist())):
         that(
             reply[name] == before,
@@ -250,9 +263,8 @@ def judge_untouched_arrays(reply: dict, n: int) -> None:
 # Linear regression
 
 
-def regression(n: int, n_features: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def regression(rng: np.random.Generator, n: int, n_features: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """w, X, y of random numbers, of different sizes in each column."""
-    rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, n_features)) * np.linspace(0.5, 2.0, n_features)
     return rng.normal(size=n_features), X, rng.normal(size=n) * 3.0
 
@@ -309,9 +321,28 @@ def one_pixel_each(n: int) -> dict:
     return {"w": np.zeros(n), "X": np.eye(n), "y": np.ones(n)}
 
 
+def known(rng: np.random.Generator, runs: list[dict]) -> list[dict]:
+    """What the stand-ins of `sgd` look up for each run, see `grading.probe.training.Known`."""
+    found = []
+    for run in runs:
+        X, y, size = (np.array(run["X"], dtype=float), np.array(run["y"], dtype=float), run["batch_size"])
+        cuts = range(0, len(y), size)
+        shuffles = [rng.permutation(len(y)).tolist() for _ in range(40)]
+        orders = [[order[start : start + size] for start in cuts] for order in shuffles]
+        pieces = {"slope": 2.0 * X[:, :, None] * X[:, None, :], "offset": 2.0 * X * y[:, None], "constant": y**2}
+        found.append({"orders": orders, **pieces})
+    return found
+
+
+def ask_sgd(student, rng: np.random.Generator, runs: list[dict], stand_ins: bool) -> dict:
+    """The reply of the probe `training.sgd`, if it does not come from stand-ins that were never called."""
+    more = {"stand_ins": known(rng, runs)} if stand_ins else {}
+    return used(student.ask("training.sgd", about="sgd", runs=runs, **more), stand_ins)
+
+
 def judge_descent(reply: dict, runs: list[dict]) -> None:
     """Runs with one batch for all of the data."""
-    for yours, run in zip(reply["results"], runs):
+    for yours, run in zip(reply["results"], runs, strict=True):
         w, _ = descent(run["w"], run["X"], run["y"], run["lr"], run["n_epochs"])
         what = f"w after {run['n_epochs']} epochs (batch_size={run['batch_size']}, {len(run['y'])} examples)"
         same_shape(yours["w"], w, what)
@@ -320,7 +351,8 @@ def judge_descent(reply: dict, runs: list[dict]) -> None:
 
 def judge_losses(reply: dict, runs: list[dict]) -> None:
     """Runs that differ only in `n_epochs`, rising from 0 by ones: each loss is that of the w returned after it."""
-    for yours, run in zip(reply["results"], runs):
+    results = reply["results"]
+    for yours, run in zip(results, runs, strict=True):
         count = run["n_epochs"]
         same_shape(yours["w"], np.array(run["w"]), "w")
         same_list(yours["losses"][:1], [mse(run["w"], run["X"], run["y"])], "before the first epoch, losses")
@@ -329,7 +361,7 @@ def judge_losses(reply: dict, runs: list[dict]) -> None:
             f"after {count} epochs `losses` should hold {count + 1} numbers, the loss before the first epoch included; "
             f"yours holds {len(yours['losses'])}.",
         )
-        for epoch, shorter in enumerate(reply["results"][: count + 1]):
+        for epoch, shorter in enumerate(results[: count + 1]):
             same_number(
                 yours["losses"][epoch],
                 mse(shorter["w"], run["X"], run["y"]),
@@ -358,8 +390,8 @@ def judge_short_batch(yours: dict, run: dict) -> None:
 
 
 def judge_new_orders(reply: dict, runs: list[dict]) -> None:
-    """`one_pixel_each` with a short last batch, seeds [1, 1, 2], several epochs."""
-    for result, run in zip(reply["results"], runs):
+    """`one_pixel_each` with a short last batch, three seeds of which the first two are equal, several epochs."""
+    for result, run in zip(reply["results"], runs, strict=True):
         same_shape(result["w"], run["w"], "w")
     first, again, other = (result["w"] for result in reply["results"])
     that(
@@ -371,30 +403,53 @@ def judge_new_orders(reply: dict, runs: list[dict]) -> None:
         "runs with different seeds should take the examples in different orders, yours take the same one.",
     )
     # With the same order in every epoch the same examples are in the short batch each time: two values of w in all.
-    distinct = len({round(value, 9) for value in first})
     epochs = runs[0]["n_epochs"]
+    shorts = [_times_in_short_batch(weight, runs[0]) for weight in first]
     that(
-        distinct > 2,
+        sum(shorts) == epochs * (len(first) % runs[0]["batch_size"]),
+        f"over {epochs} epochs the short batch should hold {epochs * (len(first) % runs[0]['batch_size'])} examples; "
+        f"by your weights it held {sum(shorts)}.",
+    )
+    that(
+        len(set(shorts)) > 2,
         f"over {epochs} epochs always the same examples share the short batch: shuffle anew in every epoch.",
     )
 
 
+def _times_in_short_batch(weight: float, run: dict) -> int:
+    """How often an example of `one_pixel_each` was in the short batch, from its weight."""
+    n, size, epochs = len(run["y"]), run["batch_size"], run["n_epochs"]
+    long, short = (1.0 - 2.0 * run["lr"] / count for count in (size, n % size))
+    possible = [1.0 - short**times * long ** (epochs - times) for times in range(epochs + 1)]
+    for times, value in enumerate(possible):
+        if close(weight, value, rtol=1e-9):
+            return times
+    raise Mismatch(f"a weight after {epochs} epochs is {show(weight)}; possible are {', '.join(map(show, possible))}.")
+
+
 def judge_unchanged(reply: dict, runs: list[dict]) -> None:
-    """No run changed its arrays, and each returned weights."""
-    for result, run in zip(reply["results"], runs):
+    """No run changed its arrays. The first has one batch and one epoch, so its weights move along the gradient."""
+    for result, run in zip(reply["results"], runs, strict=True):
         same_shape(result["w"], np.array(run["w"]), "w")
         that(
             not result["changed"],
             f"after the call the caller's {' and '.join(result['changed'])} is changed. Work on new arrays.",
         )
+    run = runs[0]
+    moved = np.array(reply["results"][0]["w"], dtype=float) - run["w"]
+    gradient = mse_gradient(run["w"], run["X"], run["y"])
+    length = np.linalg.norm(moved) * np.linalg.norm(gradient)
+    that(
+        0 < length < np.inf and abs(moved @ gradient) >= (1 - 1e-9) * length,
+        "after one step on all the data w should have moved along the gradient, yours has not.",
+    )
 
 
 # Update rules on arrays
 
 
-def array_gradients(n_steps: int, shape: tuple[int, ...], seed: int) -> list[np.ndarray]:
+def array_gradients(rng: np.random.Generator, n_steps: int, shape: tuple[int, ...]) -> list[np.ndarray]:
     """Gradients that hide no bug: signs that change, sizes from 0.01 to 30, never zero."""
-    rng = np.random.default_rng(seed)
     sizes = 10.0 ** rng.uniform(-2.0, 1.5, size=(n_steps, *shape))
     return list(sizes * rng.choice([-1.0, 1.0], size=(n_steps, *shape)))
 
@@ -443,11 +498,27 @@ def judge_states(reply: dict, states: list, names: str, what: str) -> None:
         _judge_steps([row[place] for row in reply["states"]], [row[place] for row in states], f"{what}: {name}")
 
 
-def judge_arguments(reply: dict, names: list[str]) -> None:
-    """No argument was changed in place, and arrays of the same shape were returned."""
+def judge_arguments(reply: dict, names: list[str], path: list, states: list) -> None:
+    """No argument was changed in place, and arrays of the same shape were returned.
+
+    Args:
+        names: of the arrays among the arguments, the gradient last.
+        path, states: the right ones, of which the answer must have at least one: to return nothing of use while
+            nothing is changed is no achievement.
+    """
     _require_own_steps(reply)
-    for name, item in zip(names, [reply["path"][-1], *reply["states"][-1]]):
+    for name, item in zip(names[:-1], [reply["path"][-1], *reply["states"][-1]], strict=True):
         same_shape(item, np.array(reply["path"][0]), f"the returned {name}")
+    mine = [reply["path"], *([row[place] for row in reply["states"]] for place in range(len(names) - 2))]
+    right = [path, *([row[place] for row in states] for place in range(len(names) - 2))]
+    faults = []
+    for yours, expected, name in zip(mine, right, names):
+        try:
+            _judge_steps(yours, expected, name)
+        except Mismatch as error:
+            faults.append(error)
+    if len(faults) == len(right):
+        raise faults[0]
     if reply["changed"]:
         step, place = reply["changed"]
         raise Mismatch(
@@ -465,7 +536,7 @@ def _require_own_steps(reply: dict) -> None:
 
 
 def _judge_steps(yours: list, expected: list, what: str) -> None:
-    for step, (mine, right) in enumerate(zip(yours, expected)):
+    for step, (mine, right) in enumerate(zip(yours, expected, strict=True)):
         right = np.array(right)
         where = f"{what} after step {step}"
         same_shape(mine, right, where)
@@ -530,11 +601,11 @@ def epochs(epochs, *after, lr: float, **kwargs) -> list[dict]:
 
 def judge_rates(reply: dict, epochs, expected: list[float], what: str) -> None:
     """The learning rate at each of the epochs; `expected` holds epoch 0, 1, 2, ..."""
-    for yours, epoch in zip(reply["values"], epochs):
+    for yours, epoch in zip(reply["values"], epochs, strict=True):
         if not close(yours, expected[epoch], rtol=1e-9, atol=1e-12):
+            mine, wanted = both(yours, expected[epoch])
             raise Mismatch(
-                f"{what}: epoch {epoch} (counted from 0) should have the learning rate {show(expected[epoch])}, "
-                f"yours is {show(yours)}.",
+                f"{what}: epoch {epoch} (counted from 0) should have the learning rate {wanted}, yours is {mine}.",
                 [(f"epoch {e}", mine, expected[e]) for mine, e in zip(reply["values"], epochs) if abs(e - epoch) <= 2],
             )
 
@@ -543,6 +614,25 @@ def judge_rates_if_first(reply: dict, epochs, minimum: float, what: str) -> None
     """The rate stays at its minimum, for an answer that has come down to it in the first of the epochs."""
     if close(reply["values"][0], minimum, rtol=1e-9):
         judge_rates(reply, epochs, [minimum] * (max(epochs) + 1), what)
+
+
+def cosine_rows(lr: float, n_epochs: int, lr_min: float) -> list:
+    """What a stand-in for `cosine_schedule` looks up, by torch: every epoch up to 30 after the end."""
+    rates = torch_cosine(lr, n_epochs, lr_min, longer=30)
+    rows = []
+    for epoch, rate in enumerate(rates):
+        full = {"lr": lr, "epoch": epoch, "n_epochs": n_epochs, "lr_min": lr_min}
+        rows.append([full, rate])
+        if lr_min == 0.0:
+            rows.append([{key: value for key, value in full.items() if key != "lr_min"}, rate])
+    return rows
+
+
+def ask_warmup(student, calls: list[dict], stand_ins: list | None) -> dict:
+    """The replies of `warmup_cosine_schedule`, with rows of `cosine_rows` or without."""
+    more = {} if stand_ins is None else {"stand_ins": stand_ins}
+    asked = {"function": "warmup_cosine_schedule", "calls": calls, **more}
+    return used(student.ask("training.calls", about="warmup_cosine_schedule", **asked), stand_ins is not None)
 
 
 # The training loop
@@ -586,15 +676,64 @@ def judge_weights(reply: dict, fixture: dict, n_epochs: int = 1) -> None:
 
 
 def judge_epoch_loss(reply: dict, fixture: dict) -> None:
-    """The mean loss per example of the first epoch, on the losses that the student's own training met."""
-    yours = reply["returned"][0]
-    number_of_batches = -(-fixture["n"] // fixture["batch_size"])
-    met = [loss for loss in reply["losses"] if loss["tracked"]][:number_of_batches]
-    if len(met) < number_of_batches:
-        watch = fixtures.Watch(fixture)
+    """The mean loss per example of the first epoch, of the losses that the student's own training met.
+
+    Those are worked out here, from the weights with which each batch was met (the fixture says `look`): an answer that
+    trains in a wrong way is not wrong about its mean.
+    """
+    watch = fixtures.Watch(fixture)
+    first, batches = fixtures.weights(watch.model), list(watch.loader)
+    met = [forward["weights"] for forward in reply["forwards"] if forward["tracked"]][: len(batches)]
+    if len(met) < len(batches) or met[0] != first:
         reference_epoch(watch)
-        met = watch.losses
-    _judge_mean(yours, met, f"the mean loss per example over the epoch ({_described(fixture)})")
+        losses = watch.losses
+    else:
+        losses = []
+        for weights, (X, y) in zip(met, batches, strict=True):
+            _load(watch.model, weights)
+            losses.append({"value": watch.loss_fn(watch.model(X), y).item(), "examples": len(y)})
+    _judge_mean(reply["returned"][0], losses, f"the mean loss per example over the epoch ({_described(fixture)})")
+
+
+def _load(model: torch.nn.Module, weights: object) -> None:
+    """Give a model these weights.
+
+    Raises:
+        Mismatch: they do not fit.
+    """
+    that(isinstance(weights, list) and len(weights) == len(list(model.parameters())), "the model has other weights.")
+    for parameter, values in zip(model.parameters(), weights, strict=True):
+        same_shape(values, np.empty(tuple(parameter.shape)), "the weights of a layer")
+        parameter.data = torch.tensor(values, dtype=parameter.dtype)
+
+
+def judge_outputs(reply: dict, fixture: dict, *modes: str) -> None:
+    """The model met each batch, in one of these modes: what it gave then is worked out here.
+
+    Its weights must not have changed: in training the fixture's learning rate is 0. What the student's process says
+    about modes and gradients earns nothing without that.
+    """
+    expected = []
+    for mode in modes:
+        watch = fixtures.Watch(fixture)
+        watch.model.train(mode == "train")
+        with torch.no_grad():
+            expected.append([watch.model(X).tolist() for X, _ in watch.loader])
+    mine = [forward["outputs"] for forward in reply["forwards"]]
+    for number, batch in enumerate(zip(*expected, strict=True), start=1):
+        that(
+            any(_equal(yours, right) for right in batch for yours in mine),
+            f"your function should run the model in {' or '.join(map(_mode, modes))} mode on every batch, "
+            f"batch {number} included ({_described(fixture)}).",
+        )
+
+
+def _equal(yours: object, expected: list) -> bool:
+    try:
+        same_list(yours, expected, "outputs", rtol=1e-9)
+    except Mismatch:
+        return False
+    return True
 
 
 def judge_evaluated_loss(reply: dict, fixture: dict) -> None:
@@ -618,7 +757,7 @@ def judge_accuracy(reply: dict, fixture: dict) -> None:
 
 
 def judge_modes(reply: dict, mode: str, fixture: dict) -> None:
-    """Every run of the model in that mode, "train" or "eval"."""
+    """Every run of the model in that mode, "train" or "eval"; see `judge_outputs` for the fixture."""
     that(bool(reply["forwards"]), "your function never ran the model.")
     for number, forward in enumerate(reply["forwards"], start=1):
         that(
@@ -627,20 +766,29 @@ def judge_modes(reply: dict, mode: str, fixture: dict) -> None:
             f"{'training' if fixture.get('training', True) else 'evaluation'} mode) should be in {_mode(mode)} mode, "
             f"yours is in {_mode(forward['mode'])} mode.",
         )
+    if fixture["model"] != "dropout" or mode == "eval":  # what is dropped depends on what else draws random numbers
+        judge_outputs(reply, fixture, mode)
 
 
 def judge_restored(reply: dict, fixture: dict) -> None:
-    """The mode is that of before, and the model ran at all."""
+    """The mode of every part of the model is that of before, and the model ran at all."""
     that(bool(reply["forwards"]), "your function never ran the model.")
     before = fixture.get("training", True)
+    after = reply["modes"]
     that(
-        reply["training"] == before,
+        all(mode == before for mode in after),
         f"the model entered in {_mode('train' if before else 'eval')} mode and should leave in it; after your evaluate "
-        f"it is in {_mode('train' if reply['training'] else 'eval')} mode.",
+        f"{'it' if len(set(after)) == 1 else 'a part of it'} is in {_mode('eval' if before else 'train')} mode.",
     )
+    that(
+        len(after) == len(list(fixtures.Watch(fixture).model.modules())) and all(reply["requires_grad"]),
+        "after your evaluate the model's parameters should require gradients as before.",
+    )
+    if fixture["model"] != "dropout":
+        judge_outputs(reply, fixture, "train", "eval")
 
 
-def judge_untracked(reply: dict) -> None:
+def judge_untracked(reply: dict, fixture: dict) -> None:
     """No gradient tracked in evaluation, torch's switch as before, and plain numbers returned."""
     that(bool(reply["forwards"]), "your function never ran the model.")
     that(
@@ -648,13 +796,17 @@ def judge_untracked(reply: dict) -> None:
         "in your evaluate the model's outputs require a gradient: torch keeps a graph for a backward pass that never "
         "comes. Switch gradients off around it.",
     )
-    that(reply["grad_enabled"], "after your evaluate gradients are still switched off; training could not go on.")
+    that(
+        reply["grad_enabled"] and all(reply["requires_grad"]),
+        "after your evaluate gradients are still switched off; training could not go on.",
+    )
     for name, tensor in zip(("loss", "accuracy"), reply["tensors"]):
         that(not tensor, f"the {name} should be a plain number, yours is a torch tensor. `.item()` takes its number.")
+    judge_outputs(reply, fixture, "train", "eval")
 
 
-def judge_plain(reply: dict) -> None:
-    """A plain number, and no graph of an earlier batch kept alive."""
+def judge_plain(reply: dict, fixture: dict) -> None:
+    """A plain number, and no graph of an earlier batch kept alive; see `judge_outputs` for the fixture."""
     that(bool(reply["forwards"]), "your function never ran the model.")
     that(
         not any(reply["tensors"]),
@@ -667,81 +819,124 @@ def judge_plain(reply: dict) -> None:
         f"while a batch ran, the graphs of {reply['kept']} earlier losses were still in memory: you add up or collect "
         "loss tensors. Take the number of each with `.item()`.",
     )
+    judge_outputs(reply, fixture, "train", "eval")
 
 
-def judge_history(reply: dict, fixture: dict, valid: dict, n_epochs: int, stand_ins: bool) -> None:
-    """The three lists of losses and accuracies of `fit`."""
-    history = used(reply, stand_ins)["history"]
+def made_up(rng: np.random.Generator, n_epochs: int) -> dict:
+    """Numbers for the stand-ins of `fit`, see `grading.probe.training.Epochs`; the losses also rise."""
+    names = {"train_loss": 3.0, "valid_loss": 4.0, "valid_accuracy": 0.9}
+    numbers = {name: np.round(rng.uniform(0.1, high, n_epochs), 3).tolist() for name, high in names.items()}
+    return {**numbers, "slope": round(float(rng.uniform(0.2, 0.9)), 3)}
+
+
+def ask_fit(student, fixture: dict, made_up: dict, stand_ins: bool, **asked: object) -> dict:
+    """The reply of the probe `training.fit`, if it does not come from stand-ins that were never called."""
+    more = {"made_up": made_up} if stand_ins else {}
+    return used(student.ask("training.fit", about="fit", fixture=fixture, **asked, **more), stand_ins)
+
+
+def judge_history(reply: dict, fixture: dict, valid: dict, n_epochs: int, numbers: dict | None) -> None:
+    """The three lists of losses and accuracies of `fit`; `numbers` are those of the stand-ins, if they took part."""
+    history = reply["history"]
     names = ("train_loss", "valid_loss", "valid_accuracy")
     _judge_lists(history, (*names, "lr"), n_epochs)
     that(
         not reply["tensors"],
         f"the lists should hold plain numbers; {', '.join(reply['tensors'])} holds torch tensors.",
     )
-    if stand_ins:
-        made_up = reply["made_up"]
+    if numbers is not None:
+        trained = reply["loaders"].count("train")
         that(
-            len(made_up["train_loss"]) == n_epochs,
+            reply["events"].count("train") == n_epochs,
             f"fit should call train_epoch {n_epochs} times for {n_epochs} epochs, yours calls it "
-            f"{len(made_up['train_loss'])} times.",
+            f"{reply['events'].count('train')} times.",
         )
-        expected = {name: made_up[name] for name in names}
         that(
-            made_up["loaders"] == ["train", "valid"] * n_epochs,
+            reply["loaders"] == ["train", "valid"] * n_epochs,
             "each epoch should train on train_loader and then evaluate on valid_loader; yours runs through the loaders "
-            f"in the order {', '.join(made_up['loaders'][:4])}, ...",
+            f"in the order {', '.join(reply['loaders'][:4])}, ... ({trained} times through train_loader).",
         )
-    else:
-        expected = reference_fit(fixture, valid, n_epochs)
+    expected, _ = reference_fit(fixture, valid, n_epochs, numbers=numbers)
     for name in names:
         same_list(history[name], expected[name], name, rtol=LOOP_RTOL)
 
 
-def reference_fit(fixture: dict, valid: dict, n_epochs: int) -> dict:
-    """`fit` with a constant learning rate."""
+def reference_fit(
+    fixture: dict, valid: dict, n_epochs: int, rates: list[float] | None = None, numbers: dict | None = None
+) -> tuple[dict, list]:
+    """`fit`, and the weights at its end.
+
+    Args:
+        rates: the learning rate of each epoch; by default that of the fixture.
+        numbers: of the stand-ins, if they take the place of `train_epoch` and `evaluate`.
+    """
     watch = fixtures.Watch(fixture)
     valid_loader = fixtures.loader(valid["loader"], *fixtures.data(valid["n"], valid["seed"]), valid["batch_size"])
-    history = {"train_loss": [], "valid_loss": [], "valid_accuracy": []}
-    for _ in range(n_epochs):
-        history["train_loss"].append(reference_epoch(watch))
-        loss, accuracy = reference_evaluation(watch.model, valid_loader, watch.loss_fn)
+    epochs = fixtures.Epochs(watch, valid_loader, numbers or {})
+    history: dict[str, list] = {"train_loss": [], "valid_loss": [], "valid_accuracy": []}
+    for epoch in range(n_epochs):
+        for group in watch.optimizer.param_groups:
+            group["lr"] = group["lr"] if rates is None else rates[epoch]
+        if numbers is None:
+            history["train_loss"].append(reference_epoch(watch))
+            loss, accuracy = reference_evaluation(watch.model, valid_loader, watch.loss_fn)
+        else:
+            history["train_loss"].append(epochs.train_epoch(watch.model, watch.loader, watch.loss_fn, watch.optimizer))
+            loss, accuracy = epochs.evaluate(watch.model, valid_loader, watch.loss_fn)
         history["valid_loss"].append(loss)
         history["valid_accuracy"].append(accuracy)
-    return history
+    return history, fixtures.weights(watch.model)
 
 
-def judge_recorded_rates(reply: dict, n_epochs: int, stand_ins: bool) -> None:
-    """The entry `lr` of each epoch is the learning rate that its optimizer steps used."""
-    history = used(reply, stand_ins)["history"]
+def judge_recorded_rates(reply: dict, fixture: dict, valid: dict, scheduled: list[float], numbers: dict | None) -> None:
+    """The entry `lr` of each epoch is the learning rate that its optimizer steps used.
+
+    Which rates those are the student's process says; it is believed only if the weights at the end are those to which
+    such rates lead. Else the rates should be those of the scheduler.
+    """
+    history, n_epochs = reply["history"], len(scheduled)
     _judge_lists(history, ("lr",), n_epochs)
     that("lr" not in reply["tensors"], "lr should hold plain numbers, yours holds torch tensors.")
-    for epoch, (yours, expected) in enumerate(zip(history["lr"], _rates(reply, n_epochs))):
+    claimed = _rates(reply, n_epochs)
+    _, weights = reference_fit(fixture, valid, n_epochs, claimed, numbers)
+    rates = claimed if _equal(reply["weights"], weights) else scheduled
+    for epoch, (yours, expected) in enumerate(zip(history["lr"], rates, strict=True)):
         same_number(yours, expected, f"lr[{epoch}], the learning rate with which epoch {epoch} was trained,", rtol=1e-9)
 
 
-def judge_scheduler_steps(reply: dict, expected: list[float], n_epochs: int, stand_ins: bool) -> None:
-    """The scheduler steps once at the end of each epoch."""
-    used(reply, stand_ins)
-    count = reply["events"].count("schedule")
+def judge_scheduler_steps(
+    reply: dict, fixture: dict, valid: dict, scheduled: list[float], numbers: dict | None
+) -> None:
+    """The scheduler steps once at the end of each epoch, and the weights at the end are those to which that leads."""
+    count, n_epochs = reply["events"].count("schedule"), len(scheduled)
     that(
         count == n_epochs,
         f"in {n_epochs} epochs scheduler.step() should be called {n_epochs} times, once an epoch; "
         f"yours calls it {count} times.",
     )
-    for epoch, (yours, rate) in enumerate(zip(_rates(reply, n_epochs), expected)):
+    for epoch, (yours, rate) in enumerate(zip(_rates(reply, n_epochs), scheduled, strict=True)):
         same_number(yours, rate, f"epoch {epoch} should be trained with the scheduler's rate: it", rtol=1e-9)
+    _judge_trained(reply, fixture, valid, n_epochs, scheduled, numbers)
 
 
-def judge_three_epochs(reply: dict) -> None:
+def judge_three_epochs(reply: dict, fixture: dict, valid: dict, numbers: dict | None) -> None:
     """`fit` came to its end without a scheduler."""
     _judge_lists(reply["history"], ("train_loss",), 3)
+    _judge_trained(reply, fixture, valid, 3, None, numbers)
+
+
+def _judge_trained(
+    reply: dict, fixture: dict, valid: dict, n_epochs: int, rates: list[float] | None, numbers: dict | None
+) -> None:
+    _, weights = reference_fit(fixture, valid, n_epochs, rates, numbers)
+    same_list(reply["weights"], weights, f"after {n_epochs} epochs the model's parameters", rtol=1e-7, atol=1e-9)
 
 
 def _rates(reply: dict, n_epochs: int) -> list[float]:
-    """The learning rate of the first optimizer step of each epoch."""
+    """The learning rate of the first optimizer step of each epoch, as the student's process says."""
     per_epoch = len(reply["lrs"]) // n_epochs
     that(per_epoch > 0, f"your fit takes {len(reply['lrs'])} optimizer steps in {n_epochs} epochs.")
-    return reply["lrs"][::per_epoch]
+    return reply["lrs"][::per_epoch][:n_epochs]
 
 
 def _judge_lists(history: object, names: tuple[str, ...], n_epochs: int) -> None:
@@ -782,6 +977,7 @@ def _judge_mean(yours: object, batches: list[dict], what: str) -> None:
 
 def _item(reply: dict, place: int) -> object:
     returned = reply["returned"]
+    that(isinstance(returned, list), f"evaluate should return the pair (loss, accuracy), yours is {show(returned)}.")
     that(len(returned) == 2, f"evaluate should return the pair (loss, accuracy), yours returns {len(returned)} values.")
     return returned[place]
 
@@ -799,7 +995,7 @@ def _calls_of_first_batch(reply: dict) -> str:
 
 
 def _mode(mode: str) -> str:
-    return {"train": "training", "eval": "evaluation", "mixed": "a mixed"}[mode]
+    return {"train": "training", "eval": "evaluation", "mixed": "a mixed"}.get(mode, "another")
 
 
 def _described(fixture: dict) -> str:

@@ -36,47 +36,58 @@ class Node:
         self.operations = []
 
 
-def operation(namespace: dict, name: str, values: list, exponent: float | None, gradients: list, same: bool) -> dict:
+def operation(
+    namespace: dict, name: str, values: list, exponent: float | None, gradients: list, same: bool, times: int = 1
+) -> dict:
     """Make an `Add`, `Mul` or `Pow` by hand and run its `backward()`.
 
     Args:
         values: the values of its inputs, then of its result.
         exponent: the second argument of `Pow`; None for the others.
-        gradients: what the inputs' and the result's gradients hold before.
+        gradients: what the inputs' and the result's gradients are set to after the operation is made, and before it
+            runs: in a graph, too, gradients arrive later.
         same: the left and right input are one object.
+        times: how often `backward()` runs.
 
     Returns:
-        `{"gradients": of the inputs and the result after it, "values": likewise}`.
+        `{"gradients": of the inputs and the result after it, "values": likewise, "exponent": what the operation keeps
+        as `n`, or None}`.
     """
-    nodes = [Node(value, gradient) for value, gradient in zip(values, gradients)]
+    nodes = [Node(value) for value in values]
     *inputs, result = nodes
     if same:
         inputs = [inputs[0], inputs[0]]
     arguments = [inputs[0], exponent, result] if exponent is not None else [*inputs, result]
-    core.lookup(namespace, name)(*arguments).backward()
-    return {"gradients": [node.grad for node in nodes], "values": [node.value for node in nodes]}
+    made = core.lookup(namespace, name)(*arguments)
+    for node, gradient in zip(nodes, gradients):
+        node.grad = gradient
+    for _ in range(times):
+        made.backward()
+    kept = getattr(made, "n", exponent) if exponent is not None else None
+    return {"gradients": [node.grad for node in nodes], "values": [node.value for node in nodes], "exponent": kept}
 
 
-def evaluate(namespace: dict, values: list, steps: list, stand_ins: bool = False) -> dict:
+def evaluate(namespace: dict, values: list, steps: list, slopes: list | None = None) -> dict:
     """Evaluate a straight-line program with the student's tensors, without `backward()`.
 
     Args:
-        values, steps, stand_ins: as in `differentiate`.
+        values, steps, slopes: as in `differentiate`.
 
     Returns:
-        `{"values": of every place, "fresh": the values and gradients of the inputs before the first step}`; a step
-        that gave no `Tensor` has the value None.
+        `{"values": of every place, "fresh": the values and gradients of the inputs before the first step, "new":
+        whether every step gave a new object}`; a step that gave no `Tensor` has the value None.
     """
-    with _operations(namespace, stand_ins):
+    with _operations(namespace, slopes):
         tensor = core.lookup(namespace, "Tensor")
         inputs = [tensor(value) for value in values]
         fresh = [[leaf.value, leaf.grad] for leaf in inputs]
         places = _run(inputs, steps)
-        return {"values": [p.value if isinstance(p, tensor) else None for p in places], "fresh": fresh}
+        new = len({id(place) for place in places}) == len(places)
+        return {"values": [p.value if isinstance(p, tensor) else None for p in places], "fresh": fresh, "new": new}
 
 
 def differentiate(
-    namespace: dict, values: list, steps: list, losses: list | None = None, stand_ins: bool = False
+    namespace: dict, values: list, steps: list, losses: list | None = None, slopes: list | None = None
 ) -> dict:
     """Evaluate a straight-line program with the student's tensors and run `backward()`.
 
@@ -85,33 +96,31 @@ def differentiate(
         steps: `[operator, a, b]` each, appended at the next place. An operand is an index (int) of an earlier
             place or `{"number": 2.0}`. Operators: those of `OPERATORS`.
         losses: the places on which `backward()` is called one after the other; by default the last place.
-        stand_ins: replace the student's `Add`, `Mul` and `Pow` by ones that torch differentiates, so that a slip
-            in those does not count twice.
+        slopes: if given, the student's `Add`, `Mul` and `Pow` are replaced by stand-ins that look their local
+            derivatives up in these rows, so that a slip in those does not count twice; see `_operations`.
 
     Returns:
-        `{"value": of the last loss, "gradients": of the inputs, "torch": where torch's autograd was called by the
-        student's code, or None}`.
+        `{"value": of the last loss, "gradients", "values": of the inputs after it, "torch": where torch's autograd was
+        called by the student's code, or None}`.
     """
     losses = losses or [len(values) + len(steps) - 1]
-    # The stand-ins call torch themselves.
-    watch = contextlib.nullcontext({"where": None}) if stand_ins else _torch_autograd_use()
-    with _operations(namespace, stand_ins), watch as used:
+    with _operations(namespace, slopes), _torch_autograd_use() as used:
         inputs = [core.lookup(namespace, "Tensor")(value) for value in values]
         places = _run(inputs, steps)
         for place in losses:
             places[place].backward()
-        gradients = [leaf.grad for leaf in inputs]
-        return {"value": places[losses[-1]].value, "gradients": gradients, "torch": used["where"]}
+        after = {"gradients": [leaf.grad for leaf in inputs], "values": [leaf.value for leaf in inputs]}
+        return {"value": places[losses[-1]].value, **after, "torch": used["where"]}
 
 
-def recorded(namespace: dict, values: list, steps: list, stand_ins: bool = False) -> list:
+def recorded(namespace: dict, values: list, steps: list, slopes: list | None = None) -> list:
     """The operations that the last place of a program holds in `.operations`, in order.
 
     Returns:
-        For each `[name of its class, operands, result]`: a place is its index, a wrapped number `{"number": ...}`,
-        what is neither None.
+        For each `[name of its class, operands, result, values of both operands and of the result]`: a place is its
+        index, a wrapped number `{"number": ...}`, what is neither None.
     """
-    with _operations(namespace, stand_ins):
+    with _operations(namespace, slopes):
         places = _run([core.lookup(namespace, "Tensor")(value) for value in values], steps)
         names = {namespace.get(name): name for name in ("Add", "Mul", "Pow")}
 
@@ -125,21 +134,27 @@ def recorded(namespace: dict, values: list, steps: list, stand_ins: bool = False
         found = []
         for op in places[-1].operations:
             fields = ("base", "n") if names.get(type(op)) == "Pow" else ("left", "right")
-            operands = [place(getattr(op, field, None)) for field in fields]
-            found.append([names.get(type(op), type(op).__name__), operands, place(getattr(op, "result", None))])
+            held = [getattr(op, field, None) for field in (*fields, "result")]
+            operands = [place(operand) for operand in held[:2]]
+            numbers = [getattr(operand, "value", operand) for operand in held]
+            numbers = [number if isinstance(number, (int, float)) else None for number in numbers]
+            found.append([names.get(type(op), type(op).__name__), operands, place(held[2]), numbers])
         return found
 
 
-def backward_order(namespace: dict, n_operations: int, grad_before: float) -> dict:
-    """Give one tensor operations that only note when they run, then call its `backward()`.
+def backward_order(namespace: dict, changes: list, grad_before: float) -> dict:
+    """Give one tensor operations that each change its gradient in a way of their own, then call its `backward()`.
+
+    Args:
+        changes: for each operation a pair (a, b): it sets the tensor's gradient from g to a * g + b.
 
     Returns:
-        `{"order": the numbers of the operations as they ran, "grad": the tensor's gradient when the first ran}`.
+        `{"order": the numbers of the operations as they ran, "grad": the tensor's gradient at the end}`.
     """
     tensor = core.lookup(namespace, "Tensor")(3.0)
-    order, grads = [], []
+    order = []
 
-    class Recorder:
+    class Changing:
         def __init__(self, number):
             self.number = number
             self.left = self.right = self.base = Node(1.0)
@@ -147,15 +162,16 @@ def backward_order(namespace: dict, n_operations: int, grad_before: float) -> di
 
         def backward(self):
             order.append(self.number)
-            grads.append(tensor.grad)
+            factor, summand = changes[self.number]
+            tensor.grad = factor * tensor.grad + summand
 
-    tensor.operations = [Recorder(number) for number in range(n_operations)]
+    tensor.operations = [Changing(number) for number in range(len(changes))]
     tensor.grad = grad_before
     tensor.backward()
-    return {"order": order, "grad": grads[0] if grads else None}
+    return {"order": order, "grad": tensor.grad}
 
 
-def cost(namespace: dict, values: list, steps: list, stand_ins: bool = False) -> dict:
+def cost(namespace: dict, values: list, steps: list, slopes: list | None = None) -> dict:
     """What it costs to build a program and to run `backward()` on its last place, without a clock.
 
     Returns:
@@ -167,7 +183,7 @@ def cost(namespace: dict, values: list, steps: list, stand_ins: bool = False) ->
         nonlocal calls
         calls += event in ("call", "c_call")
 
-    with _operations(namespace, stand_ins), _memory() as held:
+    with _operations(namespace, slopes), _memory() as held:
         tensor, profile = core.lookup(namespace, "Tensor"), _getprofile()
         _setprofile(count)
         try:
@@ -177,9 +193,9 @@ def cost(namespace: dict, values: list, steps: list, stand_ins: bool = False) ->
         return {"calls": calls, "peak": held()[1]}
 
 
-def built(namespace: dict, values: list, steps: list, more: list, stand_ins: bool = False) -> int:
+def built(namespace: dict, values: list, steps: list, more: list, slopes: list | None = None) -> int:
     """How many bytes `more` steps hold on top of what the places of a program hold."""
-    with _operations(namespace, stand_ins), _memory() as held:
+    with _operations(namespace, slopes), _memory() as held:
         tensor = core.lookup(namespace, "Tensor")
         places = _run([tensor(value) for value in values], steps)
         before = held()[0]
@@ -187,9 +203,9 @@ def built(namespace: dict, values: list, steps: list, more: list, stand_ins: boo
         return held()[0] - before
 
 
-def seconds(namespace: dict, values: list, steps: list, times: int = 1, stand_ins: bool = False) -> float:
+def seconds(namespace: dict, values: list, steps: list, times: int = 1, slopes: list | None = None) -> float:
     """The least processor time, of several times, to build a program and to run `backward()` on its last place."""
-    with _operations(namespace, stand_ins):
+    with _operations(namespace, slopes):
         tensor, taken = core.lookup(namespace, "Tensor"), []
         collecting = _gc_is_enabled()
         _disable_gc()
@@ -229,13 +245,19 @@ def _run(inputs: list, steps: list) -> list:
 
 
 @contextlib.contextmanager
-def _operations(namespace: dict, stand_ins: bool):
-    """With `stand_ins`, replace the student's `Add`, `Mul` and `Pow` inside the block."""
-    if not stand_ins:
+def _operations(namespace: dict, slopes: list | None):
+    """With `slopes`, replace the student's `Add`, `Mul` and `Pow` inside the block.
+
+    Args:
+        slopes: rows `[name, values of the two operands, derivatives of the result by these]`; what is no tensor, the
+            exponent of a power, has none.
+    """
+    if slopes is None:
         yield
         return
+    known = {_key(name, values): derivatives for name, values, derivatives in slopes}
     replaced = {name: namespace[name] for name in ("Add", "Mul", "Pow") if name in namespace}
-    namespace.update(Add=_stand_in(operator.add), Mul=_stand_in(operator.mul), Pow=_stand_in(operator.pow))
+    namespace.update({name: _stand_in(name, known) for name in ("Add", "Mul", "Pow")})
     try:
         yield
     finally:
@@ -244,8 +266,12 @@ def _operations(namespace: dict, stand_ins: bool):
         namespace.update(replaced)
 
 
-def _stand_in(function):
-    """An operation class whose local derivatives come from torch."""
+def _key(name: str, values: list) -> tuple:
+    return (name, *(f"{value:.9g}" for value in values))
+
+
+def _stand_in(name: str, known: dict):
+    """An operation class that looks its local derivatives up."""
 
     class StandIn:
         def __init__(self, left, right, result):
@@ -253,14 +279,13 @@ def _stand_in(function):
             self.base, self.n = left, right
 
         def backward(self):
-            import torch
-
-            operands = [operand for operand in (self.left, self.right) if hasattr(operand, "value")]
-            leaves = [torch.tensor(float(o.value), dtype=torch.float64, requires_grad=True) for o in operands]
-            other = [self.right] if len(leaves) == 1 else []
-            local = torch.autograd.grad(function(*leaves, *other), leaves)
-            for operand, derivative in zip(operands, local):
-                operand.grad += float(derivative) * self.result.grad
+            operands = [self.left, self.right]
+            derivatives = known.get(_key(name, [float(getattr(operand, "value", operand)) for operand in operands]))
+            if derivatives is None:
+                raise ValueError(f"{name} is made with other values than those of this expression")
+            for operand, derivative in zip(operands, derivatives):
+                if hasattr(operand, "value"):
+                    operand.grad += derivative * self.result.grad
 
     return StandIn
 

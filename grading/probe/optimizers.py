@@ -45,57 +45,148 @@ def follow(namespace: dict, name: str, runs: list, source: str | None = None) ->
 
     Args:
         name: the class, for example "Momentum".
-        runs: one dict for each optimizer: `start` (list of floats), `gradients` (a list of steps, each a list
-            with one float for each parameter), `hyperparameters` (dict) and `positional` (list). All are made
-            first and then stepped in turn, so that state they share by mistake shows.
+        runs: one dict for each optimizer: `start` (list of floats) and `gradients` (a list of steps, each a list with
+            one float for each parameter). Optional: `positional` (list) and `hyperparameters` (dict) of the class;
+            `moves`: for some steps (a text, from "0") what the values are set to from outside before it; `changes`:
+            for some steps what attributes of the optimizer are set to before it, where it has them; `after`: the number
+            of an earlier run, on whose parameters this one goes on when that has come to its end, while
+            the others are all made first and then stepped in turn, so that state which they share by mistake shows.
         source: if given, the class is made afresh from this text, on top of `PlainOptimizer`.
 
     Returns:
-        `{"paths": [run][step][parameter], "torch_optim": where torch's own optimizer was used, or None}`.
-        Each path has one more row than gradients: it begins at the start.
+        `{"paths": [run][step][parameter], "gradients_changed": whether a step changed a gradient, "returned": whether
+        a step returned something, "ignored": whether a change of an attribute found none, "torch_optim": where torch's
+        own optimizer was used, or None}`. Each path has one more row than gradients: it begins at the start.
     """
     if source is not None:
         namespace = core.define(source, namespace, Optimizer=PlainOptimizer)
     cls = core.lookup(namespace, name)
     tensor = namespace.get("Tensor")
+    claims = {"gradients_changed": False, "returned": False, "ignored": False}
+    made: list = [None] * len(runs)
+
+    def make(place, params):
+        run = runs[place]
+        for param in params:
+            param.grad = 17.0  # left over from before
+        optimizer = cls(params, *run.get("positional", []), **run.get("hyperparameters", {}))
+        made[place] = (optimizer, params, run, [_values(params)])
+
+    def step(place, number):
+        optimizer, params, run, path = made[place]
+        if number >= len(run["gradients"]):
+            return
+        for param, value in zip(params, run.get("moves", {}).get(str(number), [])):
+            param.value = value
+        for key, value in run.get("changes", {}).get(str(number), {}).items():
+            if not _change(optimizer, key, run["hyperparameters"][key], value):
+                claims["ignored"] = True
+        for param, gradient in zip(params, run["gradients"][number]):
+            param.grad = gradient
+        claims["returned"] |= optimizer.step() is not None
+        claims["gradients_changed"] |= [param.grad for param in params] != run["gradients"][number]
+        path.append(_values(params))
+
+    def use_once(run):  # what a class keeps for itself must show, also in one that has just been made
+        params = [_parameter(tensor, value) for value in run["start"]]
+        optimizer = cls(params, *run.get("positional", []), **run.get("hyperparameters", {}))
+        for param, gradient in zip(params, [row[0] for row in run["gradients"] if row] * len(params)):
+            param.grad = gradient
+        optimizer.step()
+
     with torch_optim_use() as used:
-        running = []
-        for run in runs:
-            params = [_parameter(tensor, value) for value in run["start"]]
-            optimizer = cls(params, *run.get("positional", []), **run.get("hyperparameters", {}))
-            running.append((optimizer, params, run["gradients"], [_values(params)]))
-        for step in range(max(len(run["gradients"]) for run in runs)):
-            for optimizer, params, gradients, path in running:
-                if step < len(gradients):
-                    for param, gradient in zip(params, gradients[step]):
-                        param.grad = gradient
-                    optimizer.step()
-                    path.append(_values(params))
-    return {"paths": [path for *_, path in running], "torch_optim": used["where"]}
+        use_once(runs[0])
+        together = [place for place, run in enumerate(runs) if "after" not in run]
+        for place in together:
+            make(place, [_parameter(tensor, value) for value in runs[place]["start"]])
+        for number in range(max(len(runs[place]["gradients"]) for place in together)):
+            for place in together:
+                step(place, number)
+        for place, run in enumerate(runs):
+            if "after" in run:
+                params = made[run["after"]][1]
+                for param, value in zip(params, run["start"]):
+                    param.value = value
+                make(place, params)
+                for number in range(len(run["gradients"])):
+                    step(place, number)
+    return {"paths": [path for *_, path in made], **claims, "torch_optim": used["where"]}
 
 
-def zero_grad(namespace: dict, values: list, gradients: list) -> dict:
-    """What `Optimizer(params)` keeps, what `zero_grad()` leaves, and what `step()` raises.
+def _change(optimizer, name: str, before: float, value: float) -> bool:
+    """Set an attribute from outside, where there is one that holds what the class was called with."""
+    try:
+        if getattr(optimizer, name) != before:
+            return False
+        setattr(optimizer, name, value)
+    except AttributeError:  # another name, a frozen class, or a property
+        return False
+    return True
+
+
+def zero_grad(namespace: dict, values: list, gradients: list, rounds: list) -> dict:
+    """What `zero_grad()` leaves, and what gradients that are added afterwards come to.
+
+    Args:
+        values, gradients: of the parameters, at the beginning.
+        rounds: in each `zero_grad()` is called, then each of its rows is added to the gradients.
 
     Returns:
-        `{"kept": params that are the very objects given, "gradients", "values": after zero_grad,
-        "step_raised": the name of the exception or None}`; a subclass of NotImplementedError counts as that.
+        `{"cleared": for each round the gradients right after `zero_grad()`, "sums": at its end, "values": at the very
+        end, "kept": whether `params` holds the very objects given, in order}`.
     """
     params = [Parameter(value) for value in values]
     for param, gradient in zip(params, gradients):
         param.grad = gradient
     optimizer = core.lookup(namespace, "Optimizer")(params)
-    kept = sum(mine is theirs for mine, theirs in zip(params, list(optimizer.params)))
-    optimizer.zero_grad()
-    after = {"gradients": [param.grad for param in params], "values": [param.value for param in params]}
-    try:
-        optimizer.step()
-        raised = None
-    except NotImplementedError:
-        raised = "NotImplementedError"
-    except Exception as error:
-        raised = type(error).__name__
-    return {"kept": kept, "step_raised": raised, **after}
+    held = list(optimizer.params)
+    kept = len(held) == len(params) and all(mine is theirs for mine, theirs in zip(params, held))
+    cleared, sums = [], []
+    for rows in rounds:
+        optimizer.zero_grad()
+        cleared.append([_number(param.grad) for param in params])
+        for row in rows:
+            for param, more in zip(params, row):
+                param.grad = param.grad + more if isinstance(param.grad, (int, float)) else more
+        sums.append([_number(param.grad) for param in params])
+    return {"cleared": cleared, "sums": sums, "values": [_number(param.value) for param in params], "kept": kept}
+
+
+def step_raises(namespace: dict, values: list, gradients: list, rate: float) -> dict:
+    """What `step()` raises: of an `Optimizer`, and of a subclass that has none.
+
+    Returns:
+        `{"raised": the names of both exceptions, or None where there is none, "values": of parameters that a subclass
+        moves by `rate` times the gradients when its base class's `step()` raises NotImplementedError}`. A subclass of
+        NotImplementedError counts as that.
+    """
+    base = core.lookup(namespace, "Optimizer")
+
+    class WithoutStep(base):
+        pass
+
+    class Moving(base):
+        def step(self):
+            try:
+                super().step()
+            except NotImplementedError:
+                for param in params:
+                    param.value = param.value - rate * param.grad
+
+    raised = []
+    for cls in (base, WithoutStep):
+        try:
+            cls([Parameter(1.0)]).step()
+            raised.append(None)
+        except NotImplementedError:
+            raised.append("NotImplementedError")
+        except Exception as error:
+            raised.append(type(error).__name__)
+    params = [Parameter(value) for value in values]
+    for param, gradient in zip(params, gradients):
+        param.grad = gradient
+    Moving(params).step()
+    return {"raised": raised, "values": [_number(param.value) for param in params]}
 
 
 def train(namespace: dict, x1_init: float, x2_init: float, kwargs: dict, in_place: bool = False) -> dict:

@@ -47,40 +47,49 @@ def follow(namespace: dict, name: str, runs: list) -> dict:
     return {"paths": [path for *_, path in running], "changed": changed, "torch_optim": used["where"]}
 
 
-def zero_grad(namespace: dict, name: str, values: list, gradients: list) -> dict:
-    """What `zero_grad()` leaves.
+def zero_grad(namespace: dict, name: str, values: list, gradients: list, losses: list) -> dict:
+    """What `zero_grad()` leaves, and what the gradients of losses come to that are computed afterwards.
+
+    Args:
+        values, gradients: of the parameters, before.
+        losses: for each loss an array for each parameter: the loss is the sum of their products.
 
     Returns:
-        `{"gradients": an array or None for each parameter, "values", "torch_optim"}`.
+        `{"gradients": an array or None for each parameter, right after `zero_grad()`, "sums": after the backward pass
+        of all losses, "values", "torch_optim"}`.
     """
+    import torch
+
     params = _parameters(values, "float64")
     with torch_optim_use() as used:
         optimizer = core.lookup(namespace, name)(params)
         _set_gradients(params, gradients)
         optimizer.zero_grad()
-    left = [None if param.grad is None else param.grad.detach().numpy().copy() for param in params]
-    return {"gradients": left, "values": _values(params), "torch_optim": used["where"]}
+    left = _gradients(params)
+    for factors in losses:
+        sum((param * torch.tensor(np.array(factor))).sum() for param, factor in zip(params, factors)).backward()
+    return {"gradients": left, "sums": _gradients(params), "values": _values(params), "torch_optim": used["where"]}
 
 
 def clip(namespace: dict, cases: list) -> dict:
-    """Call `clip_gradients` for each case: `{"gradients": an array or None each, "max_norm", "iterator"}`.
+    """Call `clip_gradients` for each case: `{"values", "gradients": an array or None each, "max_norm", "iterator"}`.
 
     Returns:
-        `{"results": {"returned", "gradients", "values": after the call, "before", "started": the gradients and values
-        from before} for each,
-        "torch_clip": where torch's own clipping was used, or None}`.
+        `{"results": {"returned", "gradients", "values": after the call} for each, "torch_clip": where torch's own
+        clipping was used, or None}`.
     """
     function, results = core.lookup(namespace, "clip_gradients"), []
     with torch_optim_use(also="/torch/nn/utils/clip_grad.py") as used:
         for case in cases:
-            start = [np.linspace(-1.0, 2.0, 2) if row is None else np.full(row.shape, 0.7) for row in case["gradients"]]
-            params = _parameters(start, "float64")
-            before = _set_gradients(params, case["gradients"])
+            params = _parameters(case["values"], "float64")
+            _set_gradients(params, case["gradients"])
             returned = function(iter(params) if case.get("iterator") else params, case["max_norm"])
-            after = [None if param.grad is None else param.grad.detach().numpy().copy() for param in params]
-            result = {"returned": returned, "gradients": after, "values": _values(params)}
-            results.append({**result, "before": before, "started": start})
+            results.append({"returned": returned, "gradients": _gradients(params), "values": _values(params)})
     return {"results": results, "torch_clip": used["where"]}
+
+
+def _gradients(params: list) -> list:
+    return [None if param.grad is None else param.grad.detach().numpy().copy() for param in params]
 
 
 def _parameters(start: list, dtype: str) -> list:

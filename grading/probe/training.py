@@ -20,21 +20,22 @@ MAX_BATCHES = 1_000
 # Functions of arrays and numbers
 
 
-def calls(namespace: dict, function: str, calls: list, stand_ins: bool = False) -> dict:
+def calls(namespace: dict, function: str, calls: list, stand_ins: list | None = None) -> dict:
     """What a function returns for each of several lists of arguments.
 
     Args:
         calls: `{"args": [...], "kwargs": {...}}` each.
-        stand_ins: let torch's own scheduler stand in for `cosine_schedule`.
+        stand_ins: rows `[arguments, result]` of a `cosine_schedule` that takes the place of the student's own, see
+            `core.looked_up`.
 
     Returns:
-        `{"values": one for each call, "stand_ins_used"}`.
+        `{"values": one for each call, "arguments": of each call, as they are afterwards, "stand_ins_used"}`.
     """
-    called = core.lookup(namespace, function)
-    used = []
-    with replaced(namespace, **({"cosine_schedule": _torch_cosine(used)} if stand_ins else {})):
+    called, used = core.lookup(namespace, function), []
+    names = {} if stand_ins is None else {"cosine_schedule": core.looked_up(stand_ins, used)}
+    with core.replaced(namespace, **names):
         values = [called(*call.get("args", []), **call.get("kwargs", {})) for call in calls]
-    return {"values": values, "stand_ins_used": bool(used)}
+    return {"values": values, "arguments": [call.get("args", []) for call in calls], "stand_ins_used": bool(used)}
 
 
 def iterate(namespace: dict, function: str, w, state: list, gradients: list, kwargs: dict, count: bool = False) -> dict:
@@ -93,13 +94,12 @@ def batches(namespace: dict, X, y, batch_size: int, seeds: list, n_calls: int = 
     return {"runs": runs, "X": given[0], "y": given[1], "global": before != after}
 
 
-def sgd(namespace: dict, runs: list, stand_ins: bool = False) -> dict:
+def sgd(namespace: dict, runs: list, stand_ins: list | None = None) -> dict:
     """Run `sgd` several times.
 
     Args:
         runs: `{"w", "X", "y", "lr", "n_epochs", "batch_size", "seed"}` each.
-        stand_ins: replace `get_batches`, `mse_gradient` and `mse` by ones that torch provides, so that a slip in
-            those does not count twice.
+        stand_ins: for each run what stand-ins for `get_batches`, `mse_gradient` and `mse` look up, see `Known`.
 
     Returns:
         `{"results": {"w", "losses", "changed": a list of the arrays that the call changed} for each,
@@ -107,16 +107,71 @@ def sgd(namespace: dict, runs: list, stand_ins: bool = False) -> dict:
     """
     function = core.lookup(namespace, "sgd")
     used, results = [], []
-    names = {"get_batches": _torch_batches(used), "mse_gradient": _torch_gradient(used), "mse": _torch_mse(used)}
-    with replaced(namespace, **(names if stand_ins else {})):
-        for run in runs:
-            arrays = {name: np.array(run[name], dtype=float) for name in ("w", "X", "y")}
-            given = {name: array.copy() for name, array in arrays.items()}
-            rng = np.random.default_rng(run["seed"])
+    for place, run in enumerate(runs):
+        arrays = {name: np.array(run[name], dtype=float) for name in ("w", "X", "y")}
+        given = {name: array.copy() for name, array in arrays.items()}
+        rng = np.random.default_rng(run["seed"])
+        names = Known(run, stand_ins[place], used).functions() if stand_ins else {}
+        with core.replaced(namespace, **names):
             w, losses = function(given["w"], given["X"], given["y"], run["lr"], run["n_epochs"], run["batch_size"], rng)
-            changed = [name for name in arrays if not np.array_equal(arrays[name], given[name])]
-            results.append({"w": np.array(w), "losses": list(losses), "changed": changed})
+        changed = [name for name in arrays if not np.array_equal(arrays[name], given[name])]
+        results.append({"w": np.array(w), "losses": list(losses), "changed": changed})
     return {"results": results, "stand_ins_used": bool(used)}
+
+
+class Known:
+    """Stand-ins for what `sgd` builds on. All that they know came with the question.
+
+    Args:
+        run: as in `sgd`.
+        known: `orders`, several ways to cut the rows of the data into batches, of which `rng` chooses one at each call;
+            and for each row i of the data `slope[i]`, `offset[i]` and `constant[i]`: at w its squared error has the
+            gradient `slope[i] @ w - offset[i]`, and the value `w @ slope[i] @ w / 2 - offset[i] @ w + constant[i]`.
+        used: to which every call adds an item.
+    """
+
+    def __init__(self, run: dict, known: dict, used: list):
+        self.run, self.known, self.used = run, known, used
+
+    def functions(self) -> dict:
+        return {"get_batches": self.get_batches, "mse_gradient": self.mse_gradient, "mse": self.mse}
+
+    def rows(self, X, y) -> list:
+        """Which rows of the data these are."""
+        rows = []
+        for one, target in zip(np.atleast_2d(X), np.atleast_1d(y)):
+            same = np.flatnonzero((self.run["X"] == one).all(axis=1) & (self.run["y"] == target))
+            if len(same) == 0:
+                raise ValueError("an earlier exercise is called with an example that is not among the data")
+            rows.append(same[0])
+        return rows
+
+    def get_batches(self, X, y, batch_size, rng):
+        self.used.append("get_batches")
+        if batch_size != self.run["batch_size"]:
+            raise ValueError("get_batches is called with another batch_size than this exercise was given")
+        order = self.known["orders"][int(rng.integers(len(self.known["orders"])))]
+        return Batches((X[rows], y[rows]) for rows in order)
+
+    def mse_gradient(self, w, X, y):
+        self.used.append("mse_gradient")
+        rows = self.rows(X, y)
+        return np.mean(self.known["slope"][rows] @ w - self.known["offset"][rows], axis=0)
+
+    def mse(self, w, X, y):
+        self.used.append("mse")
+        rows = self.rows(X, y)
+        slopes, offsets = self.known["slope"][rows], self.known["offset"][rows]
+        return float(np.mean((slopes @ w) @ w / 2 - offsets @ w + self.known["constant"][rows]))
+
+
+class Batches(list):
+    """A list that `next` can read as well, as it reads a generator."""
+
+    def __next__(self):
+        if not self:
+            raise StopIteration
+        return self.pop(0)
 
 
 def _collect(result) -> list:
@@ -198,10 +253,12 @@ class Watch:
 
     Args:
         fixture: `model`, `seed`, `n`, `batch_size`, `loader`, and optionally `one_class`, `training` (the mode at the
-            beginning), `stale`, `smoothing` (of the labels, in the loss), `optimizer` and `hyperparameters`.
+            beginning), `stale`, `smoothing` (of the labels, in the loss), `optimizer`, `hyperparameters`, and `look`
+            (report the weights at each run of the model).
 
     Attributes:
-        forwards: for each run of the model its mode, whether its output is tracked, and the number of examples.
+        forwards: for each run of the model its mode, whether its output is tracked, the number of examples, the
+            outputs, and the weights if they are looked at.
         events: "zero_grad", "backward", "step", in order; others add to it.
         lrs: the learning rate at each step of the optimizer.
         losses: for each call of the loss function its value and whether it is tracked.
@@ -223,10 +280,12 @@ class Watch:
 
             def forward(self, X):
                 modes = {module.training for module in self.modules()}
+                before = weights(self) if fixture.get("look") else None
                 watch.kept = max(watch.kept, sum(graph() is not None for graph in watch._graphs))
                 output = self.inner(X)
                 mode = "mixed" if len(modes) > 1 else "train" if modes.pop() else "eval"
-                watch.forwards.append({"mode": mode, "tracked": output.requires_grad, "examples": len(X)})
+                met = {"mode": mode, "tracked": output.requires_grad, "examples": len(X)}
+                watch.forwards.append({**met, "outputs": output.detach().tolist(), "weights": before})
                 return output
 
             def zero_grad(self, *args, **kwargs):
@@ -285,7 +344,9 @@ class Watch:
             "losses": self.losses,
             "kept": self.kept,
             "weights": weights(self.model),
-            "training": self.model.training,
+            "modes": [module.training for module in self.model.modules()],
+            "gradients": [None if p.grad is None else p.grad.tolist() for p in self.model.parameters()],
+            "requires_grad": [parameter.requires_grad for parameter in self.model.parameters()],
         }
 
 
@@ -307,11 +368,10 @@ def evaluate(namespace: dict, fixture: dict) -> dict:
     with _torch_state():
         returned = list(function(watch.model, watch.loader, watch.loss_fn))
         enabled = torch.is_grad_enabled()
-    frozen = any(not parameter.requires_grad for parameter in watch.model.parameters())
     return {
         "returned": returned,
         "tensors": [_is_tensor(value) for value in returned],
-        "grad_enabled": enabled and not frozen,
+        "grad_enabled": enabled,
         **watch.report(),
     }
 
@@ -324,7 +384,7 @@ def fit(
     schedule: str | None = None,
     schedule_arguments: dict | None = None,
     leave_out: bool = False,
-    stand_ins: bool = False,
+    made_up: dict | None = None,
 ) -> dict:
     """Run `fit` on a fixture.
 
@@ -333,60 +393,76 @@ def fit(
         valid: `n`, `seed`, `batch_size` and `loader` of the validation data.
         schedule, schedule_arguments: a scheduler of torch by name, or None.
         leave_out: do not pass `scheduler` at all.
-        stand_ins: replace `train_epoch` and `evaluate` by ones that take one step, or none, and return numbers made
-            up here. What `fit` does with those is then all that counts.
+        made_up: replace `train_epoch` and `evaluate` by stand-ins with these numbers, see `Epochs`.
 
     Returns:
-        `{"history", "tensors": names of the lists that hold a tensor, "stand_ins_used", "made_up": what the stand-ins
-        returned and on which loader}` and `Watch.report`, whose events contain also "train", "evaluate", "schedule".
+        `{"history", "tensors": names of the lists that hold a tensor, "stand_ins_used", "loaders": which loader each
+        stand-in was called with}` and `Watch.report`, whose events contain also "train", "evaluate", "schedule".
     """
     function = core.lookup(namespace, "fit")
     watch = Watch(fixture)
     valid_loader = loader(valid["loader"], *data(valid["n"], valid["seed"]), valid["batch_size"])
-    made_up = {"train_loss": [], "valid_loss": [], "valid_accuracy": [], "loaders": []}
     stepper = scheduler(schedule, watch.optimizer, schedule_arguments or {})
     _note_steps(stepper, watch.events)
-
-    def which(loader) -> str:
-        return "train" if loader is watch.loader else "valid" if loader is valid_loader else "another"
-
-    def same(**passed) -> None:
-        for name, given in passed.items():
-            if given is not getattr(watch, name):
-                raise ValueError(f"`fit` should pass its own {name} on")
-
-    def train_epoch(model, loader, loss_fn, optimizer):
-        same(model=model, loss_fn=loss_fn, optimizer=optimizer)
-        watch.events.append("train")
-        optimizer.step()
-        made_up["train_loss"].append(3.0 / (1.5 + len(made_up["train_loss"])))
-        made_up["loaders"].append(which(loader))
-        return made_up["train_loss"][-1]
-
-    def evaluate(model, loader, loss_fn):
-        same(model=model, loss_fn=loss_fn)
-        watch.events.append("evaluate")
-        made_up["valid_loss"].append(3.7 / (1.3 + len(made_up["valid_loss"])))
-        made_up["valid_accuracy"].append(0.9 - 0.7 / (1.3 + len(made_up["valid_loss"])))
-        made_up["loaders"].append(which(loader))
-        return made_up["valid_loss"][-1], made_up["valid_accuracy"][-1]
-
-    names = {"train_epoch": train_epoch, "evaluate": evaluate} if stand_ins else {}
+    epochs = Epochs(watch, valid_loader, made_up or {})
+    names = {"train_epoch": epochs.train_epoch, "evaluate": epochs.evaluate} if made_up else {}
     arguments = {} if leave_out else {"scheduler": stepper}
-    with replaced(namespace, **names), _torch_state():
+    with core.replaced(namespace, **names), _torch_state():
         history = function(
             watch.model, watch.loader, valid_loader, watch.loss_fn, watch.optimizer, n_epochs, **arguments
         )
     lists = history if isinstance(history, dict) else {}
     tensors = [str(key) for key, values in lists.items() if isinstance(values, list) and any(map(_is_tensor, values))]
-    report = watch.report()
-    return {
-        "history": history,
-        "tensors": tensors,
-        "stand_ins_used": "train" in report["events"],
-        "made_up": made_up,
-        **report,
-    }
+    used = "train" in watch.events
+    return {"history": history, "tensors": tensors, "stand_ins_used": used, "loaders": epochs.loaders, **watch.report()}
+
+
+class Epochs:
+    """Stand-ins for `train_epoch` and `evaluate`: one step along made-up gradients, and made-up numbers.
+
+    Args:
+        made_up: three lists with a number for each epoch, "train_loss", "valid_loss" and "valid_accuracy"; to each the
+            sum of the model's weights is added, times 1, 0.5 and 0.01. Then `slope`, the gradient of every weight.
+    """
+
+    def __init__(self, watch: Watch, valid_loader: object, made_up: dict):
+        self.watch, self.valid_loader, self.made_up = watch, valid_loader, made_up
+        self.loaders: list[str] = []
+        self.epochs = {"train_loss": 0, "valid_loss": 0}
+
+    def train_epoch(self, model, loader, loss_fn, optimizer):
+        import torch
+
+        self._check(model=model, loss_fn=loss_fn, optimizer=optimizer)
+        self.watch.events.append("train")
+        self.loaders.append(self._which(loader))
+        for parameter in model.parameters():
+            parameter.grad = torch.full_like(parameter, self.made_up["slope"])
+        optimizer.step()
+        return self._number("train_loss", self._next("train_loss"), 1.0)
+
+    def evaluate(self, model, loader, loss_fn):
+        self._check(model=model, loss_fn=loss_fn)
+        self.watch.events.append("evaluate")
+        self.loaders.append(self._which(loader))
+        epoch = self._next("valid_loss")
+        return self._number("valid_loss", epoch, 0.5), self._number("valid_accuracy", epoch, 0.01)
+
+    def _next(self, name: str) -> int:
+        self.epochs[name] += 1
+        return self.epochs[name] - 1
+
+    def _number(self, name: str, epoch: int, factor: float) -> float:
+        numbers = self.made_up[name]
+        return numbers[epoch % len(numbers)] + factor * sum(p.sum().item() for p in self.watch.model.parameters())
+
+    def _which(self, loader) -> str:
+        return "train" if loader is self.watch.loader else "valid" if loader is self.valid_loader else "another"
+
+    def _check(self, **passed) -> None:
+        for name, given in passed.items():
+            if given is not getattr(self.watch, name):
+                raise ValueError(f"`fit` should pass its own {name} on")
 
 
 def _note_steps(stepper, events: list) -> None:
@@ -420,81 +496,3 @@ def _torch_state():
             yield
     finally:
         torch.set_grad_enabled(True)
-
-
-# Stand-ins, all from torch
-
-
-@contextlib.contextmanager
-def replaced(namespace: dict, **names):
-    """Replace some names of the notebook inside the `with` block."""
-    missing = object()
-    before = {name: namespace.get(name, missing) for name in names}
-    namespace.update(names)
-    try:
-        yield
-    finally:
-        for name, original in before.items():
-            if original is missing:
-                namespace.pop(name, None)
-            else:
-                namespace[name] = original
-
-
-class Batches(list):
-    """A list that `next` can read as well, as it reads a generator."""
-
-    def __next__(self):
-        if not self:
-            raise StopIteration
-        return self.pop(0)
-
-
-def _torch_batches(used: list):
-    def get_batches(X, y, batch_size, rng):
-        import torch
-        from torch.utils.data import DataLoader
-
-        used.append("get_batches")
-        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        indices = DataLoader(range(len(X)), batch_size=int(batch_size), shuffle=True, generator=generator)
-        return Batches((X[chosen.numpy()], y[chosen.numpy()]) for chosen in indices)
-
-    return get_batches
-
-
-def _torch_mse(used: list):
-    def mse(w, X, y):
-        import torch
-
-        used.append("mse")
-        return torch.nn.functional.mse_loss(torch.tensor(X) @ torch.tensor(w), torch.tensor(y)).item()
-
-    return mse
-
-
-def _torch_gradient(used: list):
-    def mse_gradient(w, X, y):
-        import torch
-
-        used.append("mse_gradient")
-        leaf = torch.tensor(np.array(w), requires_grad=True)
-        torch.nn.functional.mse_loss(torch.tensor(X) @ leaf, torch.tensor(y)).backward()
-        return leaf.grad.numpy().copy()
-
-    return mse_gradient
-
-
-def _torch_cosine(used: list):
-    def cosine_schedule(lr, epoch, n_epochs, lr_min=0.0):
-        import torch
-
-        used.append("cosine_schedule")
-        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
-        stepper = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs, eta_min=lr_min)
-        for _ in range(int(min(epoch, n_epochs))):
-            optimizer.step()
-            stepper.step()
-        return optimizer.param_groups[0]["lr"]
-
-    return cosine_schedule

@@ -63,19 +63,21 @@ TEST_DESCENT = """class Number:
 GradientDescent([Number], eta=0.1).step()
 assert Number.value == 0.8, "a step from 1 against the gradient 2 with eta = 0.1 should end at 0.8"
 ### BEGIN HIDDEN TESTS
+import numpy as np
 import torch
 from grading import oracle, student
 from grading.oracle import optimizers as reference
-plover_descent = reference.gradients(2, 6, seed=5)
+plover_descent = reference.gradients(np.random.default_rng(5), 2, 6)
 oracle.same_path(student.follow("GradientDescent", plover_descent, eta=0.3),
                  reference.torch_path(torch.optim.SGD, plover_descent, lr=0.3), what="GradientDescent (eta=0.3)")
 ### END HIDDEN TESTS"""
 TEST_DESCENT_STEPS = """# Hidden test: five parameters.
 ### BEGIN HIDDEN TESTS
+import numpy as np
 import torch
 from grading import oracle, student
 from grading.oracle import optimizers as reference
-plover_steps = reference.gradients(5, 3, seed=6)
+plover_steps = reference.gradients(np.random.default_rng(6), 5, 3)
 oracle.same_path(student.follow("GradientDescent", plover_steps, eta=0.7),
                  reference.torch_path(torch.optim.SGD, plover_steps, lr=0.7), what="GradientDescent (eta=0.7)")
 ### END HIDDEN TESTS"""

@@ -1,5 +1,6 @@
 """The references of mini-torch."""
 
+import numpy as np
 import pytest
 
 from grading.oracle import autodiff
@@ -15,6 +16,16 @@ def test_references_are_computed_once_for_each_program():
 
 
 @pytest.mark.parametrize("make", [autodiff.random_program, autodiff.random_layers, autodiff.random_tree])
-def test_programs_depend_on_their_seed(make):
-    values = autodiff.random_values(0, 4)
-    assert make(1, values, 6) == make(1, values, 6) != make(2, values, 6)
+def test_programs_depend_on_their_generator(make):
+    def case(seed: int) -> list:
+        return autodiff.cases(np.random.default_rng(seed), make, (4, 6), (2, 6))
+
+    assert case(1) == case(1) != case(2)
+
+
+def test_slopes_cover_the_ways_to_write_an_operator():
+    rows = autodiff.slopes([3.0, 4.0], [["-", 0, 1], ["/", 0, 1], ["**", 0, {"number": 2}]])
+    assert ["Add", [3.0, -4.0], [1.0, 1.0]] in rows
+    assert ["Mul", [3.0, 0.25], [0.25, 3.0]] in rows
+    assert ["Pow", [4.0, -1.0], [-0.0625, 0.0]] in rows
+    assert ["Pow", [3.0, 2.0], [6.0, 0.0]] in rows

@@ -1,0 +1,71 @@
+"""The inputs of hidden tests: drawn anew for each attempt of each student, and the same whenever it is graded again.
+
+A hidden test draws what it asks with `draw`, or takes a generator from `rng`:
+
+    from grading import oracle, student
+    from grading.oracle import conditioning
+
+    conditioning.judge_gd_rate(student, oracle.draw("gd_rate", conditioning.spectra_and_rates))
+
+For each name there are `POOL` sets of inputs, so that a worker computes each reference only once, and so that the slow
+tests can show for all of them that the reference passes and every known mistake is found. Which set an attempt gets
+depends on the course's secret, the student, the assignment and the submitted file; see `key`.
+"""
+
+import contextlib
+import contextvars
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+POOL = 100
+
+Key = int | bytes
+"""The number of a set, for tests and rehearsals; or bytes, from which each name's set follows."""
+
+_key: contextvars.ContextVar[Key] = contextvars.ContextVar("inputs", default=0)
+_drawn: dict[tuple, object] = {}
+
+
+def key(secret: bytes, student: str, assignment: str, attempt: bytes) -> bytes:
+    """What the inputs of one attempt depend on.
+
+    Args:
+        secret: of the course; nobody who does not know it can tell the inputs of the next attempt.
+        attempt: a digest of what was handed in, so that the same attempt has the same inputs when it is graded again.
+    """
+    parts = [secret, student.encode(), assignment.encode(), attempt]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+
+
+@contextlib.contextmanager
+def drawn_by(key: Key) -> Iterator[None]:
+    """Draw the inputs of this key inside the block."""
+    token = _key.set(key)
+    try:
+        yield
+    finally:
+        _key.reset(token)
+
+
+def chosen(name: str) -> int:
+    """The number of the current set of inputs with this name, 0 ... POOL - 1."""
+    current = _key.get()
+    if isinstance(current, int):
+        return current % POOL
+    return int.from_bytes(hashlib.sha256(current + name.encode()).digest()[:8]) % POOL
+
+
+def rng(name: str) -> np.random.Generator:
+    """A fresh generator for the inputs with this name, usually that of the exercise or the test."""
+    return np.random.default_rng([zlib.crc32(name.encode()), chosen(name)])
+
+
+def draw(name: str, make: Callable, *args: object, **kwargs: object) -> object:
+    """What `make(rng(name), *args, **kwargs)` gives, made once for each set of inputs. Nobody may change it."""
+    known = (name, chosen(name), make.__module__, make.__qualname__, repr((args, sorted(kwargs.items()))))
+    if known not in _drawn:
+        _drawn[known] = make(rng(name), *args, **kwargs)
+    return _drawn[known]
