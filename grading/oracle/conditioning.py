@@ -8,7 +8,6 @@ convergence of iteration methods"); the course's momentum is `v = gamma * v + et
 import cmath
 import math
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -535,25 +534,28 @@ def judge_untouched(student, rng: np.random.Generator) -> None:
     yours = reply["values"][0]
     usable = isinstance(yours, list) and len(yours) > 2 and all(isinstance(point, list) for point in yours)
     that(usable, f"preconditioned_gd should return an array of points, yours is {show(yours)}.")
-    _require_steps(yours, hill)
+    _require_steps(yours, hill, 0.1, 4)
     for (name, before), after in zip(hill.items(), reply["arguments"][0]):
         that(after == before.tolist(), f"preconditioned_gd changed the array `{name}` of its caller.")
 
 
-def _require_steps(path: list, hill: dict) -> None:
-    """Two points in a row of a path are a step along a gradient, preconditioned in whatever way, or not at all.
+def _require_steps(path: list, hill: dict, eta: float, num_steps: int) -> None:
+    """One of the points is on a walk down this hill, preconditioned rightly or in a known wrong way.
 
     That is all that a test asks for which looks at the caller's arrays.
     """
-    A, b, P = hill["A"], hill["b"], hill["P"]
-    points = [np.array(point) for point in path if len(point) == len(b) and all(map(wire.is_number, point))]
-    for before, after in pairwise(points):
-        moved, gradient = after - before, A @ before - b
-        for direction in (gradient, P @ gradient, P.T @ gradient, A @ before, P @ (A @ before)):
-            length = np.linalg.norm(moved) * np.linalg.norm(direction)
-            if 0 < length < np.inf and abs(moved @ direction) > (1 - 1e-6) * length:
-                return
-    raise Mismatch("preconditioned_gd returned no path on which a point is one step from the one before.")
+    P, slips = hill["P"], (hill["P"].T, np.diag(np.diag(hill["P"])), np.linalg.inv(hill["P"]), np.eye(len(hill["P"])))
+    for matrix in (P, *slips):
+        for offset in (hill["b"], -hill["b"], 0.0 * hill["b"]):
+            for sign in (1, -1):
+                walk = preconditioned_gd(hill["A"], offset, hill["x0"], matrix, sign * eta, num_steps + 1)
+                if any(_same_point(mine, right) for mine in path for right in walk[1:]):
+                    return
+    raise Mismatch("preconditioned_gd returned no point to which its steps lead.")
+
+
+def _same_point(mine: list, right: list) -> bool:
+    return len(mine) == len(right) and all(close(a, b, rtol=1e-6) for a, b in zip(mine, right, strict=True))
 
 
 def _judge_walk(student, hill: dict, eta: float, num_steps: int, expected: list, what: str) -> None:
