@@ -22,7 +22,7 @@ PLACES = {notebooks.grade_id(cell): place for place, cell in enumerate(RELEASE.c
 PICTURE = next(  # the first one after the exercise's tests
     place
     for place, cell in enumerate(RELEASE.cells)
-    if place > PLACES[TEST] and notebooks.kind(cell) is None and "plt.show()" in cell.source
+    if place > PLACES[TEST] and notebooks.kind(cell) is None and "# @title Picture" in cell.source
 )
 SOLUTION = re.sub(r" *### (BEGIN|END) SOLUTION\n?", "", notebooks.by_id(SOURCE)[EXERCISE].source)
 WRONG = SOLUTION.replace("4 * x2", "2 * x2")
