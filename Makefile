@@ -9,6 +9,7 @@
 # FORCE=yes          grade again what has not changed since it was graded
 # REPOSITORY=url     for handout: the course on GitHub, so that the page links to Binder and Colab
 # HUB=url            for handout: the course's JupyterHub, so that the page links to it
+# WORKSHEET=file     for collect and export: Moodle's grading worksheet; SCALE=yes scales the points to its maximum
 # JOBS=n             grade that many submissions at once (default: one for each core)
 
 .DEFAULT_GOAL := help
@@ -80,7 +81,8 @@ format: $(READY)  ## Let ruff mend and format code and notebooks.
 
 collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/; needs ASSIGNMENT.
 	@test -n "$(and $(FROM),$(ASSIGNMENT))" || { echo "Say what is where: make collect ASSIGNMENT=<name> FROM=<archive or folder>"; exit 1; }
-	@$(PY) -m grading collect $(ONLY) $(if $(FROM),--from "$(FROM)") $(if $(LMS),--lms $(LMS))
+	@$(PY) -m grading collect $(ONLY) $(if $(FROM),--from "$(FROM)") $(if $(LMS),--lms $(LMS)) \
+		$(if $(WORKSHEET),--worksheet "$(WORKSHEET)")
 
 grade: $(READY)  ## Autograde submitted/<student>/<assignment>/ and print the table.
 	@$(PY) -m grading grade $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force)
@@ -95,7 +97,8 @@ report: $(READY)  ## Write build/report/<assignment>.html, the class at a glance
 	@$(PY) -m grading report $(ONLY) $(if $(filter yes,$(ANONYMOUS)),--anonymous)
 
 export: $(READY)  ## Write the grades as Moodle and Canvas import them, and every test cell as a table.
-	@$(PY) -m grading export $(ONLY) $(if $(filter yes,$(YES)),--yes)
+	@$(PY) -m grading export $(ONLY) $(if $(filter yes,$(YES)),--yes) $(if $(LMS),--lms $(LMS)) \
+		$(if $(WORKSHEET),--worksheet "$(WORKSHEET)") $(if $(filter yes,$(SCALE)),--scale)
 
 return-feedback: $(READY)  ## Write the feedback pages, and pack them for Moodle's or Canvas's upload.
 	@$(PY) -m grading feedback $(ONLY)

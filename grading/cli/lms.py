@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from grading.cli.options import assignment_option
-from grading.course.folder import Course
+from grading.course.folder import Course, CourseError
 from grading.course.safe_text import printed
 
 
@@ -16,12 +16,13 @@ from grading.course.safe_text import printed
     "--from", "source", required=True, type=click.Path(path_type=Path), help="The LMS's archive, or a folder."
 )
 @click.option("--lms", default=None, type=click.Choice(["moodle", "canvas", "folder"]), help="By default seen from it.")
+@click.option("--worksheet", default=None, type=click.Path(path_type=Path), help="Moodle's grading worksheet.")
 @click.pass_obj
-def collect(course: Course, assignment: str, source: Path, lms: str | None) -> None:
+def collect(course: Course, assignment: str, source: Path, lms: str | None, worksheet: Path | None) -> None:
     """Put what an LMS hands out into submitted/, and list every file that was not collected."""
     from grading.lms.collect import collect as take
 
-    done = take(course, assignment, source.expanduser(), lms)
+    done = take(course, assignment, source.expanduser(), lms, worksheet.expanduser() if worksheet else None)
     for words, students in (
         ("new", done.new),
         ("replaced, the old one is kept in downloaded/", done.replaced),
@@ -46,13 +47,22 @@ def collect(course: Course, assignment: str, source: Path, lms: str | None) -> N
 @click.command()
 @assignment_option
 @click.option("--yes", is_flag=True, help="Write without asking, also if answers wait to be graded by hand.")
+@click.option("--lms", default=None, type=click.Choice(["moodle"]), help="Fill in Moodle's grading worksheet.")
+@click.option("--worksheet", default=None, type=click.Path(path_type=Path), help="Default: the one of `collect`.")
+@click.option("--scale", is_flag=True, help="Scale the points to Moodle's maximum grade.")
 @click.pass_obj
-def export(course: Course, assignment: str | None, yes: bool) -> None:
+def export(
+    course: Course, assignment: str | None, yes: bool, lms: str | None, worksheet: Path | None, scale: bool
+) -> None:
     """Write the grades as Moodle and Canvas import them, and every test cell as a table."""
     from grading.gradebook import late_penalties as late_
     from grading.lms.export import export as write
     from grading.lms.export import ungraded
+    from grading.lms.fill_worksheet import fill
 
+    lms = "moodle" if worksheet else lms
+    if lms and assignment is None:
+        raise CourseError("A grading worksheet is that of one assignment: make export ASSIGNMENT=<name> LMS=moodle")
     chosen = course.chosen(assignment)
     late_.apply(course)
     for name, waiting in ungraded(course, chosen).items():
@@ -64,6 +74,14 @@ def export(course: Course, assignment: str | None, yes: bool) -> None:
         )
         if not yes and sys.stdin.isatty() and not click.confirm("Export without them?"):
             raise click.ClickException("Nothing is written. Grade them in formgrader, then export again.")
+    if lms:
+        done = fill(course, chosen[0], worksheet.expanduser() if worksheet else None, scale)
+        click.echo(f"{len(done.graded)} grades and comments, to be uploaded to Moodle: {done.path}")
+        for student, why in sorted(done.left.items()):
+            click.echo(f"  {printed(student)}: {why}")
+        for remark in done.remarks:
+            click.echo(f"  {printed(remark)}")
+        return
     for path in write(course, chosen):
         click.echo(f"Exported: {path}")
 

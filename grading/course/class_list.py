@@ -7,7 +7,8 @@ Its columns, in any order; only `id` is needed:
     lms_id       the LMS's number of the user: Canvas's "ID", Moodle's "ID number"
     login        the LMS's login name: Canvas's "SIS Login ID", Moodle's "Username"
     section      Canvas's section
-    group        students with the same word here hand in together
+    group        students with the same word here hand in together: "team-1" in every assignment, or by assignment
+                 "optimizers: team-1; training: team-4"
     extensions   days more than the others have: "optimizers: 3; training: 7", or "2" for every assignment
 """
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from grading.course import safe_text
 from grading.course.folder import Course, CourseError
 
 COLUMNS = ("id", "first_name", "last_name", "email", "lms_id", "login", "section", "group", "extensions")
@@ -29,6 +31,7 @@ class Student:
     """A row of the class list; see this module for the columns.
 
     Attributes:
+        groups: by assignment; under "" for all others.
         extensions: by assignment; under "" for all others.
     """
 
@@ -39,12 +42,16 @@ class Student:
     lms_id: str = ""
     login: str = ""
     section: str = ""
-    group: str = ""
+    groups: dict[str, str] = field(default_factory=dict)
     extensions: dict[str, timedelta] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip()
+
+    def group(self, assignment: str) -> str:
+        """The group with which this student hands in an assignment; empty if it is alone."""
+        return self.groups.get(assignment, self.groups.get("", ""))
 
     def extension(self, assignment: str) -> timedelta:
         """How much longer than the others this student has."""
@@ -100,7 +107,7 @@ def _student(row: dict[str, str], course: Course) -> Student:
     name = row["id"]
     if not name or name.startswith(".") or re.search(r"[/\\\x00-\x1f]", name):
         raise CourseError(f"{name!r} cannot be an id: it names a folder")
-    known = {key: row[key] for key in COLUMNS if key in row and key != "extensions"}
+    known = {key: row[key] for key in COLUMNS if key in row and key not in ("extensions", "group")}
     extensions = {}
     for part in filter(None, (part.strip() for part in row.get("extensions", "").split(";"))):
         match = EXTENSION.fullmatch(part)
@@ -108,16 +115,46 @@ def _student(row: dict[str, str], course: Course) -> Student:
         if not match or (assignment and assignment not in course.assignments):
             raise CourseError(f'the extension "{part}" should read "<assignment>: <days>", such as "optimizers: 3"')
         extensions[assignment] = timedelta(days=float(match["days"]))
-    return Student(**known, extensions=extensions)
+    return Student(**known, groups=_groups(row.get("group", ""), course), extensions=extensions)
 
 
-def groups(students: dict[str, Student]) -> dict[str, list[str]]:
-    """The ids of each group's members, for groups of two and more."""
+def _groups(text: str, course: Course) -> dict[str, str]:
+    """The groups in a field, by assignment."""
+    found = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        assignment, colon, group = (word.strip() for word in part.rpartition(":"))
+        if colon and assignment not in course.assignments:
+            raise CourseError(f'the group "{part}" should read "<assignment>: <group>", such as "optimizers: team-1"')
+        found[assignment] = group
+    return found
+
+
+def groups(students: dict[str, Student], assignment: str) -> dict[str, list[str]]:
+    """The ids of each group's members in an assignment, for groups of two and more."""
     members: dict[str, list[str]] = {}
     for student in students.values():
-        if student.group:
-            members.setdefault(student.group, []).append(student.id)
+        if group := student.group(assignment):
+            members.setdefault(group, []).append(student.id)
     return {group: ids for group, ids in members.items() if len(ids) > 1}
+
+
+def write(course: Course, students: list[Student]) -> Path:
+    """Write a class list where there is none.
+
+    Raises:
+        CourseError: there is one.
+    """
+    path = course.root / "students.csv"
+    if path.exists():
+        raise CourseError(f"{path} exists")
+    columns = ("id", "first_name", "last_name", "email", "lms_id", "login")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for student in students:
+            values = [safe_text.field(getattr(student, column)) for column in columns]
+            writer.writerow([*values, *[""] * (len(COLUMNS) - len(values))])
+    return path
 
 
 def plain(name: str) -> str:

@@ -30,8 +30,12 @@ from grading.course.safe_text import printed
 from grading.intake import archive, notebook_file
 from grading.intake.restore import is_untouched, restored
 from grading.intake.submission import NOTEBOOK
+from grading.lms.worksheet import Row, Worksheet, file_name
+from grading.lms.worksheet import read as read_worksheet
 
-MOODLE = re.compile(r"(?P<name>[^_/]+)_(?P<number>\d+)_assignsubmission_(?P<kind>[a-z]+?)(?:_[/_]?|/)(?P<file>[^/].*)")
+MOODLE = re.compile(
+    r"(?P<name>[^_/]+)(?:_(?P<number>\d+))?_assignsubmission_(?P<kind>[a-z]+?)(?:_[/_]?|/)(?P<file>[^/].*)"
+)
 CANVAS = re.compile(r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<number>\d+)_(?P<file>.+)")
 SAFE_ID = re.compile(r"\w[\w.@+ -]*(?<! )")  # an id becomes a folder's name, and nbgrader writes it into pages as it is
 FEW = 3  # of fewer submissions nothing follows from equal times
@@ -53,6 +57,9 @@ class File:
         version: of several that are alike, the largest is the last.
         timestamp: when it was handed in, if the download says so.
         late: the LMS calls it late.
+        text: it is no file of the student's, but what was typed into the LMS.
+        exact: the time is not that of the file in the archive.
+        group: the group that handed it in, as the LMS calls it.
     """
 
     path: Path
@@ -62,6 +69,9 @@ class File:
     version: tuple = ()
     timestamp: datetime | None = None
     late: bool = False
+    text: bool = False
+    exact: bool = False
+    group: str = ""
     remarks: list[str] = field(default_factory=list)
 
 
@@ -103,7 +113,13 @@ class SafeExtractor(ExtractorPlugin):
 
 
 class _Collector(FileNameCollectorPlugin):
-    """Looks at a whole download at once, for which file of a student counts cannot be told from one file alone."""
+    """Looks at a whole download at once, for which file of a student counts cannot be told from one file alone.
+
+    Attributes:
+        worksheet: Moodle's grading worksheet, if there is one.
+    """
+
+    worksheet: Worksheet | None = None
 
     def recognise(self, name: str, path: Path, students: dict[str, Student]) -> File:
         """Whose file it is.
@@ -140,20 +156,58 @@ class _Collector(FileNameCollectorPlugin):
 class MoodleCollector(_Collector):
     """`Ada Lovelace_12345_assignsubmission_file/optimizers.ipynb` since Moodle 4.1, before with `file_`, or no folders.
 
-    Moodle's number changes with each assignment, so students are found by their full name. The time in the archive
-    is that of the server's clock, without a zone: it is taken as the course's, `c.LatePolicy.timezone`.
+    Moodle's number changes with each assignment, so without a grading worksheet students are found by their full name,
+    and a group by its name. The time in the archive is that of the server's clock, without a zone: it is taken as the
+    course's, `c.LatePolicy.timezone`.
     """
 
     def recognise(self, name: str, path: Path, students: dict[str, Student]) -> File:
         match = MOODLE.fullmatch(name)
         if not match:
             raise NotMatched("its name is not one of Moodle's downloads")
-        if match["kind"] != "file":
-            raise NotMatched(f"is what the student typed in ({match['kind']}), not a file")
-        student = _by_name(match["name"], students)
         modified = path.stat().st_mtime
         timestamp = datetime.fromtimestamp(modified, UTC) if modified > 0 else None
-        return File(path, name, student, match["file"], (modified,), timestamp)
+        student, remarks = "", []
+        if self.worksheet:
+            row, student = self._row(match["name"], match["number"], students)
+            timestamp = row.submitted.replace(tzinfo=UTC) if row.submitted else None
+            remarks = [row.remark] if row.remark else []
+            if row.submitted is None:
+                remarks.append(f'the worksheet has no time for it; its status is "{row.status}"')
+        else:
+            student = self._member(match["name"], students) or _by_name(match["name"], students)
+        text = match["kind"] != "file"
+        file = File(path, name, student, match["file"], (modified,), timestamp, text=text, remarks=remarks)
+        if self.worksheet:
+            file.exact, file.group = True, row.group
+        return file
+
+    def _row(self, name: str, number: str | None, students: dict[str, Student]) -> tuple[Row, str]:
+        """The line of the worksheet that an entry belongs to, and the id; of a group, its first member's."""
+        if not hasattr(self, "_ids"):
+            self._ids = self.worksheet.ids(students)
+        ids = self._ids
+        groups = self.worksheet.groups()
+        if groups:
+            # A group that a file's name cannot spell is found by what is left of its name.
+            members = [row for group, rows in groups.items() if file_name(group) == file_name(name) for row in rows]
+            if not members:
+                raise NotMatched(f"no line of the worksheet is of a group {name}")
+            first = min(members, key=lambda row: ids[row.number])
+            return first, ids[first.number]
+        row = self.worksheet.rows.get(number or "")
+        if row is None:
+            raise NotMatched(f"the worksheet has no participant {number}: is it that of another assignment?")
+        anonymous = file_name(row.fields[0]).startswith(file_name(name)) or plain(name) == "participant"
+        if row.name and not anonymous and not file_name(name).endswith(file_name(row.name)):
+            raise NotMatched(f"participant {number} is {row.name} in the worksheet: is it that of another assignment?")
+        return row, ids[row.number]
+
+    def _member(self, name: str, students: dict[str, Student]) -> str | None:
+        """The first member of the group of that name."""
+        groups = class_list.groups(students, self.parent.coursedir.assignment_id)
+        members = [id for group, ids in groups.items() if file_name(group) == file_name(name) for id in ids]
+        return min(members, default=None)
 
 
 class CanvasCollector(_Collector):
@@ -211,16 +265,16 @@ COLLECTORS = {"moodle": MoodleCollector, "canvas": CanvasCollector, "folder": Fo
 def _by_name(name: str, students: dict[str, Student]) -> str:
     """The one student whose full name this is; Moodle puts the name of a group before it."""
     if plain(name) == "participant":
-        raise NotMatched("the download is anonymous: reveal the names in Moodle, then download again")
+        raise NotMatched("the download is anonymous: give Moodle's grading worksheet, too (WORKSHEET=<file>)")
     spelled = defaultdict(set)
     for student in students.values():
         if student.name:
             first, last = student.first_name, student.last_name
             for words in (f"{first} {last}", f"{last} {first}", f"{last}, {first}"):
-                spelled[plain(words.replace("_", " "))].add(student.id)
+                spelled[file_name(words)].add(student.id)
     tails = [name, *(name[i + 1 :] for i, char in enumerate(name) if char == "-")]
     for tail in tails:
-        found = sorted(spelled.get(plain(tail), ()))
+        found = sorted(spelled.get(file_name(tail), ()))
         if len(found) == 1:
             return found[0]
         if found:
@@ -280,6 +334,10 @@ def plan(
         file.name = name
         if entry != name.removeprefix(wrapper):  # within a student's archive
             file.file = path.name
+        if file.text:
+            made.left[name] = f"is text that {file.student} typed into the LMS, no file: read it there"
+            others.add(file.student)
+            continue
         if not NOTEBOOK.search(path.name):
             made.left[name] = f"is no notebook (handed in by {file.student})"
             others.add(file.student)
@@ -314,7 +372,7 @@ def _same_time(files: list[File]) -> datetime | None:
     """
     first: dict[str, datetime] = {}
     for file in files:
-        if file.timestamp:
+        if file.timestamp and not file.exact:
             first[file.student] = max(file.timestamp, first.get(file.student, file.timestamp))
     moments = sorted(first.values())
     if len(moments) < FEW:
@@ -324,7 +382,7 @@ def _same_time(files: list[File]) -> datetime | None:
     if len(near) <= len(moments) / 2:
         return None
     for file in files:
-        if file.timestamp and abs((file.timestamp - middle).total_seconds()) <= 30:
+        if file.timestamp and not file.exact and abs((file.timestamp - middle).total_seconds()) <= 30:
             file.timestamp = None
     return middle
 
@@ -410,7 +468,9 @@ class Collected:
     warning: str = ""
 
 
-def collect(course: Course, assignment: str, source: Path, lms: str | None = None) -> Collected:
+def collect(
+    course: Course, assignment: str, source: Path, lms: str | None = None, worksheet: Path | None = None
+) -> Collected:
     """Put a download into `submitted/`, by way of nbgrader's `zip_collect`.
 
     The download is kept in `downloaded/<assignment>/`; a submission that is replaced, in `.../replaced/`.
@@ -418,6 +478,7 @@ def collect(course: Course, assignment: str, source: Path, lms: str | None = Non
     Args:
         source: an LMS's archive, or a folder or a zip file of notebooks.
         lms: "moodle", "canvas" or "folder"; by default told from the names in the download.
+        worksheet: Moodle's grading worksheet, which says who is who and when. Without a class list one is made from it.
 
     Raises:
         CourseError: there is no such download, nothing in it has a name that is known, or there is no class list.
@@ -425,6 +486,7 @@ def collect(course: Course, assignment: str, source: Path, lms: str | None = Non
     course.source(assignment)
     if not source.exists():
         raise CourseError(f"{source}: there is no such file or folder")
+    sheet = read_worksheet(worksheet, times.zone_of(course)) if worksheet else None
     downloaded = course.root / "downloaded" / assignment
     shutil.rmtree(downloaded / "archive", ignore_errors=True)
     (downloaded / "archive").mkdir(parents=True)
@@ -438,13 +500,20 @@ def collect(course: Course, assignment: str, source: Path, lms: str | None = Non
     extracted = downloaded / "extracted"
     unsafe |= app.extractor_plugin_inst.left_out
     lms = lms or _lms_of(extracted, source)
-    if lms != "folder" and not (course.root / "students.csv").is_file():
+    if sheet and lms != "moodle":
+        raise CourseError(f"{worksheet}: a grading worksheet is Moodle's, and {source} is no download of Moodle's")
+    if sheet:
+        if not (course.root / "students.csv").is_file() and not sheet.anonymous:
+            class_list.write(course, sheet.students())
+        shutil.copy2(worksheet, downloaded / "worksheet.csv")
+    elif lms != "folder" and not (course.root / "students.csv").is_file():
         raise CourseError(
             f"{source}: to know whose file is whose, students.csv is needed: a line for each student with "
-            f"{'id,first_name,last_name' if lms == 'moodle' else 'id,lms_id'}. See docs/running-a-class.md."
+            + ("id,first_name,last_name, or Moodle's grading worksheet" if lms == "moodle" else "id,lms_id")
+            + ". See docs/running-a-class.md."
         )
     collector = app.collector_plugin_inst = COLLECTORS[lms](parent=app)
-    collector.log = app.log
+    collector.log, collector.worksheet = app.log, sheet
     made = collector.plan()
     done = Collected(left={**unsafe, **made.left})
     if made.same_time:
@@ -456,12 +525,20 @@ def collect(course: Course, assignment: str, source: Path, lms: str | None = Non
         )
     names = download_names(course, assignment) | {student: file.name for student, file in made.chosen.items()}
     (downloaded / "names.json").write_text(json.dumps(names, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    teams = {file.group for file in made.chosen.values() if file.group}
     _set_aside(course, assignment, made, downloaded / "replaced", done)
     app._transfer_files(app._collect_files([str(file.path) for _, file in sorted(made.chosen.items())]))
-    _share(course, assignment, done)
+    students = class_list.read(course)
+    everybody, groups = set(students), class_list.groups(students, assignment)
+    if sheet:
+        ids = sheet.ids(students)
+        everybody = set(ids.values())
+        if sheet.groups():
+            groups = {team: sorted(ids[row.number] for row in sheet.groups()[team]) for team in teams}
+    _share(course, assignment, groups, done)
     here = {path.parent.name for path in (course.root / "submitted").glob(f"*/{assignment}")}
     done.refused = sorted(set(made.refused) - here)
-    done.missing = sorted(set(class_list.read(course)) - here - set(done.refused))
+    done.missing = sorted(everybody - here - set(done.refused))
     return done
 
 
@@ -526,7 +603,7 @@ def _set_aside(course: Course, assignment: str, made: Plan, kept: Path, done: Co
             done.new.append(student)
 
 
-def _share(course: Course, assignment: str, done: Collected) -> None:
+def _share(course: Course, assignment: str, groups: dict[str, list[str]], done: Collected) -> None:
     """Give a group's one submission to all of its members.
 
     Of several that differ the last one counts if the times of all are known; else each member keeps the own one.
@@ -534,7 +611,7 @@ def _share(course: Course, assignment: str, done: Collected) -> None:
     notes = course.root / "downloaded" / assignment / "groups.json"
     shared = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
     shared = {s: of for s, of in shared.items() if s not in done.new + done.replaced}
-    for group, members in class_list.groups(class_list.read(course)).items():
+    for group, members in groups.items():
         folders = {student: course.root / "submitted" / student / assignment for student in members}
         own = [s for s in members if s not in shared and (folders[s] / f"{assignment}.ipynb").is_file()]
         if not own:

@@ -8,7 +8,9 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from grading.course import class_list, times
 from grading.course.folder import Course, CourseError
+from grading.lms import worksheet
 from grading.lms.collect import CANVAS, MOODLE, download_names
 
 
@@ -40,17 +42,42 @@ def hand_back(course: Course, assignment: str) -> Returned:
     if not pages:
         raise CourseError(f"There is no feedback for '{assignment}'. Run: make feedback ASSIGNMENT={assignment}")
     names = download_names(course, assignment)
+    numbered, groups = _numbered(course, assignment), class_list.groups(class_list.read(course), assignment)
     done = Returned(course.root / "returned" / f"{assignment}.zip")
     done.path.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(done.path, "w", zipfile.ZIP_DEFLATED) as archive:
         for student, page in pages.items():
             name = f"{student}/{assignment}.html" if not names else _name(names.get(student), assignment)
-            if name is None:
+            name = numbered.get(student, name)
+            if student not in numbered and _is_of_group(name, groups):
+                done.left[student] = f"Moodle finds a group's members by its grading worksheet only: return {page}"
+            elif name is None:
                 done.left[student] = f"the LMS's name is not known, as it handed out nothing of theirs: return {page}"
             else:
                 archive.write(page, name)
                 done.students.append(student)
     return done
+
+
+def _numbered(course: Course, assignment: str) -> dict[str, str]:
+    """The names that Moodle's import knows for everybody in the grading worksheet, handed in through Moodle or not.
+
+    `mod/assign/feedback/file/importziplib.php` takes the second of the words between underscores for the participant.
+    """
+    path = course.root / "downloaded" / assignment / "worksheet.csv"
+    if not path.is_file():
+        return {}
+    sheet = worksheet.read(path, times.zone_of(course))
+    found = {}
+    for number, student in sheet.ids(class_list.read(course)).items():
+        name = worksheet.STRIPPED.sub("", sheet.rows[number].name or "Participant").replace("_", " ")
+        found[student] = f"{name}_{number}_assignsubmission_file/{assignment}.html"
+    return found
+
+
+def _is_of_group(name: str | None, groups: dict[str, list[str]]) -> bool:
+    match = MOODLE.fullmatch(name or "")
+    return bool(match) and any(worksheet.file_name(match["name"]) == worksheet.file_name(group) for group in groups)
 
 
 def _name(downloaded: str | None, assignment: str) -> str | None:

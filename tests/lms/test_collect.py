@@ -69,7 +69,7 @@ def test_moodle_with_folders(course):
         "Grace Hopper": "nobody in students.csv is called Grace Hopper",
     }
     assert done.left[f"Łukasz Ng_9002{MOODLE}/notes.txt"] == "is no notebook (handed in by bn)"
-    assert "typed in (onlinetext)" in done.left["Ada Lovelace_9001_assignsubmission_onlinetext_onlinetext.html"]
+    assert "is text that al typed" in done.left["Ada Lovelace_9001_assignsubmission_onlinetext_onlinetext.html"]
     assert done.remarks == {"cd": ["was called my work.ipynb"]} and done.missing == ["j1", "j2"]
     assert (course.root / "submitted/al/averages/timestamp.txt").read_text(encoding="utf-8").startswith("2026-11-20")
 
