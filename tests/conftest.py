@@ -44,8 +44,13 @@ oracle.same_number(student.call("mean", [-2.0, -4.0]), -3.0, "mean([-2, -4])")
 ### END HIDDEN TESTS"""
 
 CATALOGUE = """
+[contract.mean]
+1 = "`mean(values)` returns the sum of the values, divided by their number."
+2 = "A negative value counts as one."
+
 [[mistake]]
 name = "mean_forgets_to_divide"
+breaks = 1
 why = "The sum is not divided by the number of values."
 cell = "mean"
 old = "return sum(values) / len(values)"
@@ -54,6 +59,7 @@ loses = ["test_mean", "test_mean_negative"]
 
 [[mistake]]
 name = "mean_drops_the_sign"
+breaks = 2
 why = "The sign of the values is lost."
 cell = "mean"
 old = "sum(values)"

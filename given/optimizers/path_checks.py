@@ -121,6 +121,7 @@ def expect_pairs(path, points, what, hints, tolerance=1e-6):
         )
         where = f"{what}, after step {step}" if step else f"{what}, at the start"
         for name, yours, right in zip(("x1", "x2"), point, expected):
+            expect(not hasattr(yours, "detach"), f"{where}: {name} is a tensor. Take the number out with `.item()`.")
             expect_number(yours, right, f"{where}: {name}", hints.get(step, hints[max(hints)]), tolerance)
 
 

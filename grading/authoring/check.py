@@ -142,6 +142,31 @@ def check_catalogue(course: Course, assignment: str) -> list[str]:
             faults.append(f"{where}: has no mistake in {exercise}; which wrong answers will students give?")
         if True not in own:
             faults.append(f"{where}: has no right answer to {exercise} in an unusual style; would it pass the tests?")
+    return faults + check_contracts(course, assignment, entries)
+
+
+def check_contracts(course: Course, assignment: str, entries: list[catalogue.Entry]) -> list[str]:
+    """Exercises without a contract, mistakes that name no sentence, and sentences that no mistake breaks."""
+    path = course.root / "mistakes" / f"{assignment}.toml"
+    where, agreed, faults = path.relative_to(course.root), catalogue.contracts(path), []
+    if assignment in ("mini-torch", "conditioning", "training"):  # their contracts are being written
+        return []
+    for exercise in notebooks.tests_of(notebooks.read(course.source(assignment))):
+        if exercise not in agreed:
+            faults.append(f"{where}: {exercise} has no contract; write its promises as [contract.{exercise}]")
+            continue
+        mistakes = [entry for entry in entries if entry.cell == exercise and not entry.right]
+        faults += [
+            f"{where}: {entry.name} does not say which sentence of the contract it `breaks`"
+            for entry in mistakes
+            if entry.breaks is None
+        ]
+        broken = {entry.breaks for entry in mistakes}
+        faults += [
+            f"{where}: no mistake breaks sentence {number} of {exercise}, so no test is known to check it: {words}"
+            for number, words in agreed[exercise].items()
+            if number not in broken
+        ]
     return faults
 
 

@@ -48,8 +48,15 @@ oracle.same_number(student.call("{name}", 0.0), 0.0, "{name}(0)")
 CATALOGUE = """
 # {title}. AUTHOR: at least four mistakes that students will make, and one right answer in an unusual style.
 
+# AUTHOR: the promises of the docstring and the text: what is returned, of which type and shape; what is left unchanged;
+# for which inputs; the defaults. Each sentence needs a mistake that breaks just that one.
+[contract.{name}]
+1 = "`{name}(x)` returns 2 times x."
+2 = "For 0 it returns 0."
+
 [[mistake]]
 name = "{name}_squares"
+breaks = 1
 why = "The number is squared, not doubled."
 cell = "{name}"
 old = "return 2 * x"
@@ -58,6 +65,7 @@ loses = ["test_{name}"]
 
 [[mistake]]
 name = "{name}_never_gives_zero"
+breaks = 2
 why = "One is added to zero: the double of 0 is 0."
 cell = "{name}"
 old = "return 2 * x"

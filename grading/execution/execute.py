@@ -200,7 +200,7 @@ class Execute(LimitedOutputs):
                 failed.traceback = [*failed.traceback, *likely]
 
     def _name_mistake(self, cell: NotebookNode, transcript: list) -> list[str]:
-        """The mistake of the catalogue that answers just like this student: noted in the cell, and told in a line."""
+        """The mistake of the catalogue that answers just like this student: noted in the cell, and told in words."""
         if self._at_hand.source is None:
             return []
         try:
@@ -214,7 +214,7 @@ class Execute(LimitedOutputs):
         if entry is None:
             return []
         cell.metadata["grading"] = {"mistake": entry.name}
-        return [f"A likely mistake: {entry.why}"]
+        return entry.told()
 
     # What `NotebookKernel` needs of nbclient
 

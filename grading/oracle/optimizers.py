@@ -147,7 +147,7 @@ def _momentum(rows, start, eta, gamma):
 
 
 def _nesterov(rows, start, eta, gamma):
-    return [torch_path(torch.optim.SGD, rows, start, lr=eta, momentum=gamma, nesterov=True)]
+    return [torch_path(torch.optim.SGD, rows, start, lr=eta, momentum=gamma, nesterov=gamma > 0)]  # torch refuses 0
 
 
 def _adagrad(rows, start, eta, eps):
@@ -232,9 +232,8 @@ def agree(student, name: str, runs: list[dict], what: Callable[[int], str]) -> N
             asked = {**run, "changes": {}} if reply["ignored"] else run
             _judge_path(name, path, _references(name, asked), what(place))
         compare.that(not reply["returned"], f"{what(0)}: `step()` should return nothing, yours returns something.")
-        if name == "GradientDescent":
-            why = "`step()` should read `param.grad` and leave it as it is; after yours a gradient is another."
-            compare.that(not reply["gradients_changed"], f"{what(0)}: {why}")
+        why = "`step()` should read `param.grad` and leave it as it is; after yours a gradient is another."
+        compare.that(not reply["gradients_changed"], f"{what(0)}: {why}")
 
     student.judge_followed(name, runs, judge)
 
@@ -343,12 +342,21 @@ def keeps_own_state(student, name: str, rng: np.random.Generator, scale: float =
 
 
 def heeds_hyperparameters(student, name: str, rng: np.random.Generator, scale: float = 1.0) -> None:
-    """Other values than the defaults, by name and in the documented order; the defaults; two optimizers with different
-    values at once, of which one gets a new `eta` on the way.
+    """Other values than the defaults, by name and in the documented order; the defaults; one value at a time, and 0 for
+    what is kept of the past; gradients of any size; two optimizers with different values at once, of which one gets a
+    new `eta` on the way.
     """
     agrees(student, name, gradients(rng, 1, scale=scale), **settings(rng, name))
     agrees(student, name, gradients(rng, 1, scale=scale), *settings(rng, name).values())
     agrees(student, name, gradients(rng, 1, scale=scale))
+    for key, value in settings(rng, name).items():
+        agrees(student, name, gradients(rng, 1, scale=scale), **{key: value})
+        if key in ("gamma", "beta1"):
+            agrees(student, name, gradients(rng, 1, scale=scale), **{key: 0.0})
+    if "eps" in COURSE[name][1]:  # what is divided by its own size goes as far as eta says
+        _sized(student, name, rng, [(1e12, 0.3), (1e12, 1e-6), (1e12, 1e9)])
+    else:
+        _sized(student, name, rng, [(1e-12, 3e11), (1e12, 3e-13), (1.0, 1e-6), (1e12, 0.3)])
     both = [settings(rng, name) for _ in range(2)]
     runs = [{"start": [1.0], "gradients": gradients(rng, 1, scale=scale), "hyperparameters": one} for one in both]
     eta = round(float(rng.uniform(0.02, 0.9)), 3)
@@ -364,12 +372,21 @@ def heeds_hyperparameters(student, name: str, rng: np.random.Generator, scale: f
     )
 
 
+def _sized(student, name: str, rng: np.random.Generator, sizes: list[tuple[float, float]], **also: float) -> None:
+    """Gradients of these sizes, each with its eta, from 0."""
+    for size, eta in sizes:
+        given = {"eta": eta, **also}
+        run = {"start": [0.0], "gradients": gradients(rng, 1, scale=size), "hyperparameters": given}
+        what = f"{name} ({_named(given)}) from 0, with gradients from {size / 100:g} to {size * 30:g}"
+        agree(student, name, [run], lambda place, what=what: what)
+
+
 def _named(hyperparameters: dict[str, float]) -> str:
     return ", ".join(f"{key}={value:g}" for key, value in hyperparameters.items())
 
 
 def heeds_eps(student, name: str, rng: np.random.Generator, **hyperparameters: float) -> None:
-    """A large eps, then a gradient that is zero from the start, then the default eps where it matters.
+    """A large eps, then a gradient that is zero from the start, then the default eps where it matters, then 0.
 
     Args:
         hyperparameters: all but eps, in the documented order.
@@ -377,6 +394,8 @@ def heeds_eps(student, name: str, rng: np.random.Generator, **hyperparameters: f
     agrees(student, name, gradients(rng, 1), *hyperparameters.values(), 0.5)
     agrees(student, name, with_zeros(gradients(rng, 1), last=4), eps=1e-6, **hyperparameters)
     agrees(student, name, gradients(rng, 1, scale=1e-5), **hyperparameters)
+    eta = COURSE[name][1]["eta"]
+    _sized(student, name, rng, [(1e-12, eta), (1.0, eta)], eps=0.0)
 
 
 def judge_zero_grad(student, rng: np.random.Generator) -> None:
@@ -385,6 +404,7 @@ def judge_zero_grad(student, rng: np.random.Generator) -> None:
     rounds = [np.round(rng.uniform(0.2, 4, size=(n, 3)) * rng.choice([-1, 1], (n, 3)), 3).tolist() for n in (2, 3)]
     asked = {"values": values, "gradients": before, "rounds": rounds}
     reply = student.ask("optimizers.zero_grad", about="Optimizer", **asked)
+    compare.that(not reply["returned"], "`zero_grad()` should return nothing, yours returns something.")
     compare.that(
         reply["kept"], "`Optimizer(params).params` should hold the very parameters that it was given, in order."
     )
@@ -440,6 +460,11 @@ def returns_path(student, x1_init: float, x2_init: float, in_place: bool = False
 def finds_gradients(student, x1_init: float, x2_init: float, num_steps: int) -> None:
     """At each step of the student's `train` the spy finds the right values, and torch's gradients of f_2d there."""
     reply = spied(student, x1_init, x2_init, num_steps=num_steps)
+    compare.that(
+        reply["cleared"] >= num_steps,
+        f"With num_steps={num_steps}, `train` should call the optimizer's zero_grad() at least {num_steps} times; "
+        f"yours calls it {reply['cleared']} times.",
+    )
     for pairs in (reply["values"], reply["gradients"]):
         compare.that(
             len(pairs) == num_steps,

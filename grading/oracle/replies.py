@@ -178,7 +178,7 @@ def _follow(asked: dict) -> Check:
 def _zero_grad(asked: dict) -> Check:
     n, rounds = len(asked["values"]), len(asked["rounds"])
     rows = items(items(result, n), rounds)
-    return record(cleared=rows, sums=rows, values=items(result, n), kept=flag)
+    return record(cleared=rows, sums=rows, values=items(result, n), kept=flag, returned=flag)
 
 
 def _step_raises(asked: dict) -> Check:
@@ -187,7 +187,7 @@ def _step_raises(asked: dict) -> Check:
 
 def _train(asked: dict) -> Check:
     pairs = items(items(result, 2))
-    return record(path=result, values=pairs, gradients=pairs)
+    return record(path=result, values=pairs, gradients=pairs, cleared=count)
 
 
 # training

@@ -133,7 +133,8 @@ def zero_grad(namespace: dict, values: list, gradients: list, rounds: list) -> d
 
     Returns:
         `{"cleared": for each round the gradients right after `zero_grad()`, "sums": at its end, "values": at the very
-        end, "kept": whether `params` holds the very objects given, in order}`.
+        end, "kept": whether `params` holds the very objects given, in order, "returned": whether `zero_grad()` returned
+        something}`.
     """
     params = [Parameter(value) for value in values]
     for param, gradient in zip(params, gradients):
@@ -141,15 +142,16 @@ def zero_grad(namespace: dict, values: list, gradients: list, rounds: list) -> d
     optimizer = core.lookup(namespace, "Optimizer")(params)
     held = list(optimizer.params)
     kept = len(held) == len(params) and all(mine is theirs for mine, theirs in zip(params, held))
-    cleared, sums = [], []
+    cleared, sums, returned = [], [], False
     for rows in rounds:
-        optimizer.zero_grad()
+        returned |= optimizer.zero_grad() is not None
         cleared.append([_number(param.grad) for param in params])
         for row in rows:
             for param, more in zip(params, row):
                 param.grad = param.grad + more if isinstance(param.grad, (int, float)) else more
         sums.append([_number(param.grad) for param in params])
-    return {"cleared": cleared, "sums": sums, "values": [_number(param.value) for param in params], "kept": kept}
+    values = [_number(param.value) for param in params]
+    return {"cleared": cleared, "sums": sums, "values": values, "kept": kept, "returned": returned}
 
 
 def step_raises(namespace: dict, values: list, gradients: list, rate: float) -> dict:
@@ -199,18 +201,20 @@ def train(namespace: dict, x1_init: float, x2_init: float, kwargs: dict, in_plac
     `train` begins, as if left over from an earlier run.
 
     Returns:
-        `{"path": what train returned, "values", "gradients": what the spy found, one pair for each step}`.
+        `{"path": what train returned, "values", "gradients": what the spy found, one pair for each step, "cleared": how
+        often `zero_grad()` was called}`.
     """
     import numpy as np
 
     x1, x2 = core.lookup(namespace, "x1"), core.lookup(namespace, "x2")
-    values, gradients = [], []
+    values, gradients, cleared = [], [], []
 
     class Spy:
         def __init__(self):
             self.params = [x1, x2]
 
         def zero_grad(self):
+            cleared.append(True)
             x1.grad, x2.grad = 0.0, 0.0
 
         def step(self):
@@ -227,7 +231,7 @@ def train(namespace: dict, x1_init: float, x2_init: float, kwargs: dict, in_plac
     x1.grad = x2.grad = 7.0
     try:
         path = core.lookup(namespace, "train")(Spy(), x1_init, x2_init, **kwargs)
-        return {"path": _pairs(path), "values": values, "gradients": gradients}
+        return {"path": _pairs(path), "values": values, "gradients": gradients, "cleared": len(cleared)}
     finally:
         x1.value, x1.grad, x2.value, x2.grad = before
 
@@ -252,11 +256,15 @@ def torch_train(namespace: dict, optimizer: str, x1_init: float, x2_init: float,
 
 
 def _pairs(path: object) -> object:
-    """A path as lists of numbers, also where its rows are arrays, or tensors that require a gradient."""
+    """A path as lists of numbers, also where its rows are arrays; a torch tensor is no number, and is named."""
     try:
-        return [[_number(value) for value in row] for row in path]
+        return [[_number_or_name(value) for value in row] for row in path]
     except TypeError:
         return path
+
+
+def _number_or_name(value: object) -> object:
+    return {"object": "torch.Tensor"} if type(value).__module__ == "torch" else _number(value)
 
 
 def _parameter(tensor: type | None, value: float):

@@ -103,8 +103,9 @@ def sentence(cell: NotebookNode) -> str:
             if "NotImplementedError" in output.ename + output.evalue:
                 return "Not written yet."
             lines = output.evalue.strip().splitlines() or [output.ename]
-            likely = [line for line in lines if line.startswith("A likely mistake: ")]
-            return (likely or lines)[0]
+            beginnings = ("A likely mistake: ", "It breaks this sentence of the contract: ")
+            likely = [line for line in lines if line.startswith(beginnings)]
+            return " ".join(likely) or lines[0]
     return ""
 
 

@@ -332,6 +332,36 @@ def test_an_exercise_without_entries_is_told(tiny):
     assert "has no right answer to mean in an unusual style" in fault
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[contract.mean]", "[unknown.mean]", "mean_drops_the_sign: it breaks sentence 2, which the contract of mean"),
+        ("breaks = 2\n", "", "mean_drops_the_sign does not say which sentence of the contract it `breaks`"),
+        (
+            "breaks = 2",
+            "breaks = 1",
+            "no mistake breaks sentence 2 of mean, so no test is known to check it: A neg",
+        ),
+        ("breaks = 2", "breaks = 3", "mean_drops_the_sign: it breaks sentence 3, which the contract of mean does not"),
+    ],
+)
+def test_sentences_and_mistakes_that_do_not_belong_together_are_told(tiny, old, new, words):
+    path = tiny.root / "mistakes" / "averages.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    assert old in text and words in "\n".join(check.check_catalogue(tiny, "averages"))
+
+
+def test_an_exercise_without_a_contract_is_told(tiny):
+    path = tiny.root / "mistakes" / "averages.toml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    begin = lines.index("[contract.mean]")
+    kept = [line for line in lines[:begin] + lines[begin + 3 :] if not line.startswith("breaks")]
+    path.write_text("\n".join(kept), encoding="utf-8")
+    (fault,) = check.check_catalogue(tiny, "averages")
+    assert "mean has no contract; write its promises as [contract.mean]" in fault
+
+
 def test_without_git_nothing_is_tracked(tiny):
     assert check.check_private(tiny) == []
 

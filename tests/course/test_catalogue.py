@@ -14,6 +14,9 @@ def entry(kind: str = "mistake", **fields: str | None) -> str:
     return "\n".join([f"[[{kind}]]", *(f"{key} = {value}" for key, value in known.items()), ""])
 
 
+CONTRACT = '[contract.mean]\n1 = "It is\\n so."\n2 = "That, too."\n'
+
+
 def load(tmp_path, text: str) -> list[catalogue.Entry]:
     path = tmp_path / "averages.toml"
     path.write_text(text, encoding="utf-8")
@@ -46,6 +49,19 @@ def test_why_is_one_line(tmp_path):
     assert load(tmp_path, entry(why='"""\nIt says\n  so."""'))[0].why == "It says so."
 
 
+def test_a_mistake_quotes_the_sentence_that_it_breaks(tmp_path):
+    (mistake,) = load(tmp_path, CONTRACT + entry(breaks="1"))
+    assert (mistake.breaks, mistake.sentence) == (1, "It is so.")
+    assert mistake.told() == ["A likely mistake: w", "It breaks this sentence of the contract: It is so."]
+    assert load(tmp_path, entry())[0].told() == ["A likely mistake: w"]
+
+
+def test_a_contract_is_sentences_by_number(tmp_path):
+    load(tmp_path, CONTRACT)
+    assert catalogue.contracts(tmp_path / "averages.toml") == {"mean": {1: "It is so.", 2: "That, too."}}
+    assert catalogue.contracts(tmp_path / "medians.toml") == {}
+
+
 def test_no_file_is_an_empty_catalogue(tmp_path):
     assert catalogue.load(tmp_path / "averages.toml", tiny_notebook()) == []
 
@@ -68,6 +84,13 @@ def test_no_file_is_an_empty_catalogue(tmp_path):
         (entry(old=None, new=None), "needs `old` and `new`"),
         (entry() + entry(), "m: the name is used twice"),
         ("[[mistake", "averages.toml: "),
+        (CONTRACT + entry(breaks="3"), "m: it breaks sentence 3, which the contract of mean does not have"),
+        (entry(breaks="1"), "m: it breaks sentence 1, which the contract of mean does not have"),
+        (CONTRACT + entry("right", loses="[]", breaks="1"), "m: a right answer breaks no sentence"),
+        ("[contract.median]\n1 = 'a'", "contract.median: there is no such solution cell"),
+        ("[contract.mean]\n1 = 'a'\n3 = 'b'", "contract.mean: its sentences should be numbered 1, 2, 3, ... in order"),
+        ("[contract]\nmean = ['a']", "contract.mean: it should be a table of numbers and sentences"),
+        ("[contract.mean]\n1 = 1", "contract.mean: it should be a table of numbers and sentences"),
     ],
 )
 def test_a_faulty_entry_is_named(tmp_path, text, words):

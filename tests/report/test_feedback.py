@@ -47,6 +47,7 @@ def test_the_table_says_points_and_one_sentence(pages, student, said):
 
 def test_the_likely_mistake_is_told(pages):
     assert "A likely mistake: The sign of the values is lost." in words(pages["drops_the_sign"])
+    assert "It breaks this sentence of the contract: A negative value counts as one." in words(pages["drops_the_sign"])
 
 
 @pytest.mark.parametrize("student", STUDENTS)
