@@ -10,6 +10,7 @@
 # REPOSITORY=url     for handout: the course on GitHub, so that the page links to Binder and Colab
 # HUB=url            for handout: the course's JupyterHub, so that the page links to it
 # WORKSHEET=file     for collect and export: Moodle's grading worksheet; SCALE=yes scales the points to its maximum
+# NEW_SECRET=yes     for release: draw the inputs of hidden tests from a new gradebook.secret, for everybody
 # JOBS=n             grade that many submissions at once (default: one for each core)
 
 .DEFAULT_GOAL := help
@@ -51,7 +52,7 @@ test-slow: $(READY)  ## Run the slow tests: the same again in other modes, and m
 	@$(PY) -m pytest $(PARALLEL) -m slow
 
 release: $(READY)  ## Generate release/, the students' notebooks, from source/.
-	@$(PY) -m grading release $(ONLY)
+	@$(PY) -m grading release $(ONLY) $(if $(filter yes,$(NEW_SECRET)),--new-secret)
 
 handout: $(READY)  ## Zip what a student gets into build/handout/: release, environment, START-HERE page.
 	@$(PY) -m grading handout $(ONLY) $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(HUB),--hub $(HUB))

@@ -9,18 +9,20 @@ from nbgrader.converters import GenerateAssignment
 from nbgrader.converters.base import NbGraderException
 
 from grading.course.folder import Course, CourseError
+from grading.gradebook import secret
 
 
 def release(course: Course, assignment: str) -> Path:
-    """Generate `release/<assignment>/`, and tell the gradebook about its cells.
+    """Generate `release/<assignment>/`, and tell the gradebook about its cells; make the course's secret if need be.
 
     Returns:
         The folder that was written.
 
     Raises:
-        CourseError: nbgrader refused; the message holds what it said.
+        CourseError: nbgrader refused, the message holds what it said; or there are grades and no secret.
     """
     course.source(assignment)
+    secret.of(course)
     folder = course.root / "release" / assignment
     coursedir = course.coursedir
     coursedir.assignment_id = assignment

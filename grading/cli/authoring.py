@@ -12,13 +12,19 @@ from grading.course.folder import Course
 
 @click.command()
 @assignment_option
+@click.option("--new-secret", is_flag=True, help="Draw the inputs of hidden tests from a new gradebook.secret.")
 @click.pass_obj
-def release(course: Course, assignment: str | None) -> None:
+def release(course: Course, assignment: str | None, new_secret: bool) -> None:
     """Generate release/ from source/."""
     from grading.authoring.release import release as make
-    from grading.gradebook import changed_tests
+    from grading.gradebook import changed_tests, secret
     from grading.gradebook.database import keep_copy
 
+    if new_secret:
+        with course.alone():
+            secret.renew(course)
+        click.echo(f"{secret.file_of(course).name}: written; make grade draws other inputs for everybody")
+    secret.of(course)  # before anything is changed
     for name in course.chosen(assignment):
         if changed_tests.removed(course, name):
             click.echo(f"The gradebook as it was: {keep_copy(course, datetime.now())}")

@@ -21,18 +21,21 @@ from traitlets import Bool, Dict, Enum, Integer
 
 from grading.course import notebooks, temporary_folders
 from grading.course.catalogue import CatalogueError
-from grading.course.folder import complete
+from grading.course.folder import Course, complete
 from grading.execution import hidden_tests, mismatch_figure
 from grading.execution.diagnosis import diagnostician
 from grading.execution.kernel_session import Limits, Session
 from grading.execution.notebook_kernel import NotebookKernel, seconds_left
 from grading.execution.outputs import LimitedOutputs, mend, no_verdict_by_accident
 from grading.execution.skipped_cells import demonstrations
+from grading.gradebook import secret
+from grading.intake.submission import digest
 from grading.kernels.channel import prepare
 from grading.kernels.cold_kernel import SandboxedKernelManager
 from grading.kernels.follower import Followers, Seconds
 from grading.kernels.forked_kernel import WarmKernelManager
 from grading.kernels.guarded_channel import GuardedChannel, given_texts
+from grading.oracle import inputs
 from grading.sandbox.watchdog import Watchdog
 
 NOT_RUN = {"output_type": "stream", "name": "stdout", "text": "A demonstration: not run while grading.\n"}
@@ -64,6 +67,7 @@ class _Submission:
         folder: where its kernels find its files.
         release, source: the assignment's notebooks, as students got it and as the instructor has it; None for a
             notebook that belongs to no assignment.
+        inputs: what the inputs of hidden tests depend on.
         skipped: texts of cells that need not run.
         open: what has to be closed in the end.
         session: from the first cell that runs.
@@ -72,6 +76,7 @@ class _Submission:
     folder: Path
     release: NotebookNode | None
     source: Path | None
+    inputs: inputs.Key
     skipped: set[str]
     findings: Findings
     open: ExitStack
@@ -105,12 +110,15 @@ class Execute(LimitedOutputs):
         """Run all cells; what they show is in the notebook, and what else was found in `resources["findings"]`.
 
         Raises:
-            CourseError: the release or the source of the assignment is missing: nothing could be judged.
+            CourseError: the release or the source of the assignment is missing, or the course's secret: nothing could
+                be judged.
             Exception: a fault of the grader; there is no result then.
         """
         place, findings = resources.setdefault("metadata", {}), Findings()
         folder = place.get("path") or "."
-        release, source = self._notebooks(resources.get("nbgrader", {}))
+        names = resources.get("nbgrader", {})
+        release, source = self._notebooks(names)
+        drawn_by = names["inputs"] if "inputs" in names else self._inputs(names)
         released = release.cells if release is not None else []
         skipped = set() if self.demonstrations else demonstrations(nb.cells, released)
         self.text_room, self.room = 0, self.max_output
@@ -119,7 +127,7 @@ class Execute(LimitedOutputs):
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=name, ignore_cleanup_errors=True)))
             _stage(Path(folder), scratch)
             place["path"] = str(scratch)
-            self._at_hand = _Submission(scratch, release, source, skipped, findings, stack)
+            self._at_hand = _Submission(scratch, release, source, drawn_by, skipped, findings, stack)
             try:
                 nb, resources = super().preprocess(nb, resources, km)
             finally:
@@ -134,6 +142,15 @@ class Execute(LimitedOutputs):
         root = Path(self.config.CourseDirectory.get("root", "."))
         release, source = complete(root, names["assignment"], names.get("notebook", ""))
         return notebooks.read_once(release), source.resolve()
+
+    def _inputs(self, names: dict) -> inputs.Key:
+        """What the inputs of hidden tests depend on, where nbgrader's own command runs: it has read the notebook."""
+        if not names.get("assignment"):
+            return 0
+        course = Course(Path(self.config.CourseDirectory.get("root", ".")).resolve())
+        coursedir, student, assignment = course.coursedir, names["student"], names["assignment"]
+        folder = Path(coursedir.format_path(coursedir.submitted_directory, student, assignment))
+        return inputs.key(secret.of(course), student, assignment, digest(folder / f"{names['notebook']}.ipynb"))
 
     def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
         work, is_test = self._at_hand, notebooks.kind(cell) == "test"
@@ -182,7 +199,7 @@ class Execute(LimitedOutputs):
             return
         work, name = self._at_hand, notebooks.grade_id(cell)
         channel = GuardedChannel(work.session.kernel.channel, work.followers, given_texts(_cells(work.release)))
-        verdict = hidden_tests.judge(hidden, f"<hidden part of {name}>", channel)
+        verdict = hidden_tests.judge(hidden, f"<hidden part of {name}>", channel, work.inputs)
         if verdict.suspicion:
             work.findings.suspicions.append(f"{name}: {verdict.suspicion}")
         if verdict.fault:

@@ -12,6 +12,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from grading.gradebook.records import NEEDS_TORCH
 from grading.kernels.channel import KernelStuck
 from grading.kernels.messages import BrokenMessage
+from grading.oracle import inputs
 from grading.oracle.student_code import Channel, Delegated, connected
 from grading.sandbox.bubblewrap import SandboxError
 
@@ -46,20 +47,21 @@ class Verdict:
     fault: str = ""
 
 
-def judge(source: str, name: str, channel: GuardedChannel) -> Verdict:
+def judge(source: str, name: str, channel: GuardedChannel, drawn_by: inputs.Key = 0) -> Verdict:
     """Run a hidden part; an answer that may need torch is asked once more where torch is.
 
     Args:
         name: what tracebacks call it.
+        drawn_by: what its inputs depend on, see `grading.oracle.inputs`.
 
     Raises:
         DeadKernelError, CellTimeoutError, KernelStuck, BrokenMessage: the interpreter that was asked has failed.
         SandboxError: there is none in which it may be asked.
     """
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-    verdict = _judge(source, name, channel)
+    verdict = _judge(source, name, channel, drawn_by)
     if verdict.error is not None and channel.may_need_torch():
-        verdict = _judge(source, name, channel, with_torch=True)
+        verdict = _judge(source, name, channel, drawn_by, with_torch=True)
         if verdict == Verdict(transcript=verdict.transcript):
             return Verdict(transcript=verdict.transcript, suspicion=NEEDS_TORCH)
     if verdict.error is None:
@@ -71,9 +73,9 @@ def judge(source: str, name: str, channel: GuardedChannel) -> Verdict:
     return Verdict(verdict.error, transcript or verdict.transcript, channel.remarks(), suspicion)
 
 
-def _judge(source: str, name: str, channel: GuardedChannel, with_torch: bool = False) -> Verdict:
+def _judge(source: str, name: str, channel: GuardedChannel, drawn_by: inputs.Key, with_torch: bool = False) -> Verdict:
     channel.begin(with_torch)
-    with connected(channel) as transcript:
+    with connected(channel, drawn_by) as transcript:
         try:
             exec(compiled(source, name), {"__name__": "hidden"})
         except NOT_THE_TESTS:

@@ -43,6 +43,7 @@ class Submission:
         repairs: what was repaired while reading it, in plain words.
         zone: of a time in `timestamp.txt` that names none.
         beside: the names of notebooks that are not the one that was read.
+        attempt: a digest of the notebook's file, once it was read.
     """
 
     student: str
@@ -51,6 +52,7 @@ class Submission:
     ignore: list[str] = field(default_factory=list)
     repairs: list[str] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
+    attempt: bytes = b""
     zone: tzinfo = UTC
 
     def notebook(self) -> NotebookNode:
@@ -68,6 +70,7 @@ class Submission:
                 f"{path}: is {size / MIB:.0f} MiB large, and at most {MAX_NOTEBOOK // MIB} are read; ask for it again "
                 "without outputs (in JupyterLab: Edit > Clear Outputs of All Cells)",
             )
+        self.attempt = digest(path)
         try:
             notebook, repairs = notebook_file.read(path)
         except notebooks.NotebookError as error:
@@ -180,13 +183,18 @@ def _refuse_link(path: Path) -> None:
         )
 
 
+def digest(path: Path) -> bytes:
+    """What tells one attempt from another: a digest of the notebook as it was handed in."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
 def _content(path: Path) -> str:
     """What tells the content of a file from another's; of one that is too large to be read for anything, the size."""
     size = path.stat().st_size
     if size > MAX_FILES:
         return str(size)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digest(path).hex()
 
 
 def find(course: Course, assignment: str, students: list[str] | None = None) -> list[Submission]:

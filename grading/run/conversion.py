@@ -20,11 +20,12 @@ from grading.course import notebooks
 from grading.course.folder import Course
 from grading.course.safe_text import printed
 from grading.execution.execute import Findings
-from grading.gradebook import records
+from grading.gradebook import records, secret
 from grading.gradebook.database import ClassGradebook
 from grading.gradebook.records import Record
 from grading.intake.restore import is_untouched
 from grading.intake.submission import Submission, SubmissionError
+from grading.oracle import inputs
 from grading.report.table import first_line, is_empty
 from grading.run import fingerprint
 
@@ -102,6 +103,8 @@ class Converter(Autograde):
         resources["metadata"] = {"path": str(self.draft), "name": name}
         notebook, resources = self._preprocess(notebook, resources, self.sanitize_preprocessors)
         submission.repairs += resources["nbgrader"].pop("repairs", [])
+        drawn_by = inputs.key(secret.of(self.course), submission.student, name, submission.attempt)
+        resources["nbgrader"]["inputs"] = drawn_by
         if submission.beside and is_untouched(notebook, self._released()):
             others = ", ".join(submission.beside)
             submission.repairs.append(f"all its gaps are empty, and beside it there is {others}, which was not graded")

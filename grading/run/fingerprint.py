@@ -11,11 +11,12 @@ from traitlets.config import Config
 
 import grading
 from grading.course.folder import Course
+from grading.gradebook import secret
 
 # Parts of `grading/` that decide grades: packages, and single modules of others.
 DECIDING = (
     *("course", "probe", "sandbox", "oracle", "kernels", "intake", "execution"),
-    *("gradebook/database.py", "run/grade.py", "run/conversion.py", "run/canary.py"),
+    *("gradebook/database.py", "gradebook/secret.py", "run/grade.py", "run/conversion.py", "run/canary.py"),
 )
 # Sections of nbgrader_config.py that decide none.
 SHOWING = {
@@ -26,8 +27,13 @@ NOT_DECIDING = {"Execute": {"warm"}}  # settings: a forked kernel gives the same
 
 
 def of_course(course: Course, assignment: str) -> str:
-    """A hash of all that decides grades in an assignment beside the submission: tests, catalogue, settings, grader."""
+    """A hash of all that decides grades in an assignment beside the submission: tests, catalogue, settings, grader.
+
+    Raises:
+        CourseError: the course's secret is missing, see `grading.gradebook.secret`.
+    """
     whole = hashlib.sha256(_settings(course).encode())
+    whole.update(hashlib.sha256(secret.of(course)).digest())
     root = course.root
     paths = [root / "mistakes" / f"{assignment}.toml"]
     for folder in (root / "source" / assignment, root / "release" / assignment):

@@ -12,7 +12,7 @@ from pathlib import Path
 from grading.authoring.release import release
 from grading.course import catalogue, notebooks
 from grading.course.folder import Course, CourseError
-from grading.gradebook import changed_tests, differences, late_penalties, records, scores
+from grading.gradebook import changed_tests, differences, late_penalties, records, scores, secret
 from grading.gradebook.database import copy_database, keep_copy
 from grading.gradebook.differences import Change
 from grading.gradebook.records import Record
@@ -53,6 +53,7 @@ def preview(
         CatalogueError: an entry does not fit the changed notebook; then no mistake could be named.
     """
     book = gradebook_file(course)
+    secret.of(course)
     for assignment in assignments:
         catalogue.load(course.root / "mistakes" / f"{assignment}.toml", notebooks.read(course.source(assignment)))
     made = Preview(_copy(course, book, assignments), assignments, digest=_digest(book))
@@ -119,7 +120,7 @@ def _copy(course: Course, book: Path, assignments: list[str]) -> Course:
     root = course.root / "build" / "regrade"
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    for name in ("nbgrader_config.py", "students.csv"):
+    for name in ("nbgrader_config.py", "students.csv", secret.file_of(course).name):
         if (course.root / name).is_file():
             shutil.copy2(course.root / name, root)
     for name in ("source", "mistakes", "release"):

@@ -37,7 +37,7 @@ from grading.course import temporary_folders
 from grading.course.folder import Course, CourseError
 from grading.course.safe_text import printed
 from grading.execution import interpreters
-from grading.gradebook import late_penalties, records
+from grading.gradebook import late_penalties, records, secret
 from grading.gradebook.database import ClassGradebook
 from grading.gradebook.records import Record
 from grading.intake.submission import Submission, find
@@ -94,13 +94,14 @@ class Watcher:
         pages: a folder to which pages are copied besides, `<student>/<assignment>.html`.
 
     Raises:
-        CourseError: an assignment cannot be released, or students' code cannot be isolated here.
+        CourseError: an assignment cannot be released, students' code cannot be isolated here, or the secret is missing.
     """
 
     def __init__(self, course: Course, assignments: list[str], jobs: int | None = None, pages: Path | None = None):
         for name in assignments:
             course.source(name)
             grade.release_if_unknown(course, name)
+        secret.of(course)
         self.isolated = course.config.Execute.get("sandbox") != "none"
         if self.isolated and why_not():
             raise CourseError(str(why_not()))
@@ -376,10 +377,10 @@ class Watcher:
         level = attempt.state if attempt.state != GRADED else self._level(attempt)
         attempts = self.journal.attempts(attempt.assignment, attempt.student)
         text = attempt_page.render(self.course, attempt, attempts, self.policy, shown or level)
-        secret = self._kept(attempt) / "submission_secret.txt"
+        token = self._kept(attempt) / "submission_secret.txt"
         exchange = inbox.exchange_folder(self.course)
-        if exchange is not None and secret.is_file() and not secret.is_symlink():
-            attempt_page.release(text, exchange, secret.read_text(encoding="utf-8"), attempt.assignment)
+        if exchange is not None and token.is_file() and not token.is_symlink():
+            attempt_page.release(text, exchange, token.read_text(encoding="utf-8"), attempt.assignment)
         if self.pages is not None:
             attempt_page.write(text, self.pages / attempt.student / f"{attempt.assignment}.html")
         self._set(attempt, page=level)

@@ -156,7 +156,8 @@ def test_a_demonstration_runs_if_something_may_need_it(tmp_path, answer, own, ru
     submitted.cells += [new_code_cell(source) for source in own]
     config = Course(ROOT).config.copy()
     config.CourseDirectory.root = str(tmp_path)
-    resources = {"metadata": {"path": str(tmp_path)}, "nbgrader": {"assignment": "a", "notebook": "a"}}
+    names = {"assignment": "a", "notebook": "a", "inputs": 0}
+    resources = {"metadata": {"path": str(tmp_path)}, "nbgrader": names}
     done, _ = Execute(config=config).preprocess(submitted, resources)
     assert bool(done.cells[1].outputs) is not runs
     assert done.cells[2].outputs == []

@@ -1,0 +1,76 @@
+"""Whichever set of inputs an attempt draws: the reference passes, and each mistake loses exactly its tests.
+
+An entry of the catalogue is run with two sets, which change when the notebook changes. With SETS=all in the environment
+it is run with all of them, which takes up to an hour for an assignment.
+"""
+
+import os
+import zlib
+from collections.abc import Iterable
+
+import pytest
+from nbformat import NotebookNode
+
+from grading.course import catalogue, notebooks
+from grading.course.catalogue import Entry
+from grading.course.folder import Course
+from grading.execution.rehearsal import run
+from grading.oracle import inputs
+from grading.oracle.student_code import InProcess, connected
+from tests.conftest import ROOT
+
+COURSE = Course(ROOT)
+EVERY = range(inputs.POOL)
+SOURCES = {name: notebooks.read(COURSE.source(name)) for name in COURSE.assignments}
+ENTRIES = [
+    pytest.param(assignment, entry, id=f"{assignment}-{entry.name}")
+    for assignment, source in SOURCES.items()
+    for entry in catalogue.load(ROOT / "mistakes" / f"{assignment}.toml", source)
+]
+
+pytestmark = pytest.mark.slow
+
+
+def lost(notebook: NotebookNode, replaced: dict[str, str], sets: Iterable[int], tests: set[str]) -> dict[int, set[str]]:
+    """The tests that an answer loses with each set of inputs: visible parts run once, hidden ones with each."""
+    failed: dict[int, set[str]] = {number: set() for number in sets}
+    namespace: dict = {"__name__": "__main__"}
+    sources: list[str] = []
+    channel = InProcess(namespace, sources)
+    for name, cell in notebooks.by_id(notebook).items():
+        if cell.cell_type != "code" or (notebooks.kind(cell) == "test" and name not in tests):
+            continue
+        visible, hidden = notebooks.split_hidden(replaced.get(name, cell.source))
+        with connected(channel):
+            failure = run(visible, namespace, name)
+        sources.append(visible)
+        if notebooks.kind(cell) == "test":
+            for number, own in failed.items():
+                with connected(channel, number):
+                    if failure or run(hidden, {"__name__": "hidden"}, name):
+                        own.add(name)
+    return failed
+
+
+def some_sets(assignment: str, entry: Entry) -> Iterable[int]:
+    """Two sets, or all: others for each entry, and others again when a cell of the notebook has changed."""
+    if os.environ.get("SETS") == "all":
+        return EVERY
+    first = zlib.crc32("".join([entry.name, *(cell.source for cell in SOURCES[assignment].cells)]).encode())
+    return [first % inputs.POOL, (first + inputs.POOL // 2) % inputs.POOL]
+
+
+@pytest.mark.parametrize("assignment", COURSE.assignments)
+def test_the_reference_passes_with_every_set(assignment):
+    source = SOURCES[assignment]
+    tests = {test for own in notebooks.tests_of(source).values() for test in own}
+    failed = lost(source, {}, EVERY, tests)
+    assert {number: own for number, own in failed.items() if own} == {}
+
+
+@pytest.mark.parametrize(("assignment", "entry"), ENTRIES)
+def test_an_entry_of_the_catalogue_loses_its_tests_with_every_set(assignment, entry):
+    source = SOURCES[assignment]
+    tests = {*entry.loses, *notebooks.tests_of(source)[entry.cell]}
+    failed = lost(source, {entry.cell: entry.source}, some_sets(assignment, entry), tests)
+    assert {number: own for number, own in failed.items() if own != set(entry.loses)} == {}
