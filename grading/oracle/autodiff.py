@@ -371,8 +371,6 @@ def linear_cost(student: Student, rng: np.random.Generator) -> None:
     """
     values, base = [round(0.5 + 0.06 * i, 2) * (-1) ** i for i in range(16)], wide_sum(16, 512)
     few, many, more = wide_sum(16, 64), wide_sum(16, 2048), chain(16 + len(base), 150)
-    x = round(float(rng.uniform(1, 2)), 3)
-    same_gradients(student, [x], doublings(60), what=f"60 doublings (y = y + y) of x = {x}")
 
     def measure(values, steps, probe="cost", **options):
         asked = {"values": values, "steps": student.plain(steps), **options}
@@ -396,6 +394,8 @@ def linear_cost(student: Student, rng: np.random.Generator) -> None:
         f"On top of {len(base)} operations, each further one keeps more than 5 kB: a result should remember only what "
         "it was made from directly.",
     )
+    x = round(float(rng.uniform(1, 2)), 3)  # only now: what fails above would take years for 60 doublings
+    same_gradients(student, [x], doublings(60), what=f"60 doublings (y = y + y) of x = {x}")
     short = measure(values, few, "seconds", times=3)
     for _ in range(6):  # a busy machine may disturb some measurements
         if measure(values, many, "seconds") <= 110 * short:

@@ -437,8 +437,7 @@ def judge_is_stable(student, cases: list[Setting]) -> None:
     """True or False for each setting, whatever the student's `momentum_rate` is."""
     # What a right `momentum_rate` computes: on the boundary its last digit may be off.
     stand_ins = [
-        ["momentum_rate", list(setting), float(abs(np.linalg.eigvals(momentum_matrix(*setting))).max())]
-        for setting in cases
+        ["momentum_rate", dict(zip(("lam", "eta", "gamma"), setting)), _computed_rate(*setting)] for setting in cases
     ]
 
     def judge(standing_in: bool) -> None:
@@ -449,6 +448,10 @@ def judge_is_stable(student, cases: list[Setting]) -> None:
             same_value(yours, is_stable(lam, eta, gamma), what)
 
     on_its_own(judge)
+
+
+def _computed_rate(lam: float, eta: float, gamma: float) -> float:
+    return float(abs(np.linalg.eigvals(momentum_matrix(lam, eta, gamma))).max())
 
 
 def judge_rotated(student, cases: list[tuple[np.ndarray, float]], untouched: bool = False) -> None:
@@ -547,8 +550,8 @@ def _require_steps(path: list, hill: dict, eta: float, num_steps: int) -> None:
     P, slips = hill["P"], (hill["P"].T, np.diag(np.diag(hill["P"])), np.linalg.inv(hill["P"]), np.eye(len(hill["P"])))
     for matrix in (P, *slips):
         for offset in (hill["b"], -hill["b"], 0.0 * hill["b"]):
-            for sign in (1, -1):
-                walk = preconditioned_gd(hill["A"], offset, hill["x0"], matrix, sign * eta, num_steps + 1)
+            for rate in (eta, -eta, 1.0):
+                walk = preconditioned_gd(hill["A"], offset, hill["x0"], matrix, rate, num_steps + 1)
                 if any(_same_point(mine, right) for mine in path for right in walk[1:]):
                     return
     raise Mismatch("preconditioned_gd returned no point to which its steps lead.")

@@ -322,13 +322,17 @@ def one_pixel_each(n: int) -> dict:
 
 
 def known(rng: np.random.Generator, runs: list[dict]) -> list[dict]:
-    """What the stand-ins of `sgd` look up for each run, see `grading.probe.training.Known`."""
-    found = []
+    """What the stand-ins of `sgd` look up for each run, see `grading.probe.training.Known`.
+
+    Runs over as many examples choose among the same orders: with equal seeds they must take equal batches.
+    """
+    found, shuffled = [], {}
     for run in runs:
         X, y, size = (np.array(run["X"], dtype=float), np.array(run["y"], dtype=float), run["batch_size"])
         cuts = range(0, len(y), size)
-        shuffles = [rng.permutation(len(y)).tolist() for _ in range(40)]
-        orders = [[order[start : start + size] for start in cuts] for order in shuffles]
+        if len(y) not in shuffled:
+            shuffled[len(y)] = [rng.permutation(len(y)).tolist() for _ in range(40)]
+        orders = [[order[start : start + size] for start in cuts] for order in shuffled[len(y)]]
         pieces = {"slope": 2.0 * X[:, :, None] * X[:, None, :], "offset": 2.0 * X * y[:, None], "constant": y**2}
         found.append({"orders": orders, **pieces})
     return found

@@ -130,8 +130,8 @@ def test_what_an_earlier_use_of_a_class_leaves_behind_shows(running):
         .replace("= params, eta", "= params, eta * len(kept)")
     )
     with connected(running):
-        assert student.follow("Keeps", [[1.0]], start=[0.0], eta=0.5) == [[0], [-1]]
-        assert student.follow("Keeps", [[1.0]], start=[0.0], eta=0.5) == [[0], [-1.5]]
+        assert student.follow("Keeps", [[1.0]], start=[0.0], eta=0.5) == [[0], [-2]]
+        assert student.follow("Keeps", [[1.0]], start=[0.0], eta=0.5) == [[0], [-3]]
 
 
 def test_neither_a_process_nor_a_program_can_be_started(running):

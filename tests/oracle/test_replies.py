@@ -7,7 +7,7 @@ import pytest
 
 from grading.oracle import replies
 from grading.oracle.replies import Unreadable
-from grading.probe import core
+from grading.probe import core, wire
 
 ASKED = {"name": "Descent", "runs": [{"start": [1.0, 2.0], "gradients": [[0.5, 1.0]] * 2}]}
 CLAIMS = {"gradients_changed": False, "returned": False, "ignored": False, "torch_optim": None}
@@ -73,7 +73,7 @@ def test_an_envelope_that_is_none(reply):
 def test_what_the_probes_answer_themselves_is_an_envelope():
     for name in ("there", "missing"):
         question = json.dumps({"probe": "core.value", "arguments": {"name": name}})
-        replies.envelope(json.loads(core.answer(question, {"there": np.ones(2)})))
+        replies.envelope(wire.loads(core.answer(question, {"there": np.ones(2)})))
 
 
 def test_an_unknown_probe_has_no_schema():
