@@ -80,10 +80,10 @@ format: $(READY)  ## Let ruff mend and format code and notebooks.
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/; needs ASSIGNMENT.
-	@test -n "$(and $(FROM),$(ASSIGNMENT))" || { echo "Say what is where: make collect ASSIGNMENT=<name> FROM=<archive or folder>"; exit 1; }
+collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/, after asking; UNDO=yes takes it back.
+	@test -n "$(and $(or $(FROM),$(UNDO)),$(ASSIGNMENT))" || { echo "Say what is where: make collect ASSIGNMENT=<name> FROM=<archive or folder>"; exit 1; }
 	@$(PY) -m grading collect $(ONLY) $(if $(FROM),--from "$(FROM)") $(if $(LMS),--lms $(LMS)) \
-		$(if $(WORKSHEET),--worksheet "$(WORKSHEET)")
+		$(if $(WORKSHEET),--worksheet "$(WORKSHEET)") $(if $(filter yes,$(YES)),--yes) $(if $(filter yes,$(UNDO)),--undo)
 
 grade: $(READY)  ## Autograde submitted/<student>/<assignment>/ and print the table.
 	@$(PY) -m grading grade $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force)

@@ -12,36 +12,72 @@ from grading.course.safe_text import printed
 
 @click.command()
 @click.option("--assignment", "-a", required=True, help="Which assignment this is.")
-@click.option(
-    "--from", "source", required=True, type=click.Path(path_type=Path), help="The LMS's archive, or a folder."
-)
+@click.option("--from", "source", type=click.Path(path_type=Path), help="The LMS's archive, or a folder.")
 @click.option("--lms", default=None, type=click.Choice(["moodle", "canvas", "folder"]), help="By default seen from it.")
 @click.option("--worksheet", default=None, type=click.Path(path_type=Path), help="Moodle's grading worksheet.")
+@click.option("--yes", is_flag=True, help="Collect without asking.")
+@click.option("--undo", is_flag=True, help="Bring back what was there before the last collection.")
 @click.pass_obj
-def collect(course: Course, assignment: str, source: Path, lms: str | None, worksheet: Path | None) -> None:
-    """Put what an LMS hands out into submitted/, and list every file that was not collected."""
-    from grading.lms.collect import collect as take
+def collect(
+    course: Course, assignment: str, source: Path | None, lms: str | None, worksheet: Path | None, yes: bool, undo: bool
+) -> None:
+    """Show what of a download would be put into submitted/, and do it if you agree."""
+    from grading.lms.collect import accept, prepare
 
-    done = take(course, assignment, source.expanduser(), lms, worksheet.expanduser() if worksheet else None)
+    if undo:
+        _undo(course, assignment)
+        return
+    if source is None:
+        raise CourseError("Say where the download is: --from <archive or folder>")
+    made = prepare(course, assignment, source.expanduser(), lms, worksheet.expanduser() if worksheet else None)
+    other = [f"{student} (of {which})" for student, which in made.other.items()]
     for words, students in (
-        ("new", done.new),
-        ("replaced, the old one is kept in downloaded/", done.replaced),
-        ("as before", done.unchanged),
-        ("got the submission of their group", [f"{student} ({of}'s)" for student, of in done.shared.items()]),
-        ("handed in nothing", done.missing),
-        ("handed in something that was refused, see below", done.refused),
+        ("new", made.new),
+        ("to be replaced, the old one is kept in downloaded/", made.replaced),
+        ("as before", made.unchanged),
+        ("to get the submission of their group", made.sharing),
+        ("of another assignment, not collected", other),
+        ("handed in something that is refused, see below", made.refused),
     ):
-        if students:
-            click.echo(f"{len(students)} {words}: {printed(', '.join(students), 20_000)}")
+        _list(students, words)
+    if made.left:
+        click.echo(f"{len(made.left)} file{'s' * (len(made.left) > 1)} not collected:")
+        for name, reason in sorted(made.left.items()):
+            click.echo(f"  {printed(name)}: {printed(reason)}")
+    if not made.new and not made.replaced and not made.unchanged:
+        click.echo("Nothing is collected.")
+        return
+    if not yes and not sys.stdin.isatty():
+        click.echo("Nothing is collected yet. To collect it, run the same again with YES=yes.")
+        return
+    if not yes and not click.confirm("Collect this?"):
+        click.echo("Nothing is collected.")
+        return
+    done = accept(made)
+    collected = len(done.new) + len(done.replaced)
+    click.echo(f"{collected} collected. To bring back the state before: make collect ASSIGNMENT={assignment} UNDO=yes")
+    _list([f"{student} ({of}'s)" for student, of in done.shared.items()], "got the submission of their group")
+    _list(done.missing, "handed in nothing")
     for student, remarks in sorted(done.remarks.items()):
         for remark in remarks:
             click.echo(f"  {printed(student)}: {printed(remark)}")
     if done.warning:
         click.echo(done.warning)
-    if done.left:
-        click.echo(f"{len(done.left)} file{'s' * (len(done.left) > 1)} not collected:")
-        for name, reason in sorted(done.left.items()):
-            click.echo(f"  {printed(name)}: {printed(reason)}")
+
+
+def _list(students: list[str], words: str) -> None:
+    if students:
+        click.echo(f"{len(students)} {words}: {printed(', '.join(students), 20_000)}")
+
+
+def _undo(course: Course, assignment: str) -> None:
+    from grading.lms.undo import undo
+
+    done = undo(course, assignment)
+    _list(done.restored, "as before the last collection")
+    _list(done.removed, "removed, as they were new")
+    _list(done.left, "left alone, as their folder in submitted/ has been changed since")
+    click.echo("Grades stay in the gradebook. What is back is graded again by: make grade")
 
 
 @click.command()

@@ -3,7 +3,7 @@
     nbgrader zip_collect optimizers --extractor=grading.lms.collect.SafeExtractor \\
         --collector=grading.lms.collect.MoodleCollector
 
-`make collect` does the same in one step, shares a group's submission, and never overwrites one without keeping it.
+`make collect` shows what it would do before it does it, shares a group's submission, and can be undone.
 Every file is either collected or listed with the reason; who handed in is never guessed.
 """
 
@@ -11,85 +11,25 @@ import json
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from nbformat import NotebookNode
 from nbgrader.apps import ZipCollectApp
 from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
 
 from grading.authoring.release import quiet_logger
-from grading.course import class_list, notebooks, times
+from grading.course import class_list, times
 from grading.course.class_list import Student, plain
 from grading.course.folder import Course, CourseError
 from grading.course.safe_text import printed
-from grading.intake import archive, notebook_file
-from grading.intake.restore import is_untouched, restored
-from grading.intake.submission import NOTEBOOK
+from grading.intake import archive
+from grading.lms import undo
+from grading.lms.plan import CANVAS, COPY, MOODLE, File, NotMatched, Plan, plan
 from grading.lms.worksheet import Row, Worksheet, file_name
 from grading.lms.worksheet import read as read_worksheet
-
-MOODLE = re.compile(
-    r"(?P<name>[^_/]+)(?:_(?P<number>\d+))?_assignsubmission_(?P<kind>[a-z]+?)(?:_[/_]?|/)(?P<file>[^/].*)"
-)
-CANVAS = re.compile(r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<number>\d+)_(?P<file>.+)")
-SAFE_ID = re.compile(r"\w[\w.@+ -]*(?<! )")  # an id becomes a folder's name, and nbgrader writes it into pages as it is
-FEW = 3  # of fewer submissions nothing follows from equal times
-COPY = re.compile(r"(?:-(?P<again>\d+)| ?\((?P<copy>\d+)\))$")  # Canvas's "-1" of a resubmission; a browser's " (1)"
-
-
-class NotMatched(Exception):
-    """A file could not be matched; the message says why."""
-
-
-@dataclass
-class File:
-    """A file of the download.
-
-    Attributes:
-        name: its path in the download.
-        student: the id of who handed it in.
-        file: the name that the student gave it.
-        version: of several that are alike, the largest is the last.
-        timestamp: when it was handed in, if the download says so.
-        late: the LMS calls it late.
-        text: it is no file of the student's, but what was typed into the LMS.
-        exact: the time is not that of the file in the archive.
-        group: the group that handed it in, as the LMS calls it.
-    """
-
-    path: Path
-    name: str
-    student: str
-    file: str
-    version: tuple = ()
-    timestamp: datetime | None = None
-    late: bool = False
-    text: bool = False
-    exact: bool = False
-    group: str = ""
-    remarks: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Plan:
-    """What becomes of a download.
-
-    Attributes:
-        chosen: the notebook that counts, by student.
-        left: every other file, and why it was left.
-        refused: students of whom there are files and none of them counts.
-        same_time: the time that all or most files have, in UTC, so that it is that of the download; else None.
-    """
-
-    chosen: dict[str, File] = field(default_factory=dict)
-    left: dict[str, str] = field(default_factory=dict)
-    same_time: datetime | None = None
-    refused: list[str] = field(default_factory=list)
 
 
 class SafeExtractor(ExtractorPlugin):
@@ -302,145 +242,34 @@ def _run_together(name: str) -> str:
     return re.sub(r"\W|_", "", plain(name))
 
 
-def plan(
-    folder: Path,
-    course: Course,
-    assignment: str,
-    recognise: Callable[..., File],
-    outer: dict[str, str] | None = None,
-) -> Plan:
-    """Decide for each file in a folder what becomes of it.
+@dataclass
+class Prepared:
+    """What `collect` would do; nothing in `submitted/` is changed yet.
 
-    Args:
-        outer: for each folder that a student's archive was unpacked to, the name of that archive: whose work it is, the
-            archive says, and no name within.
+    Attributes:
+        new, replaced, unchanged: students.
+        sharing: students who would get the submission of another member of their group.
+        other: by student, the assignment whose notebook was handed in instead.
+        refused: students of whom there are files, and none of them could be taken.
+        left: every file that would not be collected, and why.
+        groups: the members of each group in this assignment.
+        everybody: who could have handed in.
     """
-    students, found, made = class_list.read(course), defaultdict(list), Plan()
-    release = course.root / "release" / assignment / f"{assignment}.ipynb"
-    released = notebooks.read(release if release.is_file() else course.source(assignment))
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    others: set[str] = set()  # who handed in something that is no notebook
-    wrapper = _wrapper([path.relative_to(folder).as_posix() for path in paths])
-    for path in paths:
-        name = path.relative_to(folder).as_posix()
-        entry = _outermost(name, outer or {}).removeprefix(wrapper)
-        try:
-            file = recognise(entry, path, students)
-            if not SAFE_ID.fullmatch(file.student):
-                raise NotMatched("its student's id has other characters than letters, digits and _.@+-; rename it")
-        except NotMatched as reason:
-            made.left[name] = str(reason)
-            continue
-        file.name = name
-        if entry != name.removeprefix(wrapper):  # within a student's archive
-            file.file = path.name
-        if file.text:
-            made.left[name] = f"is text that {file.student} typed into the LMS, no file: read it there"
-            others.add(file.student)
-            continue
-        if not NOTEBOOK.search(path.name):
-            made.left[name] = f"is no notebook (handed in by {file.student})"
-            others.add(file.student)
-            continue
-        found[file.student].append(file)
-    made.same_time = _same_time([file for files in found.values() for file in files])
-    for student, files in sorted(found.items()):
-        _choose(student, files, assignment, released, made)
-    made.refused = sorted({*others, *found} - set(made.chosen))
-    return made
 
-
-def _wrapper(names: list[str]) -> str:
-    """The one folder in which everything lies, as when a download was unpacked and packed again; else nothing."""
-    tops = {name.partition("/")[0] for name in names}
-    inside = {name.split("/")[1] for name in names if "/" in name}
-    (top,) = tops if len(tops) == 1 else ("",)
-    wraps = top and len(inside) > 1 and all("/" in name for name in names)
-    known = wraps and any(MOODLE.match(name) or CANVAS.match(name) for name in (f"{one}/x" for one in inside))
-    return f"{top}/" if known and not MOODLE.match(f"{top}/x") and not CANVAS.match(f"{top}/x") else ""
-
-
-def _outermost(name: str, outer: dict[str, str]) -> str:
-    """The entry of the download that a file came with."""
-    return next((entry for folder, entry in outer.items() if name.startswith(f"{folder}/")), name)
-
-
-def _same_time(files: list[File]) -> datetime | None:
-    """A time that most files have, give or take half a minute: that of the download. No class hands in all at once.
-
-    Those files then have no time. None if there is no such time.
-    """
-    first: dict[str, datetime] = {}
-    for file in files:
-        if file.timestamp and not file.exact:
-            first[file.student] = max(file.timestamp, first.get(file.student, file.timestamp))
-    moments = sorted(first.values())
-    if len(moments) < FEW:
-        return None
-    middle = moments[len(moments) // 2]
-    near = [time for time in moments if abs((time - middle).total_seconds()) <= 30]
-    if len(near) <= len(moments) / 2:
-        return None
-    for file in files:
-        if file.timestamp and not file.exact and abs((file.timestamp - middle).total_seconds()) <= 30:
-            file.timestamp = None
-    return middle
-
-
-def _choose(student: str, files: list[File], assignment: str, released: NotebookNode, made: Plan) -> None:
-    """Of a student's notebooks the one that counts: one with answers, the right name before any other, the last one."""
-    named = [file for file in files if COPY.sub("", Path(file.file).stem) == assignment]
-    candidates = named or [file for file in files if _has_its_cells(file.path, released)]
-    if not candidates:
-        for file in files:
-            made.left[file.name] = (
-                f"is not called {assignment}.ipynb and has none of its cells (handed in by {student})"
-            )
-        return
-    empty = [file for file in candidates if len(files) > 1 and _is_empty(file.path, released)]
-    if empty:
-        written = [file for file in files if file not in empty and _has_its_cells(file.path, released)]
-        candidates = [file for file in candidates if file not in empty] or written or candidates
-    last = max(file.version for file in candidates)
-    best = [file for file in candidates if file.version == last]
-    if len(best) > 1 and len({file.path.read_bytes() for file in best}) > 1:
-        names = ", ".join(file.file for file in best)
-        for file in files:
-            made.left[file.name] = f"{student} handed in {names}, and it is not clear which one counts"
-        return
-    chosen = made.chosen[student] = best[0]
-    if chosen.path.suffix != ".ipynb":  # nbgrader would keep .IPYNB, or .txt
-        chosen.path = chosen.path.rename(chosen.path.with_suffix(".ipynb"))
-    if chosen not in named:
-        chosen.remarks.append(f"was called {chosen.file}")
-    for file in files:
-        if file in empty and chosen not in empty:
-            made.left[file.name] = f"all its gaps are empty, and {student} handed in {chosen.name} with answers"
-        elif file is not chosen:
-            made.left[file.name] = f"{student} handed in a later or better named one, {chosen.name}"
-
-
-def _has_its_cells(path: Path, released: NotebookNode) -> bool:
-    """Whether a notebook has a cell of the released one: by its name, by its id, or by the text of a locked one."""
-    names = set(notebooks.by_id(released))
-    ids = {cell.id for cell in released.cells if "id" in cell}
-    texts = {cell.source.strip() for cell in released.cells if notebooks.kind(cell) in ("given", "test")}
-    try:
-        cells = notebook_file.read(path)[0].cells
-    except notebooks.NotebookError:
-        return False
-    known = ({notebooks.grade_id(cell) for cell in cells} & names, {cell.get("id") for cell in cells} & ids)
-    return any(known) or any((cell.source or "").strip() in texts for cell in cells)
-
-
-def _is_empty(path: Path, released: NotebookNode) -> bool:
-    """Whether a notebook can be read and nothing was written into its gaps."""
-    try:
-        notebook = notebook_file.read(path)[0]
-    except notebooks.NotebookError:
-        return False
-    notebook.cells, _ = restored(notebook.cells, released.cells)
-    return is_untouched(notebook, released)
+    course: Course
+    assignment: str
+    app: ZipCollectApp
+    plan: Plan
+    worksheet: Worksheet | None
+    new: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    sharing: list[str] = field(default_factory=list)
+    other: dict[str, str] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    everybody: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -454,6 +283,7 @@ class Collected:
         remarks: by student, what is worth knowing: late, renamed, matched by name.
         missing: students of `students.csv` of whom nothing was handed in.
         refused: students of whom there are files, and none of them could be taken.
+        other: by student, the assignment whose notebook was handed in instead.
         warning: what is wrong about the download as a whole; empty if nothing is.
     """
 
@@ -465,15 +295,21 @@ class Collected:
     remarks: dict[str, list[str]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    other: dict[str, str] = field(default_factory=dict)
     warning: str = ""
 
 
 def collect(
     course: Course, assignment: str, source: Path, lms: str | None = None, worksheet: Path | None = None
 ) -> Collected:
-    """Put a download into `submitted/`, by way of nbgrader's `zip_collect`.
+    """Put a download into `submitted/` without asking: `prepare`, then `accept`."""
+    return accept(prepare(course, assignment, source, lms, worksheet))
 
-    The download is kept in `downloaded/<assignment>/`; a submission that is replaced, in `.../replaced/`.
+
+def prepare(
+    course: Course, assignment: str, source: Path, lms: str | None = None, worksheet: Path | None = None
+) -> Prepared:
+    """Unpack a download into `downloaded/<assignment>/`, and see what would become of it.
 
     Args:
         source: an LMS's archive, or a folder or a zip file of notebooks.
@@ -502,11 +338,7 @@ def collect(
     lms = lms or _lms_of(extracted, source)
     if sheet and lms != "moodle":
         raise CourseError(f"{worksheet}: a grading worksheet is Moodle's, and {source} is no download of Moodle's")
-    if sheet:
-        if not (course.root / "students.csv").is_file() and not sheet.anonymous:
-            class_list.write(course, sheet.students())
-        shutil.copy2(worksheet, downloaded / "worksheet.csv")
-    elif lms != "folder" and not (course.root / "students.csv").is_file():
+    if lms != "folder" and not sheet and not (course.root / "students.csv").is_file():
         raise CourseError(
             f"{source}: to know whose file is whose, students.csv is needed: a line for each student with "
             + ("id,first_name,last_name, or Moodle's grading worksheet" if lms == "moodle" else "id,lms_id")
@@ -515,7 +347,47 @@ def collect(
     collector = app.collector_plugin_inst = COLLECTORS[lms](parent=app)
     collector.log, collector.worksheet = app.log, sheet
     made = collector.plan()
-    done = Collected(left={**unsafe, **made.left})
+    prepared = Prepared(course, assignment, app, made, sheet, other=made.other, refused=made.refused)
+    prepared.left = {**unsafe, **made.left}
+    students = class_list.read(course)
+    prepared.everybody, prepared.groups = set(students), class_list.groups(students, assignment)
+    if sheet:
+        ids = sheet.ids(students)
+        prepared.everybody = set(ids.values())
+        if sheet.groups():
+            teams = {file.group for file in made.chosen.values() if file.group}
+            prepared.groups = {team: sorted(ids[row.number] for row in sheet.groups()[team]) for team in teams}
+    for members in prepared.groups.values():
+        if made.chosen.keys() & set(members):
+            prepared.sharing += [student for student in members if student not in made.chosen]
+    for student, file in sorted(made.chosen.items()):
+        folder = course.root / "submitted" / student / assignment
+        before = folder / f"{assignment}.ipynb"
+        if before.is_file() and before.read_bytes() == file.path.read_bytes():
+            prepared.unchanged.append(student)
+        elif folder.exists():
+            prepared.replaced.append(student)
+        else:
+            prepared.new.append(student)
+    return prepared
+
+
+def accept(prepared: Prepared) -> Collected:
+    """Put what was prepared into `submitted/`, by way of nbgrader's `zip_collect`; `undo` brings the former state back.
+
+    A submission that is replaced is kept in `downloaded/<assignment>/replaced/`, too.
+    """
+    course, assignment, made, sheet = prepared.course, prepared.assignment, prepared.plan, prepared.worksheet
+    downloaded = course.root / "downloaded" / assignment
+    undo.before(
+        course, assignment, sorted({*made.chosen, *(one for members in prepared.groups.values() for one in members)})
+    )
+    if sheet:
+        if not (course.root / "students.csv").is_file() and not sheet.anonymous:
+            class_list.write(course, sheet.students())
+        if sheet.path.resolve() != (downloaded / "worksheet.csv").resolve():
+            shutil.copy2(sheet.path, downloaded / "worksheet.csv")
+    done = Collected(prepared.new, prepared.replaced, prepared.unchanged, left=prepared.left, other=prepared.other)
     if made.same_time:
         zone = times.zone_of(course)
         done.warning = (
@@ -525,20 +397,15 @@ def collect(
         )
     names = download_names(course, assignment) | {student: file.name for student, file in made.chosen.items()}
     (downloaded / "names.json").write_text(json.dumps(names, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    teams = {file.group for file in made.chosen.values() if file.group}
     _set_aside(course, assignment, made, downloaded / "replaced", done)
-    app._transfer_files(app._collect_files([str(file.path) for _, file in sorted(made.chosen.items())]))
-    students = class_list.read(course)
-    everybody, groups = set(students), class_list.groups(students, assignment)
-    if sheet:
-        ids = sheet.ids(students)
-        everybody = set(ids.values())
-        if sheet.groups():
-            groups = {team: sorted(ids[row.number] for row in sheet.groups()[team]) for team in teams}
-    _share(course, assignment, groups, done)
+    prepared.app._transfer_files(
+        prepared.app._collect_files([str(file.path) for _, file in sorted(made.chosen.items())])
+    )
+    _share(course, assignment, prepared.groups, done)
+    undo.after(course, assignment)
     here = {path.parent.name for path in (course.root / "submitted").glob(f"*/{assignment}")}
-    done.refused = sorted(set(made.refused) - here)
-    done.missing = sorted(everybody - here - set(done.refused))
+    done.refused = sorted(set(prepared.refused) - here)
+    done.missing = sorted(prepared.everybody - here - set(done.refused) - set(done.other))
     return done
 
 
@@ -589,18 +456,13 @@ def _set_aside(course: Course, assignment: str, made: Plan, kept: Path, done: Co
             )
         if remarks:
             done.remarks[student] = remarks
-        folder = course.root / "submitted" / student / assignment
-        before = folder / f"{assignment}.ipynb"
-        if before.is_file() and before.read_bytes() == file.path.read_bytes():
-            done.unchanged.append(student)
+        if student in done.unchanged:
             del made.chosen[student]
-        elif folder.exists():
+        elif student in done.replaced:
+            folder = course.root / "submitted" / student / assignment
             stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
             shutil.copytree(folder, kept / f"{student}-{stamp}", symlinks=True)
             (folder / "timestamp.txt").unlink(missing_ok=True)  # it is that of the submission that is replaced
-            done.replaced.append(student)
-        else:
-            done.new.append(student)
 
 
 def _share(course: Course, assignment: str, groups: dict[str, list[str]], done: Collected) -> None:

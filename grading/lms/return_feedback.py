@@ -11,7 +11,8 @@ from pathlib import Path
 from grading.course import class_list, times
 from grading.course.folder import Course, CourseError
 from grading.lms import worksheet
-from grading.lms.collect import CANVAS, MOODLE, download_names
+from grading.lms.collect import download_names
+from grading.lms.plan import CANVAS, MOODLE
 
 
 @dataclass

@@ -5,11 +5,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from nbgrader.apps import ZipCollectApp
 
+from grading.cli.main import main
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
-from grading.lms.collect import collect
+from grading.lms.collect import collect, prepare
+from grading.lms.undo import undo
 from tests.conftest import RIGHT
 
 STUDENTS = """id,first_name,last_name,lms_id,group
@@ -98,7 +101,7 @@ def test_canvas(course):
     assert answers(course) == {"al": "second", "bn": "ng", "cd": "cleo"}
     assert "later or better named one" in done.left["lovelaceada_101_5001_averages.ipynb"]
     assert "nobody in students.csv has the lms_id 199" in done.left["smithjo_199_5004_averages.ipynb"]
-    assert "has none of its cells (handed in by j1)" in done.left["smithjo_104_5005_other.ipynb"]
+    assert "has none of its own cells (handed in by j1)" in done.left["smithjo_104_5005_other.ipynb"]
     assert "the LMS says late, but not when" in done.remarks["al"][0]
     assert "matched by name; cd has no lms_id in students.csv, Canvas's is 103" in done.remarks["cd"][0]
 
@@ -315,3 +318,74 @@ def test_nothing_handed_in_and_refused_are_two_lists(course):
     files = {f"Ada Lovelace_9001{MOODLE}/notes.txt": "my notes", f"Łukasz Ng_9002{MOODLE}/averages.ipynb": "ng"}
     done = collect(course, "averages", pack(course, files))
     assert done.refused == ["al"] and done.missing == ["cd", "j1", "j2"]
+
+
+def second_assignment(course: Course) -> None:
+    """`medians` shares a locked cell and its name with `averages`, and has exercises of its own."""
+    folder = course.root / "source" / "medians"
+    folder.mkdir()
+    made = notebooks.read(course.source("averages"))
+    for name, cell in notebooks.by_id(made).items():
+        if "mean" in name:
+            cell.metadata.nbgrader["grade_id"] = name.replace("mean", "median")
+            cell.source, cell.id = cell.source.replace("mean", "median"), cell.id.replace("mean", "median")
+    notebooks.write(made, folder / "medians.ipynb")
+
+
+def test_a_notebook_of_another_assignment_is_known_by_its_own_exercises(course):
+    second_assignment(course)
+    other = json.dumps(notebooks.read(course.source("medians")))
+    files = {
+        f"Ada Lovelace_1{MOODLE}/averages.ipynb": other,  # the right name does not make it the right notebook
+        f"Łukasz Ng_2{MOODLE}/averages.ipynb": "ng",
+        f"Łukasz Ng_2{MOODLE}/mine.ipynb": other,
+    }
+    done = collect(course, "averages", pack(course, files))
+    assert answers(course) == {"bn": "ng"}
+    assert done.other == {"al": "medians"} and "al" not in done.missing + done.refused
+    assert {why.split(" (")[0] for why in done.left.values()} == {"is a notebook of medians, not of averages"}
+
+
+def test_preparing_changes_nothing_and_says_what_would_be(course):
+    ada, ng = (f"{name}_1{MOODLE}/averages.ipynb" for name in ("Ada Lovelace", "Łukasz Ng"))
+    collect(course, "averages", pack(course, {ada: "one"}))
+    made = prepare(course, "averages", pack(course, {ada: "two", ng: "ng", f"No One_3{MOODLE}/x.ipynb": "x"}, 13))
+    assert (made.new, made.replaced, made.unchanged, len(made.left)) == (["bn"], ["al"], [], 1)
+    assert answers(course) == {"al": "one"}
+
+
+def test_undo_brings_the_last_state_back(course):
+    (course.root / "students.csv").write_text(STUDENTS.replace("101,", "101,red").replace("102,", "102,red"))
+    ada, cleo = (f"{name}_1{MOODLE}/averages.ipynb" for name in ("Ada Lovelace", "Cleo de la Cruz"))
+    collect(course, "averages", pack(course, {ada: "one"}))
+    mended = course.root / "submitted" / "bn" / "averages" / "timestamp.txt"
+    mended.write_text("2026-11-19 08:00 UTC", encoding="utf-8")
+    before = {path: path.read_bytes() for path in (course.root / "submitted").rglob("*") if path.is_file()}
+    names = (course.root / "downloaded" / "averages" / "names.json").read_text(encoding="utf-8")
+    collect(course, "averages", pack(course, {ada: "two", cleo: "cleo"}, 13))
+    assert answers(course) == {"al": "two", "bn": "two", "cd": "cleo"}
+    done = undo(course, "averages")
+    assert (done.restored, done.removed, done.left) == (["al", "bn"], ["cd"], [])
+    assert before == {path: path.read_bytes() for path in (course.root / "submitted").rglob("*") if path.is_file()}
+    assert (course.root / "downloaded" / "averages" / "names.json").read_text(encoding="utf-8") == names
+    with pytest.raises(CourseError, match="no collection to undo"):
+        undo(course, "averages")
+
+
+def test_undo_leaves_alone_what_was_changed_since(course):
+    collect(course, "averages", pack(course, {f"Ada Lovelace_1{MOODLE}/averages.ipynb": "one"}))
+    path = course.root / "submitted" / "al" / "averages" / "averages.ipynb"
+    path.write_text(notebook(course, "by hand"), encoding="utf-8")
+    assert undo(course, "averages").left == ["al"] and answers(course) == {"al": "by hand"}
+
+
+def test_the_command_asks(course):
+    path = pack(course, {f"Ada Lovelace_1{MOODLE}/averages.ipynb": "one"})
+
+    def run(*options: str) -> str:
+        return CliRunner().invoke(main, ["--root", str(course.root), "collect", "-a", "averages", *options]).output
+
+    shown = run("--from", str(path))
+    assert "1 new: al" in shown and "Nothing is collected yet" in shown and answers(course) == {}
+    assert "1 collected" in run("--from", str(path), "--yes") and answers(course) == {"al": "one"}
+    assert "1 removed, as they were new: al" in run("--undo") and answers(course) == {}

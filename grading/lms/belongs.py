@@ -1,0 +1,46 @@
+"""Of which assignment a notebook is: told by the cells that only this assignment has, not by those that all share."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from grading.course import notebooks
+from grading.course.folder import Course
+from grading.intake import notebook_file
+
+Mark = tuple[str, str]  # a cell's name, its id, or the text of one that students do not edit
+
+
+@dataclass(frozen=True)
+class Marks:
+    """By assignment, what is in its notebook and in no other of the course."""
+
+    own: dict[str, frozenset[Mark]]
+
+    def assignment(self, path: Path) -> str | None:
+        """The assignment that a notebook is of; None if nothing in it tells, or it cannot be read."""
+        try:
+            found = _marks(notebook_file.read(path)[0].cells)
+        except notebooks.NotebookError:
+            return None
+        counts = Counter({name: len(found & own) for name, own in self.own.items()})
+        (first, most), (_, next_most) = [*counts.most_common(2), ("", 0), ("", 0)][:2]
+        return first if most > next_most else None
+
+
+def marks(course: Course) -> Marks:
+    """Read every notebook of the course, as it was released if it was."""
+    found = {}
+    for name in course.assignments:
+        release = course.root / "release" / name / f"{name}.ipynb"
+        found[name] = _marks(notebooks.read(release if release.is_file() else course.source(name)).cells)
+    shared = Counter(mark for own in found.values() for mark in own)
+    return Marks({name: frozenset(mark for mark in own if shared[mark] == 1) for name, own in found.items()})
+
+
+def _marks(cells: list) -> set[Mark]:
+    named = {("name", notebooks.grade_id(cell)) for cell in cells if notebooks.grade_id(cell)}
+    ids = {("id", cell.id) for cell in cells if cell.get("id")}
+    # A notebook that lost its metadata is known by the text of its locked cells; students leave it as it is.
+    texts = {("text", (cell.source or "").strip()) for cell in cells}
+    return named | ids | {mark for mark in texts if mark[1]}
