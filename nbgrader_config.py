@@ -13,6 +13,7 @@ from nbgrader.preprocessors import (
 )
 
 import grading
+from grading.compat.process import find_alembic
 from grading.execution.execute import Execute
 from grading.gradebook.database import (
     AssignLatePenalties,
@@ -29,6 +30,7 @@ from grading.report.rendering import FeedbackExporter
 # nbgrader links new rows to each other before it adds them to the session; SQLAlchemy 2 remarks on that each time.
 warnings.filterwarnings("ignore", message=r"Object of type <\w+> not in session, add operation")
 
+find_alembic()
 c = get_config()  # noqa: F821 - traitlets provides it
 
 c.CourseDirectory.course_id = "optimization"

@@ -7,15 +7,7 @@ Students never need this package. A hidden test uses two names from it:
 `student` is the only way to a student's code, and `oracle` knows the right answers.
 """
 
-import os
-import sys
 from importlib import import_module
-
-# jsonschema would take two seconds, in every process, to build a grammar of IRIs; no schema of a notebook has one.
-sys.modules.setdefault("rfc3987_syntax", None)
-
-# Called as `../env/bin/python`, this Python has a path that is not found in the sandbox, where `..` leads elsewhere.
-sys.executable = os.path.abspath(sys.executable)  # noqa: PTH100 - a symbolic link stays: it leads to the environment
 
 
 def __getattr__(name: str):

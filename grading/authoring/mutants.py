@@ -17,10 +17,10 @@ from pathlib import Path
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
-from mutmut.mutation.mutators import mutation_operators
 from nbformat import NotebookNode
 
 from grading import templates
+from grading.compat.mutmut import OPERATORS
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
 from grading.execution.rehearsal import rehearse, time_limit
@@ -183,7 +183,7 @@ def _difference(old: str, new: str) -> tuple[str, str]:
 
 def _changed(node: cst.CSTNode, parents: dict) -> Iterator[cst.CSTNode]:
     """What may stand in place of a node."""
-    for kind, operator in mutation_operators:
+    for kind, operator in OPERATORS:
         if isinstance(node, kind):
             yield from operator(node)
     if isinstance(node, cst.Integer) and node.evaluated_value > 0:

@@ -11,6 +11,7 @@ import click
 from grading.cli import authoring, grades, lms, watching
 from grading.cli.grades import print_tables, run, warm, write_feedback
 from grading.cli.options import jobs_option
+from grading.compat.process import spare_grammar
 from grading.course.folder import Course, CourseError
 
 
@@ -34,6 +35,7 @@ class Commands(click.Group):
 @click.pass_context
 def main(ctx: click.Context, root: Path) -> None:
     """Release, check and grade the course."""
+    spare_grammar()
     gc.set_threshold(50_000)  # nbgrader makes many objects, and little of it is garbage
     atexit.register(gc.freeze)  # at the end there is no need to look for garbage; nbgrader leaves a lot
     ctx.obj = Course(root.resolve())

@@ -1,7 +1,6 @@
 """A course folder: its nbgrader settings, its assignments, and the nbgrader objects that work on it."""
 
 import os
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +13,6 @@ from traitlets.config import Config, PyFileConfigLoader
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
     from nbgrader.coursedir import CourseDirectory
-
-# nbgrader calls `alembic` by name when it makes a gradebook; it stands beside this interpreter.
-_BESIDE = str(Path(sys.executable).parent)
-if _BESIDE not in os.environ.get("PATH", "").split(os.pathsep):
-    os.environ["PATH"] = os.pathsep.join([_BESIDE, os.environ.get("PATH", "")])
 
 
 class CourseError(Exception):

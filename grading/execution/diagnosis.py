@@ -5,6 +5,7 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
+from grading.compat.torch import IMPORTED_BY_FIRST_STEP
 from grading.course import catalogue, notebooks
 from grading.course.catalogue import Entry
 from grading.execution import rehearsal
@@ -31,7 +32,7 @@ class Diagnostician:
         path = source.parent.parent.parent / "mistakes" / f"{source.stem}.toml"
         self.entries = [entry for entry in catalogue.load(path, self.notebook) if not entry.right]
         if any("torch.optim" in cell.source for cell in self.notebook.cells):
-            importlib.import_module("torch._dynamo")  # or the first step would, on the time of the answer that takes it
+            importlib.import_module(IMPORTED_BY_FIRST_STEP)  # or the first answer would need the time for it
         self._channels: dict[str, InProcess] = {}
         self._replies: dict[tuple[str, str], object] = {}  # a whole class is asked the same
 

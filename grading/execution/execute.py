@@ -250,18 +250,10 @@ class Execute(LimitedOutputs):
             manager.files = str(self._at_hand.folder)
         return manager
 
-    def stop_kernel(self) -> None:
-        """End the current kernel."""
-        self._cleanup_kernel()
-
-    def seconds_for(self, cell: NotebookNode) -> float:
-        """How long a cell may take."""
-        return self._get_timeout(cell)
-
-    async def receive_outputs(self, request: str, cell: NotebookNode, index: int) -> None:
-        """Take in what a cell shows until its kernel says that it is done."""
-        self.clear_before_next_output = False
-        await self._async_poll_output_msg(request, cell, index)
+    def seconds_for(self, cell: NotebookNode | None, configured: float | None = None) -> float:
+        session = self._at_hand.session
+        left = seconds_left(session.deadline) if session is not None else float(self.max_seconds)
+        return min(configured or self.timeout or left, left)
 
     def _begin(self, work: _Submission) -> Session:
         """Run cells in the kernel that nbclient has started; and let update rules be followed elsewhere."""
@@ -289,11 +281,6 @@ class Execute(LimitedOutputs):
         guard = Watchdog(**guarded, memory=self.max_memory, disk=self.max_disk)
         guard.start()
         return guard
-
-    def _get_timeout(self, cell: NotebookNode | None) -> float:
-        session = self._at_hand.session
-        left = seconds_left(session.deadline) if session is not None else float(self.max_seconds)
-        return min(super()._get_timeout(cell) or left, left)
 
 
 def _fail(cell: NotebookNode, name: str, message: str) -> None:

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from grading.compat.torch import IMPORTED_BY_FIRST_STEP
 from grading.course.folder import Course
 from grading.execution.workers import begin, make_pool
 from grading.kernels.torch_masks import Missing
@@ -44,7 +45,7 @@ def start(course: Course, assignments: list[str], kernels: bool = True) -> Itera
     """
     texts = [course.source(name).read_bytes() for name in assignments]
     steps = any(b"torch.optim" in text for text in texts)  # the first step of a torch optimizer imports as much again
-    modules = [*(["torch._dynamo"] if steps else []), PRELOAD]
+    modules = [*([IMPORTED_BY_FIRST_STEP] if steps else []), PRELOAD]
     begin(modules)
     cells = [cell for name in assignments for cell in given_cells(course, name)]
     started = Interpreters(partial(make_pool, preload=modules))

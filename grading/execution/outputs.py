@@ -6,9 +6,9 @@ import json
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
-from nbgrader.preprocessors import Execute as StockExecute
 from traitlets import Integer
 
+from grading.compat.nbgrader import Execute as StockExecute
 from grading.course import notebooks
 
 LEAST = 500  # bytes that even an empty output takes
@@ -61,14 +61,14 @@ class LimitedOutputs(StockExecute):
             return outs[-1]
         return super().output(outs, {**msg, "content": {"name": name, "text": text}}, None, cell_index)
 
-    def _update_display_id(self, display_id: str, msg: dict) -> None:
+    def change_displayed(self, display_id: str, msg: dict) -> None:
         """Change outputs that are there already, as long as all of them together do not grow too much."""
-        places = [(cell, i) for cell, found in self._display_id_map.get(display_id, {}).items() for i in found]
+        places = self.displayed(display_id)
         with contextlib.suppress(AttributeError, IndexError, KeyError):  # one of them was left out
             before = sum(len(json.dumps(self.nb.cells[cell].outputs[i].data)) for cell, i in places)
             growth = len(places) * len(json.dumps(msg["content"]["data"])) - before
             if growth <= self.room:
-                super()._update_display_id(display_id, msg)
+                super().change_displayed(display_id, msg)
                 self.room -= growth
 
     def handle_comm_msg(self, outs: list, msg: dict, cell_index: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import forkserver, get_context
 
+from grading.compat.process import spare_grammar
 from grading.course.temporary_folders import runs
 
 PR_SET_PDEATHSIG = 1
@@ -43,6 +44,7 @@ def _set(preload: Sequence[str]) -> None:
 
 def _begin(grader: int, first: Callable[[], None] | None) -> None:
     end_with_parent()
+    spare_grammar()
     if not runs(grader):  # it was killed before this process was ready to be told
         os._exit(1)
     if first is not None:

@@ -31,6 +31,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from grading.compat import nbgrader as compat
 from grading.course import notebooks
 from grading.course.folder import Course
 from grading.gradebook.scores import read
@@ -186,18 +187,18 @@ class OverwriteKernelspec(_Shared, stock.OverwriteKernelspec):
         return nb, resources
 
 
-class SaveAutoGrades(_Shared, stock.SaveAutoGrades):
+class SaveAutoGrades(_Shared, compat.SaveAutoGrades):
     """nbgrader's `SaveAutoGrades`; a test that failed itself, see `Execute`, has no points until a person looks."""
 
-    def _add_score(self, cell: NotebookNode, resources: ResourcesDict) -> None:
-        super()._add_score(cell, resources)
+    def save_score(self, cell: NotebookNode, resources: ResourcesDict) -> None:
+        super().save_score(cell, resources)
         if "fault" in cell.metadata.get("grading", {}):
             name = cell.metadata["nbgrader"]["grade_id"]
             grade = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
             grade.auto_score, grade.needs_manual_grade = None, True
 
 
-class AssignLatePenalties(_Shared, stock.AssignLatePenalties):
+class AssignLatePenalties(_Shared, compat.AssignLatePenalties):
     """nbgrader's `AssignLatePenalties`."""
 
     def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
@@ -211,7 +212,7 @@ class AssignLatePenalties(_Shared, stock.AssignLatePenalties):
             penalty = self.plugin_inst.late_submission_penalty(
                 self.student_id, notebook.score, submission.total_seconds_late
             )
-        notebook.late_submission_penalty = None if penalty is None else self._check_late_penalty(notebook, penalty)
+        notebook.late_submission_penalty = None if penalty is None else self.checked(notebook, penalty)
         return nb, resources
 
 

@@ -26,6 +26,7 @@ from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from traitlets import Type, default
 
+from grading.compat.jupyter_client import note_kernel_info
 from grading.kernels.messages import Channel
 from grading.oracle.student_code import StudentError, defining
 from grading.probe import source, wire
@@ -133,7 +134,7 @@ class QuickClient(AsyncKernelClient):
                 while reply["msg_type"] != "kernel_info_reply":  # of an earlier client
                     reply = await self.shell_channel.get_msg(timeout=1)
                 await self.iopub_channel.get_msg(timeout=0.2)  # or the first outputs might be lost
-                self._handle_kernel_info_reply(reply)
+                note_kernel_info(self, reply)
                 return
             if not await self.is_alive():
                 raise RuntimeError("Kernel died before replying to kernel_info")

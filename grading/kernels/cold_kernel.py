@@ -1,16 +1,17 @@
 """Cold kernels: a sandboxed interpreter of its own for each submission."""
 
 import subprocess
+import sys
 from pathlib import Path
 
-from jupyter_client.manager import AsyncKernelManager
 from traitlets import Unicode
 
+from grading.compat.jupyter_client import KernelManager
 from grading.course import temporary_folders
 from grading.sandbox import bubblewrap
 
 
-class SandboxedKernelManager(AsyncKernelManager):
+class SandboxedKernelManager(KernelManager):
     """Starts the kernel in a sandbox; it talks over sockets in a folder of its own."""
 
     files = Unicode(help="The folder whose content the kernel finds in its working folder.")
@@ -36,14 +37,11 @@ class SandboxedKernelManager(AsyncKernelManager):
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
         bubblewrap.give_away(self.sockets)
         inside = super().format_kernel_cmd(extra_arguments)
+        inside[0] = bubblewrap.python() if inside[0] == sys.executable else inside[0]
         return bubblewrap.command(inside, Path(self.files), self.sockets)
 
-    async def _async_pre_start_kernel(self, **kwargs):
-        nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # the terminal is not the student's
-        return await super()._async_pre_start_kernel(**nowhere, **kwargs)
+    def launch_settings(self) -> dict:
+        return {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # the terminal is not the student's
 
-    async def _async_cleanup_resources(self, restart: bool = False) -> None:
-        await super()._async_cleanup_resources(restart)
+    def after_end(self) -> None:
         temporary_folders.remove(self.sockets.parent)
-
-    cleanup_resources = _async_cleanup_resources  # what nbclient calls when the kernel has ended by itself

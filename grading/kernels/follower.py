@@ -17,7 +17,6 @@ import select
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -256,7 +255,7 @@ def _fresh(missing: Missing, files: Path) -> Iterator[Running]:
         stack.callback(temporary_folders.remove, sockets.parent)
         door = stack.enter_context(_door(sockets / "line"))
         bubblewrap.give_away(sockets)
-        inside = [sys.executable, "-I", "-c", INSIDE.read_text(encoding="utf-8")]
+        inside = [bubblewrap.python(), "-I", "-c", INSIDE.read_text(encoding="utf-8")]
         command = bubblewrap.command(inside, files, sockets, masks=masks(missing))
         process = stack.enter_context(
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

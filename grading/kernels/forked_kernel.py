@@ -4,10 +4,10 @@ import shutil
 import uuid
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Unicode
 
+from grading.compat.jupyter_client import KernelManager
 from grading.course import temporary_folders
 from grading.kernels.zygote_client import Fork, forker
 from grading.sandbox import bubblewrap
@@ -25,7 +25,7 @@ class ForkProvisioner(LocalProvisioner):
         return self.connection_info
 
 
-class WarmKernelManager(AsyncKernelManager):
+class WarmKernelManager(KernelManager):
     """Starts kernels by forking; `files` is the folder whose content the kernel finds in its working folder."""
 
     files = Unicode()
@@ -45,14 +45,9 @@ class WarmKernelManager(AsyncKernelManager):
         """What a `watchdog.Watchdog` has to know of this kernel; the forker itself limits how many files there are."""
         return {"home": self.home.pid, "spared": 1, "folder": self.folder}
 
-    async def _async_pre_start_kernel(self, **kwargs):
-        prepared = await super()._async_pre_start_kernel(**kwargs)
+    def before_start(self) -> None:
         shutil.copytree(self.files, self.folder / "files")
         bubblewrap.give_away(self.folder, self.home.exchange.stat().st_uid)
-        return prepared
 
-    async def _async_cleanup_resources(self, restart: bool = False) -> None:
-        await super()._async_cleanup_resources(restart)
+    def after_end(self) -> None:
         temporary_folders.remove(self.folder)
-
-    cleanup_resources = _async_cleanup_resources  # what nbclient calls when the kernel has ended by itself

@@ -126,14 +126,10 @@ def remember(cells):
 
     It cuts a cell into tokens twice before it runs it. What it finds depends on nothing but the text.
     """
-    from IPython.core import inputtransformer2, interactiveshell
-
-    tokens = functools.lru_cache(maxsize=1024)(lambda lines: make_tokens(list(lines)))
-    make_tokens = inputtransformer2.make_tokens_by_line
-    inputtransformer2.make_tokens_by_line = lambda lines: tokens(tuple(lines))
-    interactiveshell._should_be_async = functools.lru_cache(maxsize=1024)(interactiveshell._should_be_async)
+    private = sys.modules["grading.probe.private"]
+    private.remember_texts(functools.lru_cache(maxsize=1024))
     for cell in cells:
-        interactiveshell._should_be_async(inputtransformer2.TransformerManager().transform_cell(cell))
+        private.look_at(cell)
 
 
 def prepare_kernels(cells):
@@ -144,23 +140,18 @@ def prepare_kernels(cells):
     """
     warm_up(cells)
     remember(cells)
-    from ipykernel import compiler, ipkernel
     from ipykernel.kernelapp import IPKernelApp
-    from traitlets.config import Config
 
-    compiler.murmur2_x86 = functools.lru_cache(maxsize=1024)(compiler.murmur2_x86)
-    for cell in cells:
-        compiler.get_file_name(cell)
-    # For a debugger, which is not here, ipykernel looks at every module that is loaded: the memory of thousands.
-    ipkernel.sys = types.SimpleNamespace(**{**vars(sys), "modules": {}})
+    private = sys.modules["grading.probe.private"]
+    private.remember_names(functools.lru_cache(maxsize=1024), cells)
+    private.spare_modules()
     IPKernelApp.instance().parse_command_line(ARGUMENTS)  # this also sets up logging, for all loggers that there are
 
     def begin(told):
         sys.argv = ["ipykernel_launcher", *told["arguments"]]
         app = IPKernelApp.instance()
         if sys.argv[1:2] == ["-f"] and sys.argv[3:] == ARGUMENTS:  # they are parsed already
-            app.parse_command_line, app.argv = lambda argv: None, sys.argv[1:]
-            app.update_config(Config({"IPKernelApp": {"connection_file": sys.argv[2]}}))
+            private.start_parsed(app, sys.argv[1:], {"connection_file": sys.argv[2]})
         app.initialize(sys.argv[1:])
         app.start()
 

@@ -5,7 +5,6 @@ import json
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -41,7 +40,7 @@ class Zygote:
         self.exchange = Path(tempfile.mkdtemp(prefix=temporary_folders.prefix("kernels")))
         bubblewrap.give_away(self.exchange)
         source = (Path(__file__).parent / "zygote.py").read_text(encoding="utf-8")
-        inside = [sys.executable, "-I", "-c", source, str(self.exchange)]
+        inside = [bubblewrap.python(), "-I", "-c", source, str(self.exchange)]
         prepare = {"probes": probe.source(), "cells": cells, "missing": missing}
         hidden = {} if missing is None else masks(missing)
         if missing is not None:

@@ -21,6 +21,7 @@ from nbgrader.apps import ZipCollectApp
 from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
 
 from grading.authoring.release import quiet_logger
+from grading.compat.nbgrader import collect_files, collection_folder
 from grading.course import class_list, times
 from grading.course.class_list import Student, plain
 from grading.course.folder import Course, CourseError
@@ -87,7 +88,7 @@ class _Collector(FileNameCollectorPlugin):
             app = self.parent
             root = Path(app.coursedir.root).resolve()
             course = Course(root)
-            folder = Path(app._format_collect_path(app.extracted_directory))
+            folder = collection_folder(app, app.extracted_directory)
             outer = getattr(app.extractor_plugin_inst, "outer", {})
             self._plan = plan(folder, course, app.coursedir.assignment_id, self.recognise, outer)
         return self._plan
@@ -398,9 +399,7 @@ def accept(prepared: Prepared) -> Collected:
     names = download_names(course, assignment) | {student: file.name for student, file in made.chosen.items()}
     (downloaded / "names.json").write_text(json.dumps(names, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     _set_aside(course, assignment, made, downloaded / "replaced", done)
-    prepared.app._transfer_files(
-        prepared.app._collect_files([str(file.path) for _, file in sorted(made.chosen.items())])
-    )
+    collect_files(prepared.app, [file.path for _, file in sorted(made.chosen.items())])
     _share(course, assignment, prepared.groups, done)
     undo.after(course, assignment)
     here = {path.parent.name for path in (course.root / "submitted").glob(f"*/{assignment}")}

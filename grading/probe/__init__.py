@@ -14,10 +14,10 @@ from pathlib import Path
 def source() -> str:
     """Source text that defines the modules of this package, and nothing else of `grading`, in a kernel."""
     modules = {"grading": "", "grading.probe": ""}
-    paths = sorted(
-        Path(__path__[0]).glob("[a-z]*.py"), key=lambda path: (path.stem != "wire", path.stem != "core", path.stem)
-    )
-    for path in paths:  # wire and core first: the others import them
+    first = ["private", "wire", "core"]  # the others import them
+    paths = sorted(Path(__path__[0]).glob("[a-z]*.py"), key=lambda path: (path.stem not in first, path.stem))
+    paths.sort(key=lambda path: first.index(path.stem) if path.stem in first else len(first))
+    for path in paths:
         modules[f"grading.probe.{path.stem}"] = path.read_text(encoding="utf-8")
     return f"""
 import sys, types

@@ -11,7 +11,7 @@ import sys
 import traceback
 import warnings
 
-from grading.probe import wire
+from grading.probe import private, wire
 
 
 class Missing(Exception):
@@ -230,11 +230,11 @@ def run_cell(cell: str, parent: dict) -> str:
     """
     process, kernel = os.getpid(), _shell.kernel
     kernel.set_parent([], parent)
-    kernel._forward_input(allow_stdin=False)  # `input()` raises an error that says that nobody can answer
+    private.allow_no_input(kernel)
     try:
         result = _shell.run_cell(cell, store_history=True)
     finally:
-        kernel._restore_input()
+        private.restore_input(kernel)
     if os.getpid() != process:
         os._exit(0)  # a copy that the cell has forked, and that would answer in the place of the kernel
     for stream in (sys.stdout, sys.stderr):
@@ -242,9 +242,9 @@ def run_cell(cell: str, parent: dict) -> str:
             stream.flush()
     kernel.session.send(kernel.iopub_socket, "status", {"execution_state": "idle"}, parent=parent)
     reply = {"status": "ok", "execution_count": _shell.execution_count - 1}
-    if not result.success or getattr(_shell, "_last_traceback_during_displayhook", False):
+    if not result.success or private.failed_to_show(_shell):
         error = result.error_in_exec if result.error_before_exec is None else result.error_before_exec
-        lines = [str(line)[:1000] for line in (_shell._last_traceback or [])[-100:]]
+        lines = [str(line)[:1000] for line in private.last_traceback(_shell)[-100:]]
         # The error is None where the value of the last line could not be shown.
         reply |= {"status": "error", "ename": type(error).__name__, "evalue": _words(error)[:1000]}
         reply |= {"traceback": lines}

@@ -11,11 +11,11 @@ from pathlib import Path
 from nbconvert.writers import FilesWriter
 from nbformat import NotebookNode
 from nbgrader import utils
-from nbgrader.converters import Autograde
 from nbgrader.preprocessors import Execute as StockExecute
 from sqlalchemy.exc import OperationalError
 
 from grading.authoring.release import quiet_logger
+from grading.compat.nbgrader import Autograde
 from grading.course import notebooks
 from grading.course.folder import Course
 from grading.course.safe_text import printed
@@ -79,7 +79,7 @@ class Converter(Autograde):
         self.messages: list[str] = []
         self.log = quiet_logger("autograde", self.messages)
         self.course, self.submission, self.gradebook, self.isolated = course, submission, gradebook, isolated
-        self.target = Path(self._format_dest(submission.assignment, submission.student))
+        self.target = self.target_folder(submission.assignment, submission.student)
         self.draft = draft or self.target.with_name(f".{submission.assignment}.new")
         self.fingerprint = fingerprint.of_submission(settings, submission.digest())
 
@@ -98,7 +98,7 @@ class Converter(Autograde):
         self.draft.mkdir(parents=True)
         submission.copy_files(self.draft)
         self._copy_given_files()
-        source = Path(self._format_source(name, submission.student)) / f"{name}.ipynb"
+        source = self.source_folder(name, submission.student) / f"{name}.ipynb"
         resources = self.init_single_notebook_resources(str(source))
         resources["metadata"] = {"path": str(self.draft), "name": name}
         notebook, resources = self._preprocess(notebook, resources, self.sanitize_preprocessors)

@@ -118,7 +118,7 @@ def why_not() -> str | None:
     if executable() is None:
         return why_missing()
     with tempfile.TemporaryDirectory() as folder:
-        trial = [sys.executable, "-c", "print('isolated')"]
+        trial = [python(), "-c", "print('isolated')"]
         result = subprocess.run(
             command(trial, Path(folder), Path(folder)), capture_output=True, text=True, check=False, timeout=60
         )
@@ -170,7 +170,7 @@ def command(
     # What bubblewrap makes to mount all this on belongs to the user who grades: that may be the one inside.
     line += ["--remount-ro", "/dev", "--remount-ro", "/"]
     variables = {
-        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "PATH": f"{Path(python()).parent}:/usr/bin:/bin",
         "HOME": SCRATCH,
         "USER": "student",
         "LANG": "C.UTF-8",
@@ -185,7 +185,15 @@ def command(
     for name, value in variables.items():
         line += ["--setenv", name, value]
     limits, refused = json.dumps(LIMITS if limited else {"CORE": 0}), seccomp.program().hex() if limited else ""
-    return [*line, sys.executable, "-I", "-c", PRELUDE, limits, str(uid), "/submission", refused, *inside]
+    return [*line, python(), "-I", "-c", PRELUDE, limits, str(uid), "/submission", refused, *inside]
+
+
+def python() -> str:
+    """This Python, by a path that is found inside: called as `../env/bin/python` it has one that leads elsewhere there.
+
+    A symbolic link stays one: it leads to the environment.
+    """
+    return os.path.abspath(sys.executable)  # noqa: PTH100 - this resolves `..` and no link
 
 
 def seen_at(path: Path) -> list[str]:
@@ -227,5 +235,6 @@ def _parents(path: str) -> list[str]:
 @lru_cache(maxsize=1)
 def python_folders() -> list[str]:
     """The folders that this Python needs: the environment, what it was made from, and nothing of the course."""
-    folders = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)}
+    prefix = os.path.abspath(sys.prefix)  # noqa: PTH100 - see `python`
+    folders = {prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)}
     return sorted(folder for folder in folders if not folder.startswith("/usr"))

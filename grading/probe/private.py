@@ -1,0 +1,93 @@
+"""Private names of IPython, ipykernel and torch that the processes inside the sandbox touch, in this place alone.
+
+`tests/probe/test_private.py` checks what is assumed of each, so that an upgrade fails a test.
+"""
+
+import sys
+import types
+
+
+def allow_no_input(kernel) -> None:
+    """Let `input()` raise an error that says that nobody can answer."""
+    kernel._forward_input(allow_stdin=False)
+
+
+def restore_input(kernel) -> None:
+    """Undo `allow_no_input`."""
+    kernel._restore_input()
+
+
+def last_traceback(shell) -> list:
+    """The lines of the last error's traceback, as they are shown."""
+    return getattr(shell, "_last_traceback", None) or []  # it has none before the first error
+
+
+def failed_to_show(shell) -> bool:
+    """Whether the value of the last line could not be shown."""
+    return getattr(shell, "_last_traceback_during_displayhook", False)
+
+
+def remember_texts(remembered) -> None:
+    """Let IPython look once at each text: `remembered` makes a function of one argument that remembers its results."""
+    from IPython.core import inputtransformer2, interactiveshell
+
+    make_tokens = inputtransformer2.make_tokens_by_line
+    tokens = remembered(lambda lines: make_tokens(list(lines)))
+    inputtransformer2.make_tokens_by_line = lambda lines: tokens(tuple(lines))
+    interactiveshell._should_be_async = remembered(interactiveshell._should_be_async)
+
+
+def look_at(cell: str) -> None:
+    """Look at a text as IPython will when it is run."""
+    from IPython.core import inputtransformer2, interactiveshell
+
+    interactiveshell._should_be_async(inputtransformer2.TransformerManager().transform_cell(cell))
+
+
+def remember_names(remembered, cells: list[str]) -> None:
+    """Let ipykernel work out once what it calls the file of a cell, now for these."""
+    from ipykernel import compiler
+
+    compiler.murmur2_x86 = remembered(compiler.murmur2_x86)
+    for cell in cells:
+        compiler.get_file_name(cell)
+
+
+def spare_modules() -> None:
+    """For a debugger, which is not here, ipykernel looks at every module that is loaded: the memory of thousands."""
+    from ipykernel import ipkernel
+
+    ipkernel.sys = types.SimpleNamespace(**{**vars(sys), "modules": {}})
+
+
+def start_parsed(app, arguments: list[str], settings: dict) -> None:
+    """Start ipykernel's application, whose command line is parsed already, with some settings besides."""
+    from traitlets.config import Config
+
+    app.parse_command_line, app.argv = lambda argv: None, arguments
+    app.update_config(Config({"IPKernelApp": settings}))
+
+
+def replace_fused_optimizers(refuse) -> object:
+    """Let torch's dispatcher, through which all calls go, call `refuse` in the place of the fused optimizers.
+
+    Returns:
+        What must be kept as long as that is to last.
+    """
+    import torch
+
+    library = torch._C._dispatch_library("IMPL", "aten", "CPU", "", 0)
+    for name in torch._C._dispatch_get_all_op_names():
+        fused = name.startswith(("aten::_fused_ada", "aten::_fused_sgd"))
+        if fused and torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"):
+            library.impl(name.removeprefix("aten::"), "CPU", refuse)
+    return library
+
+
+def fused_step() -> None:
+    """Take a step with a fused optimizer of torch."""
+    import torch
+
+    rest = dict.fromkeys(("weight_decay", "momentum", "dampening"), 0.0)
+    rest |= dict.fromkeys(("nesterov", "maximize", "is_first_step"), False)
+    torch._fused_sgd_([torch.ones(1)], [torch.ones(1)], [], lr=0.5, **rest)
