@@ -124,7 +124,7 @@ diff-grades: $(READY)  ## Compare two gradebooks, A=<file> and B=<file>.
 mutants: $(READY)  ## Mutate the reference solutions; every mutant must lose a hidden test.
 	@$(PY) -m grading mutants $(ONLY) $(AT_ONCE) $(if $(EXERCISE),--exercise $(EXERCISE))
 
-bench: $(READY)  ## Measure grading against stock nbgrader; writes docs/benchmark.md. SIZES=10,300 for other classes.
+bench: $(READY)  ## Measure grading against stock nbgrader; writes docs/benchmark.md. SIZES=10,60,300 for more than 10.
 	@$(PY) -m grading bench $(ONLY) $(AT_ONCE) $(if $(SIZES),--sizes $(SIZES))
 
 doctor: $(READY)  ## Say whether students' code can be isolated on this machine, and how to mend it.

@@ -1,21 +1,20 @@
-"""Measure grading against stock `nbgrader autograde`, on the same submissions, in one run.
+"""Measure grading against stock nbgrader, on the same submissions, in one run.
 
-Every figure is of a whole command, with all processes that it starts: seconds on the clock, seconds of processor time,
-and the peak of the memory that they take together, shared pages counted once.
+`make bench` takes a few minutes: a class of ten of each assignment, stock nbgrader on one submission, where the
+processor time goes, and what the tables of a thousand cost. `SIZES=10,60,300` asks for more.
+
+Every figure is of a whole command, with all processes that it starts. Times depend on the machine, ratios to stock
+nbgrader in the same run much less: those are kept in `docs/benchmark.json` and compared with the last ones.
 """
 
-import ctypes
+import json
 import os
 import platform
 import random
-import resource
 import shutil
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import matplotlib
@@ -25,15 +24,16 @@ import matplotlib.pyplot as plt
 
 from grading import templates
 from grading.authoring import sample_class
+from grading.authoring.large_class import enlarge
+from grading.authoring.measure import Cost, measure
 from grading.authoring.release import release
 from grading.authoring.sample_class import SampleStudent
+from grading.authoring.stages import Stages, measure_stages
 from grading.course import catalogue, notebooks
 from grading.course.folder import Course
-from grading.gradebook import records
 from grading.gradebook.database import scores
-from grading.sandbox.watchdog import children, proportional
 
-PR_SET_CHILD_SUBREAPER = 36
+LARGE = 1000
 STOCK_SETTINGS = """
 c = get_config()
 c.CourseDirectory.course_id = "bench"
@@ -43,110 +43,86 @@ c.Execute.timeout = 120
 
 
 @dataclass
-class Cost:
-    """What a command took: seconds on the clock, seconds of processor time, bytes of memory at the peak."""
-
-    wall: float
-    cpu: float
-    memory: int
-
-
-@dataclass
 class Result:
     """One assignment, measured.
 
     Attributes:
-        stock: stock nbgrader, `few` submissions.
-        ours: the same submissions; `ours_all` with the demonstrations, too.
-        growth: by number of submissions.
-        cells: seconds on the clock of the cells of one submission, on average, in the largest class.
-        differing: students whose scores are not the same.
+        few: how many submissions stock nbgrader graded.
+        stock: stock `nbgrader autograde` on these.
+        stock_feedback: stock `nbgrader generate_feedback` on these.
+        growth: `make grade`, by number of submissions.
+        feedback: `make feedback` for the smallest class; `feedback_again` when nothing has changed.
+        stages: processor time of one submission.
+        differing: students whose scores are not the same with both.
     """
 
     assignment: str
     few: int
     stock: Cost
-    ours: Cost
-    ours_all: Cost
+    stock_feedback: Cost
     growth: dict[int, Cost]
-    cells: float
+    feedback: Cost
+    feedback_again: Cost
+    stages: Stages
     differing: list[str]
 
-    @property
-    def largest(self) -> int:
-        """How many submissions the largest class has."""
-        return max(self.growth)
+    def ratio(self, size: int) -> float:
+        """How many times as many submissions as stock nbgrader in the same time, start-up included."""
+        return (self.stock.wall / self.few) / (self.growth[size].wall / size)
 
     @property
-    def last(self) -> Cost:
-        """What the largest class took."""
-        return self.growth[self.largest]
+    def smallest(self) -> int:
+        return min(self.growth)
 
     @property
-    def each(self) -> tuple[float, float]:
-        """Start-up and seconds for each further submission, from the smallest and the largest class."""
-        small, first = min(self.growth), self.growth[min(self.growth)]
-        slope = (self.last.wall - first.wall) / max(1, self.largest - small)
-        return first.wall - slope * small, slope
+    def each(self) -> tuple[float, float] | None:
+        """Start-up and seconds of each further submission, from the smallest and the largest class."""
+        small, large = min(self.growth), max(self.growth)
+        if small == large:
+            return None
+        slope = (self.growth[large].wall - self.growth[small].wall) / (large - small)
+        return self.growth[small].wall - slope * small, slope
 
     @property
-    def ratio(self) -> float:
-        """How many times as many submissions in the same time, in the largest class."""
-        return (self.stock.wall / self.few) / (self.last.wall / self.largest)
+    def page(self) -> float:
+        """Processor time of a feedback page, as a share of what grading that submission takes."""
+        return self.feedback.cpu / self.smallest / self.stages.total
+
+    def ratios(self) -> dict[str, float]:
+        """What does not depend on the machine, by its name."""
+        found = {f"grade {size}: times as fast as stock": self.ratio(size) for size in sorted(self.growth)}
+        found["a submission: times the floor"] = self.stages.total / self.stages.floor
+        found["a feedback page: share of grading"] = self.page
+        return {f"{self.assignment}, {name}": round(value, 3) for name, value in found.items()}
 
 
-def measure(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> Cost:
-    """Run a command to its end.
+@dataclass
+class Report:
+    """All that one run has measured.
 
-    Raises:
-        RuntimeError: it failed; the message holds the end of what it said.
+    Attributes:
+        large: what commands cost with `LARGE` submissions, by command; empty if that was not measured.
     """
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # so that what outlives its parent is counted here
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    with (folder / "bench.log").open("w+b") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **(environment or {})}, stdout=log, stderr=subprocess.STDOUT
-        )
-        peak, ended = [0], threading.Event()
-        sampler = threading.Thread(target=_sample, args=(process.pid, peak, ended))
-        sampler.start()
-        code = process.wait()
-        wall = time.monotonic() - began
-        ended.set()
-        sampler.join()
-        _reap()
-        if code:
-            log.seek(0)
-            raise RuntimeError(f"{' '.join(command)} failed:\n{log.read().decode(errors='replace')[-2000:]}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak[0])
 
+    results: list[Result]
+    jobs: int
+    large: dict[str, Cost] = field(default_factory=dict)
 
-def _sample(pid: int, peak: list[int], ended: threading.Event) -> None:
-    while not ended.wait(0.5):
-        generation, total = [pid], 0
-        while generation:
-            total += sum(map(proportional, generation))
-            generation = [child for one in generation for child in children(one)]
-        peak[0] = max(peak[0], total)
-
-
-def _reap(seconds: float = 10) -> None:
-    """Wait for the orphans of a command, so that their processor time is known."""
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
-        try:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                time.sleep(0.05)
-        except ChildProcessError:
-            return
+    def ratios(self) -> dict[str, float]:
+        """Every ratio of this run, by its name."""
+        found = {name: value for one in self.results for name, value in one.ratios().items()}
+        last = self.results[-1]  # the large class is of this assignment
+        for command, cost in self.large.items():
+            name = f"{command}, {LARGE} submissions: as long as stock takes for so many"
+            found[name] = round(cost.wall / (last.stock.wall / last.few), 3)
+        return found
 
 
 def mixed_class(course: Course, assignment: str, number: int, seed: int = 0) -> list[SampleStudent]:
     """Students who get about three exercises in four right, and make a mistake of the catalogue in the others."""
     source = notebooks.read(course.source(assignment))
     entries = catalogue.load(course.root / "mistakes" / f"{assignment}.toml", source)
-    # An answer that stands on another exercise's answer is right or wrong only together with that one.
+    # An answer that needs another exercise's answer is right or wrong only together with that one.
     alone = [entry for entry in entries if not entry.right and not catalogue.stands_on_another(entry)]
     draw, students = random.Random(seed), []
     for index in range(number):
@@ -172,35 +148,57 @@ def run(
     Args:
         sizes: how many submissions the classes have.
         few: how many of them stock nbgrader grades, one after another.
-        jobs: how many submissions this package grades at the same time.
+        jobs: how many submissions `make grade` grades at the same time.
     """
     students = mixed_class(course, assignment, max(sizes))
     folder = course.root / "build" / "bench"
     stock = _class(course, folder / "stock", assignment, students[:few], STOCK_SETTINGS)
-    said(f"{assignment}: stock nbgrader grades {few} submissions")
+    said(f"{assignment}: stock nbgrader grades {few} and writes feedback")
     stock_cost = measure([sys.executable, "-m", "nbgrader", "autograde", assignment, "--force"], stock.root)
-    growth, kept = {}, None
+    stock_feedback = measure([sys.executable, "-m", "nbgrader", "generate_feedback", assignment, "--force"], stock.root)
+    growth, classes = {}, {}
     for size in sorted(sizes):
-        ours = _class(course, folder / f"ours-{size}", assignment, students[:size])
-        said(f"{assignment}: make grade grades {size} submissions")
-        growth[size] = measure(_grade(assignment, jobs), ours.root)
-        kept = ours
-    seconds = [one.seconds for one in records.read(kept, assignment).values()]
-    small = _class(course, folder / "ours", assignment, students[:few])
-    said(f"{assignment}: make grade grades the {few} submissions of stock nbgrader")
-    ours_cost = measure(_grade(assignment, jobs), small.root)
+        classes[size] = _class(course, folder / f"ours-{size}", assignment, students[:size])
+        said(f"{assignment}: make grade grades {size}")
+        growth[size] = measure(_grading("grade", assignment, "--jobs", str(jobs), "--force"), classes[size].root)
+    small = classes[min(sizes)]
+    said(f"{assignment}: make feedback writes {min(sizes)} pages, twice")
+    feedback = [measure(_grading("feedback", assignment), small.root) for _ in range(2)]
     expected, got = scores(stock, assignment), scores(small, assignment)
-    settings = small.root / "nbgrader_config.py"
-    settings.write_text(settings.read_text(encoding="utf-8") + "c.Execute.demonstrations = True\n", encoding="utf-8")
-    said(f"{assignment}: once more, with all demonstrations")
-    ours_all = measure(_grade(assignment, jobs), small.root)
+    said(f"{assignment}: where the processor time goes")
+    alone = _class(course, folder / "stages", assignment, students[: min(10, *sizes)])
+    stages = measure_stages(alone, assignment)
     differing = [student for student in expected if expected[student] != got.get(student)]
-    mean = sum(seconds) / len(seconds)
-    return Result(assignment, few, stock_cost, ours_cost, ours_all, growth, mean, differing)
+    return Result(assignment, few, stock_cost, stock_feedback, growth, *feedback, stages, differing)
 
 
-def _grade(assignment: str, jobs: int) -> list[str]:
-    return [sys.executable, "-m", "grading", "grade", "--assignment", assignment, "--jobs", str(jobs), "--force"]
+def run_large(
+    course: Course, assignment: str, number: int = LARGE, said: Callable[[str], None] = lambda words: None
+) -> dict[str, Cost]:
+    """What the commands that touch a whole class cost, for a class of `number`.
+
+    Args:
+        assignment: for which `run` was called last; the class is made of its smallest one.
+    """
+    folders = (course.root / "build" / "bench").glob("ours-*")
+    own = Course(min(folders, key=lambda path: int(path.name.removeprefix("ours-"))))
+    said(f"{assignment}: a class of {number} is made")
+    enlarge(own, assignment, number)
+    commands = {
+        "grade, nothing new": ("grade", "--jobs", "1"),
+        "grades": ("grades",),
+        "report": ("report",),
+        "export": ("export",),
+    }
+    costs = {}
+    for name, (command, *options) in commands.items():
+        said(f"{assignment}: {name}, {number} submissions")
+        costs[name] = measure(_grading(command, assignment, *options), own.root)
+    return costs
+
+
+def _grading(command: str, assignment: str, *options: str) -> list[str]:
+    return [sys.executable, "-m", "grading", command, "--assignment", assignment, *options]
 
 
 def _class(
@@ -216,28 +214,49 @@ def _class(
     return own
 
 
-def write_report(results: list[Result], jobs: int, path: Path) -> None:
-    """Write `path` (Markdown) and the plot beside it, of the same name with .png."""
+def write_report(report: Report, path: Path) -> dict[str, tuple[float, float]]:
+    """Write `path` (Markdown), and beside it the plot (.png) and the figures (.json).
+
+    Returns:
+        By name, each ratio of the last run that differs by more than a fifth from the present one: before and now.
+    """
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    plot = path.with_suffix(".png")
-    text = templates.render("benchmark.md.j2", results=results, jobs=jobs, machine=machine, plot=plot.name)
+    plot, figures = path.with_suffix(".png"), path.with_suffix(".json")
+    now = report.ratios()
+    before = json.loads(figures.read_text(encoding="utf-8"))["ratios"] if figures.is_file() else {}
+    changed = {
+        name: (before[name], value) for name, value in now.items() if name in before and _differ(before[name], value)
+    }
+    text = templates.render(
+        "benchmark.md.j2", report=report, results=report.results, machine=machine, plot=plot.name, large=LARGE
+    )
     path.write_text(text, encoding="utf-8")
-    _plot(results, plot)
+    data = {"machine": machine, "ratios": now, "results": [asdict(one) for one in report.results]}
+    data["large"] = {name: asdict(cost) for name, cost in report.large.items()}
+    figures.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    _plot(report.results, plot)
+    return changed
+
+
+def _differ(before: float, now: float) -> bool:
+    return abs(now - before) > 0.2 * max(abs(before), abs(now))
 
 
 def _plot(results: list[Result], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for one, color, marker in zip(results, ("#0072B2", "#D55E00", "#009E73"), "osD"):
-        sizes = list(one.growth)
-        axes.plot(sizes, [cost.wall for cost in one.growth.values()], color=color, marker=marker, label=one.assignment)
+    for one, color, marker in zip(results, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), "osD^"):
+        sizes = sorted(one.growth)
+        axes.plot(sizes, [one.growth[size].wall for size in sizes], color=color, marker=marker, label=one.assignment)
         stock = [one.stock.wall / one.few * size for size in sizes]
-        axes.plot(sizes, stock, color=color, linestyle=":", label=f"{one.assignment}, stock (from {one.few})")
+        axes.plot(
+            sizes, stock, color=color, marker=marker, fillstyle="none", linestyle=":", label=f"{one.assignment}, stock"
+        )
     axes.set(xscale="log", yscale="log", xlabel="submissions", ylabel="seconds")
     axes.set_xticks(sizes, [str(size) for size in sizes], minor=False)
     axes.set_xticks([], minor=True)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(True, which="both", color="0.9")
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path, dpi=110)
     plt.close(figure)
 

@@ -128,8 +128,8 @@ def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: 
 
 @click.command()
 @assignment_option
-@click.option("--sizes", default="10,30,100,300", help="Numbers of submissions; the largest decides the ratio.")
-@click.option("--few", default=4, type=click.IntRange(1), help="How many submissions stock nbgrader grades.")
+@click.option("--sizes", default="10", help="Numbers of submissions, such as 10,60,300.")
+@click.option("--few", default=1, type=click.IntRange(1), help="How many submissions stock nbgrader grades.")
 @click.option("--out", default="docs/benchmark.md", type=click.Path(path_type=Path), help="The report.")
 @jobs_option
 @click.pass_obj
@@ -138,7 +138,10 @@ def bench(course: Course, assignment: str | None, sizes: str, few: int, out: Pat
     from grading.authoring import benchmark as measuring
 
     numbers, jobs = [int(word) for word in sizes.split(",")], jobs or os.cpu_count() or 1
-    table = [measuring.run(course, name, numbers, few, jobs, click.echo) for name in course.chosen(assignment)]
-    measuring.write_report(table, jobs, course.root / out)
+    names = course.chosen(assignment)
+    results = [measuring.run(course, name, numbers, few, jobs, click.echo) for name in names]
+    report = measuring.Report(results, jobs, measuring.run_large(course, names[-1], said=click.echo))
+    for name, (before, now) in measuring.write_report(report, course.root / out).items():
+        click.echo(f"Changed since the last report: {name}: {before:g} before, {now:g} now")
     measuring.clean(course)
     click.echo(f"The report: {out}")

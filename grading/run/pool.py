@@ -84,7 +84,7 @@ def _submit(converters: list[Converter], pool: Executor) -> Iterator[tuple[Conve
 
 def submit(pool: Executor, converter: Converter, sanitized: Sanitized) -> Future:
     """Let a worker of a pool execute a submission."""
-    settings, root = _execution(converter.course.config), str(converter.course.root)
+    settings, root = execution_settings(converter.course.config), str(converter.course.root)
     return pool.submit(execute, sanitized.notebook, sanitized.resources, settings, root)
 
 
@@ -94,7 +94,7 @@ def _failed(error: Exception) -> Future:
     return task
 
 
-def _execution(config: Config) -> Config:
+def execution_settings(config: Config) -> Config:
     """The settings that a worker needs; others may hold classes that are known only in the settings file."""
     names = {cls.__name__ for cls in Execute.mro()} | {"CourseDirectory"}
     return Config({name: section for name, section in config.items() if name in names})
