@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 def test_every_stage_of_a_class_is_measured(tmp_path):
     course = prepare(Course(ROOT), tmp_path / "course")
     release(course, "optimizers")
-    hand_in(course, "optimizers", [SampleStudent("ada"), SampleStudent("bo", ("adam_swaps_betas",))])
+    hand_in(course, "optimizers", [SampleStudent("ada", ()), SampleStudent("bo", ("adam_swaps_betas",))])
     stages = measure_stages(course, "optimizers")
     assert all(seconds > 0 for seconds in asdict(stages).values()), stages
     assert stages.total > stages.floor
