@@ -1,6 +1,6 @@
 from given.checks import NotYet, check, expect, shown
 
-Tensor = None  # the notebook makes it
+Tensor = topological_order = None  # the notebook makes them
 
 # ---- The notebook's cell begins here. ----
 
@@ -62,4 +62,36 @@ def numbers_of(gradient, n):
     return gradient
 
 
-check.given.update(f_2d=f_2d, rosenbrock=rosenbrock, Box=Box, Recorder=Recorder)
+class Node:
+    """Something that was made from others, and that counts how often it is compared."""
+
+    compared = 0
+
+    def __init__(self, *sources):
+        self.sources = list(sources)
+
+    def __eq__(self, other):
+        Node.compared += 1
+        return self is other
+
+    __hash__ = object.__hash__
+
+
+def expect_order(made_from, root, needed):
+    """Fail unless `topological_order` brings the `needed` nodes in a right order; any right one will do."""
+    order = topological_order(root, lambda node: made_from[node])
+    links = ", ".join(f"{name} from {' and '.join(sources)}" for name, sources in made_from.items() if sources)
+    what = f"With {links}: topological_order({root!r}, sources)"
+    expect(isinstance(order, list), f"{what} should return a list of nodes; yours returns {shown(order)}.")
+    what += f" gives {order}"
+    for place, node in enumerate(order):
+        expect(node in needed, f"{what}. {node!r} does not belong there: {root!r} was not made from it.")
+        expect(node not in order[:place], f"{what}. {node!r} is there twice. Do you note where you have been?")
+        for source in made_from[node]:
+            hint = "Append a node only when all its sources are in the list."
+            expect(source in order[:place], f"{what}. {node!r} should come after {source!r}, its source. {hint}")
+    for node in needed:
+        expect(node in order, f"{what}. {node!r} is missing. Do you follow the sources of the sources, too?")
+
+
+check.given.update(Node=Node, expect_order=expect_order, f_2d=f_2d, rosenbrock=rosenbrock, Box=Box, Recorder=Recorder)

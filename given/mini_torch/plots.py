@@ -48,6 +48,27 @@ def draw_operation(symbol, left, right, result, title):
     draw_graph(nodes, [("left", "result", 0), ("right", "result", 0)], title, size=(6, 3))
 
 
+def draw_order(made_from, places, title, order=()):
+    """Draw what was made from what: `made_from` maps a name to its sources, `places` to (x, y).
+
+    With an `order`, a list of the names, each box says when it comes.
+    """
+    _, ax = plt.subplots(figsize=(7, 3))
+    for name, sources in made_from.items():
+        for source in sources:
+            arrow = {"arrowstyle": "-|>", "color": "black", "shrinkA": 26, "shrinkB": 28}
+            ax.annotate("", xy=places[name], xytext=places[source], arrowprops=arrow)
+    style = {"boxstyle": "round,pad=0.5", "facecolor": "#EAF3F8", "edgecolor": BLUE, "linewidth": 1.5}
+    for name, (x, y) in places.items():
+        number = f"\n{order.index(name) + 1}." if name in order else ""
+        ax.text(x, y, f"{name}{number}", ha="center", va="center", family="monospace", bbox=style)
+    xs, ys = zip(*places.values())
+    ax.set(xlim=(min(xs) - 0.5, max(xs) + 0.5), ylim=(min(ys) - 0.5, max(ys) + 0.5), title=title)
+    ax.axis("off")
+    links = "; ".join(f"{name} was made from {' and '.join(s)}" for name, s in made_from.items() if s)
+    show_figure(f"{title}: boxes with arrows. {links}." + (f" In order: {', '.join(order)}." if order else ""))
+
+
 def contours(ax, f, x1_range, x2_range, levels):
     """Level lines of f in the plane of x1 and x2."""
     x1, x2 = np.meshgrid(np.linspace(*x1_range, 200), np.linspace(*x2_range, 200))

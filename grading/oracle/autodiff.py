@@ -6,6 +6,7 @@ inputs, each step `[operator, a, b]` appends a place, an operand is a place or `
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import numpy as np
 import torch
@@ -166,7 +167,8 @@ def written(n_inputs: int, steps: list) -> str:
     lines = []
     for place, (symbol, *operands) in enumerate(steps, start=n_inputs):
         texts = [names[o] if isinstance(o, int) else f"{o['number']:g}" for o in operands]
-        right = f"-{texts[0]}" if symbol == "neg" else f" {symbol} ".join(texts)
+        one = {"neg": f"-{texts[0]}", "tanh": f"{texts[0]}.tanh()"}
+        right = one.get(symbol) or f" {symbol} ".join(texts)
         lines.append(f"{names[place]} = {right}")
     return ", ".join(lines)
 
@@ -213,9 +215,10 @@ def same_operation(
     same: bool = False,
     times: int = 1,
 ) -> None:
-    """Compare one `Add`, `Mul` or `Pow` with torch: what it adds to its inputs' gradients, and what it leaves alone.
+    """Compare one operation with torch: what it adds to its inputs' gradients, and what it leaves alone.
 
     Args:
+        name: `Add`, `Mul`, `Pow` or `Tanh`.
         inputs: the values of its inputs.
         n: the exponent of `Pow`.
         upstream: the gradient of its result.
@@ -223,16 +226,16 @@ def same_operation(
         same: both inputs are one object; then only the first of `inputs` counts.
         times: how often `backward()` runs; each time adds to the gradients.
     """
-    symbol = {"Add": "+", "Mul": "*", "Pow": "**"}[name]
+    symbol = {"Add": "+", "Mul": "*", "Pow": "**", "Tanh": "tanh"}[name]
     values = [inputs[0]] if same else list(inputs)
-    operands = [0, {"number": n}] if name == "Pow" else [0, 0] if same else [0, 1]
+    operands = {"Pow": [0, {"number": n}], "Tanh": [0]}.get(name, [0, 0] if same else [0, 1])
     reference = torch_differentiate(values, [[symbol, *operands]])
     count = len(values)
     values.append(reference["value"])
     gradients = [*before[:count], upstream]
     asked = {"name": name, "values": values, "exponent": n, "gradients": gradients, "same": same, "times": times}
     reply = student.ask("autodiff.operation", about=name, **asked)
-    labels = ["base"] if name == "Pow" else ["left and right (one tensor)"] if same else ["left", "right"]
+    labels = ["base"] if name in ("Pow", "Tanh") else ["left and right (one tensor)"] if same else ["left", "right"]
     texts = [f"{label} = {value:g}" for label, value in zip(labels, values)] + ([f"n = {n:g}"] if n is not None else [])
     where = f"{name} with {', '.join(texts)} and result.grad = {upstream:g}"
     where += ", backward() called twice" if times == 2 else ""
@@ -262,7 +265,7 @@ def powers(rng: np.random.Generator) -> list[tuple[float, float]]:
     return [*found, (sizes[7] * 1e-6, 2), (sizes[0] * 1e6, 2), (sizes[1] * 1e-4, 3), (-sizes[2] * 1e3, 3)]
 
 
-def same_values(student: Student, values: list[float], steps: list) -> None:
+def same_values(student: Student, values: list[float], steps: list, about: str = "Tensor") -> None:
     """Compare the value of every step of a program with torch's, without `backward()`."""
     reference = [place.item() for place in torch_places(values, steps)]
 
@@ -283,20 +286,26 @@ def same_values(student: Student, values: list[float], steps: list) -> None:
         where = f"With {_inputs(values)}, {written(len(values), steps)}"
         that(reply["new"], f"{where}: each result should be a new Tensor, yours gives one of its operands back.")
 
-    _with_stand_ins(student, "autodiff.evaluate", judge, values=values, steps=steps)
+    _with_stand_ins(student, "autodiff.evaluate", judge, values, steps, about)
 
 
 def same_gradients(
-    student: Student, values: list[float], steps: list, losses: list[int] | None = None, what: str | None = None
+    student: Student,
+    values: list[float],
+    steps: list,
+    losses: list[int] | None = None,
+    what: str | None = None,
+    about: str = "Tensor",
 ) -> None:
     """Compare the gradients of a program's inputs with torch's.
 
-    The student's own operations are used first. If that goes wrong, stand-ins for `Add`, `Mul` and `Pow` are tried,
-    so that an error in one of those costs its own points only.
+    The student's own operations and `topological_order` are used first. If that goes wrong, stand-ins are tried, so
+    that an error in one of those costs its own points only.
 
     Args:
         losses: the places on which `backward()` is called; by default the last.
         what: what to call the program in the message; by default the program itself.
+        about: the name of what the student wrote, for the message when it raises.
     """
     reference = torch_differentiate(values, steps, losses)
     where = what or f"With {_inputs(values)}, {written(len(values), steps)}"
@@ -312,7 +321,7 @@ def same_gradients(
             what = f"{where}: the value of {_name(len(values), len(steps), i)} after backward()"
             same_number(mine, expected, what, rtol=0.0, atol=0.0)
 
-    _with_stand_ins(student, "autodiff.differentiate", judge, values=values, steps=steps, losses=losses)
+    _with_stand_ins(student, "autodiff.differentiate", judge, values, steps, about, losses=losses)
 
 
 def same_operations(student: Student, values: list[float], steps: list) -> None:
@@ -339,7 +348,7 @@ def same_operations(student: Student, values: list[float], steps: list) -> None:
             that(early, f"{here} ({name}) stands before the operation that computes one of its inputs.")
             done.add(result)
 
-    _with_stand_ins(student, "autodiff.recorded", judge, values=values, steps=steps)
+    _with_stand_ins(student, "autodiff.recorded", judge, values, steps)
 
 
 def same_order(student: Student, rng: np.random.Generator, n_operations: int, grad_before: float) -> None:
@@ -364,22 +373,158 @@ def same_order(student: Student, rng: np.random.Generator, n_operations: int, gr
     same_number(reply["grad"], expected, text)
 
 
+def random_graph(rng: np.random.Generator, n_nodes: int, shared: bool) -> tuple[list[list[int]], int]:
+    """A graph whose nodes were made from others, and the node to start at.
+
+    Args:
+        shared: a node may be a source of several nodes, and of one node twice. Otherwise it is one of one node.
+
+    Returns:
+        For each node the numbers of its sources, and the number of the root. The numbers say nothing about the order.
+        With `shared`, the root does not reach all nodes.
+    """
+    made: list[list[int]] = []  # here the numbers rise
+    free: list[int] = []
+    for here in range(n_nodes):
+        if shared:
+            chosen = rng.integers(max(0, here - 4), here, rng.integers(1, 4)) if here > 2 else []
+        else:
+            chosen = [free.pop(int(rng.integers(len(free)))) for _ in range(min(len(free), int(rng.integers(3))))]
+            chosen = free + chosen if here == n_nodes - 1 else chosen
+            free = [*free, here]
+        made.append([int(number) for number in chosen])
+    names = [int(number) for number in rng.permutation(n_nodes)]
+    sources: list[list[int]] = [[] for _ in made]
+    for here, chosen in enumerate(made):
+        sources[names[here]] = [names[number] for number in chosen]
+    return sources, names[-3 if shared else -1]
+
+
+def random_graphs(rng: np.random.Generator, shared: bool) -> list[tuple[list[list[int]], int]]:
+    """Graphs of different sizes, see `random_graph`; at least one way through each of those with shared nodes forks."""
+    return [random_graph(rng, n_nodes, shared) for n_nodes in (6, 8, 12, 30)]
+
+
+def ladder(n_nodes: int) -> list[list[int]]:
+    """Each node was made from the one before, on both sides: 2**(n_nodes - 1) paths lead from the last to the first."""
+    return [[], *([number, number] for number in range(n_nodes - 1))]
+
+
+def same_topological_order(student: Student, graphs: list[tuple[list[list[int]], int]]) -> None:
+    """Check an order by what makes it topological; of several right ones, any will do."""
+    for sources, root in graphs:
+        order = student.ask("autodiff.ordered", about="topological_order", sources=student.plain(sources), root=root)
+        _judge_order(order["order"], sources, root)
+
+
+def _judge_order(order: list[int | None] | None, sources: list[list[int]], root: int) -> None:
+    links = "; ".join(f"{i} from {', '.join(map(str, found))}" for i, found in enumerate(sources) if found)
+    where = (
+        f"Nodes made from others ({links}), root {root}" if len(sources) <= 12 else f"A graph of {len(sources)} nodes"
+    )
+    needed, waiting = set(), [root]
+    while waiting:
+        node = waiting.pop()
+        if node not in needed:
+            needed.add(node)
+            waiting.extend(sources[node])
+    if order is None:
+        raise Mismatch(f"{where}: topological_order should return a list.")
+    done: set[int] = set()
+    for node in order:
+        if node is None or node not in needed:
+            raise Mismatch(f"{where}: the order holds something that cannot be reached from the root.")
+        that(node not in done, f"{where}: the order holds node {node} twice.")
+        for source in sources[node]:
+            that(source in done, f"{where}: node {node} stands before {source}, which it was made from.")
+        done.add(node)
+    that(len(done) == len(needed), f"{where}: the order should hold {len(needed)} nodes, yours holds {len(done)}.")
+
+
+def linear_ordering(student: Student) -> None:
+    """Check that `topological_order` visits each node once, and that its time grows like the number of nodes.
+
+    Both are claims of the student's process; the order itself is compared as well.
+    """
+
+    def order(n_nodes: int) -> dict:
+        asked = {"sources": student.plain(ladder(n_nodes)), "root": n_nodes - 1}
+        return student.ask("autodiff.ordered", about="topological_order", **asked)
+
+    few, many = order(8), order(16)
+    _judge_order(many["order"], ladder(16), 15)
+    that(
+        many["asked"] <= 4 * few["asked"],
+        "16 nodes, each made from the one before on both sides: the sources are asked for more than 4 times as often "
+        "as with 8 nodes. Visit each node once.",
+    )
+    _judge_order(order(100)["order"], ladder(100), 99)
+
+    def seconds(n_products: int, times: int) -> float:
+        steps = wide_sum(16, n_products)
+        sources = [[], *([[]] * 15), *([operand for operand in operands] for _, *operands in steps)]
+        asked = {"sources": student.plain(sources), "root": len(sources) - 1, "times": times}
+        return student.ask("autodiff.ordering_seconds", about="topological_order", **asked)
+
+    short = seconds(64, 5)
+    for _ in range(6):  # a busy machine may disturb some measurements
+        if seconds(2048, 1) <= 110 * short:
+            return
+    raise Mismatch(
+        "A graph with 29 times as many nodes (143, then 4111) takes more than 110 times as long: the time should grow "
+        "like the number of nodes. Looking for a node in a long list takes long, in a set it does not."
+    )
+
+
+def clears(student: Student, rng: np.random.Generator) -> None:
+    """Check that `zero_grad` clears every gradient, and leaves the values alone."""
+    for n in (1, 4):
+        values, gradients = random_values(rng, n), random_values(rng, n)
+        reply = student.ask("autodiff.zero_grad", about="zero_grad", values=values, gradients=gradients)
+        where = f"zero_grad of {n} parameter{'s' if n > 1 else ''} with the gradients {gradients}"
+        same_list(reply["gradients"], [0.0] * n, f"{where}: the gradients after it", rtol=0.0, atol=0.0)
+        same_list(reply["values"], values, f"{where}: the values after it", rtol=0.0, atol=0.0)
+
+
 def linear_cost(student: Student, rng: np.random.Generator) -> None:
     """Check that time and memory of the repaired `Tensor` grow like the number of operations.
 
-    The costs are claims of the student's process, so the gradient of a long program is compared as well.
+    The costs are claims of the student's process, so the gradient of a long program is compared as well. What goes
+    wrong is measured again with stand-ins for `topological_order` and the operations: these are other exercises.
     """
+    fault: AssertionError | None = None
+    for stand_ins in ("none", "order", "all"):
+        try:
+            _linear_cost(student, stand_ins)
+            break
+        except StudentError as error:
+            fault = fault or error
+        except AssertionError as error:
+            fault = error
+            if stand_ins == "order":
+                raise
+    else:
+        assert fault is not None
+        raise fault from None
+    x, steps = round(float(rng.uniform(1, 2)), 3), doublings(60)  # only now: what fails above would take years
+    what = f"60 doublings (y = y + y) of x = {x}"
+    if stand_ins == "none":
+        return same_gradients(student, [x], steps, what=what)
+    asked = {"values": [x], "steps": student.plain(steps), "slopes": student.plain(slopes([x], steps)), "losses": None}
+    reply = student.ask("autodiff.differentiate", about="Tensor", **asked)
+    same_number(reply["gradients"][0], 2.0**60, f"{what}: the gradient of x")
+
+
+def _linear_cost(student: Student, stand_ins: str) -> None:
     values, base = [round(0.5 + 0.06 * i, 2) * (-1) ** i for i in range(16)], wide_sum(16, 512)
     few, many, more = wide_sum(16, 64), wide_sum(16, 2048), chain(16 + len(base), 150)
 
-    def measure(values, steps, probe="cost", **options):
+    def measure(values: list[float], steps: list, probe: str = "cost", **options: object) -> Any:
         asked = {"values": values, "steps": student.plain(steps), **options}
-        # A broken `Add` may raise: that is another exercise.
-        try:
-            return student.ask(f"autodiff.{probe}", about="Tensor", **asked)
-        except StudentError:
-            asked["slopes"] = student.plain(slopes(values, steps + (more if probe == "built" else [])))
-            return student.ask(f"autodiff.{probe}", about="Tensor", **asked)
+        if stand_ins != "none":
+            rows = slopes(values, steps + (more if probe == "built" else [])) if stand_ins == "all" else []
+            asked["slopes"] = student.plain(rows)
+        return student.ask(f"autodiff.{probe}", about="Tensor", **asked)
 
     small, large = (measure([1.5], doublings(n)) for n in (8, 16))
     for key, unit in (("calls", "function calls"), ("peak", "bytes of memory")):
@@ -394,8 +539,6 @@ def linear_cost(student: Student, rng: np.random.Generator) -> None:
         f"On top of {len(base)} operations, each further one keeps more than 5 kB: a result should remember only what "
         "it was made from directly.",
     )
-    x = round(float(rng.uniform(1, 2)), 3)  # only now: what fails above would take years for 60 doublings
-    same_gradients(student, [x], doublings(60), what=f"60 doublings (y = y + y) of x = {x}")
     short = measure(values, few, "seconds", times=3)
     for _ in range(6):  # a busy machine may disturb some measurements
         if measure(values, many, "seconds") <= 110 * short:
@@ -461,7 +604,9 @@ def slopes(values: list[float], steps: list) -> list:
     used: dict[tuple, None] = {}
     for symbol, *operands in steps:
         a, b = [places[o] if isinstance(o, int) else float(o["number"]) for o in [*operands, operands[0]][:2]]
-        if symbol in _NAMES:
+        if symbol == "tanh":
+            used[symbol, a] = None
+        elif symbol in _NAMES:
             used[symbol, a, b] = used[symbol, b, a] = None
         elif symbol == "-":
             used |= dict.fromkeys([("+", a, -b), ("+", -b, a)])
@@ -472,40 +617,45 @@ def slopes(values: list[float], steps: list) -> list:
     return [row for operation in used if (row := _slope(*operation)) is not None]
 
 
-_NAMES = {"+": "Add", "*": "Mul", "**": "Pow"}
+_NAMES = {"+": "Add", "*": "Mul", "**": "Pow", "tanh": "Tanh"}
 
 
-def _slope(symbol: str, a: float, b: float) -> list | None:
-    if symbol == "**" and (a == 0 and b < 0):
+def _slope(symbol: str, *values: float) -> list | None:
+    if symbol == "**" and values[0] == 0 and values[1] < 0:
         return None
-    left, right = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (a, b))
-    result = OPERATORS[symbol](left, b if symbol == "**" else right)
+    operands = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in values]
+    result = OPERATORS[symbol](operands[0], *(values[1:] if symbol == "**" else operands[1:]))
     if not torch.isfinite(result):
         return None
     result.backward()
-    return [_NAMES[symbol], [a, b], [x.grad.item() if x.grad is not None else 0.0 for x in (left, right)]]
+    return [_NAMES[symbol], list(values), [x.grad.item() if x.grad is not None else 0.0 for x in operands]]
 
 
-def _with_stand_ins(student: Student, probe: str, judge: Callable, values: list[float], steps: list, **options) -> None:
-    """Ask and judge; if that goes wrong, once more with stand-ins for the student's operations."""
+def _with_stand_ins(
+    student: Student, probe: str, judge: Callable, values: list[float], steps: list, about: str = "Tensor", **options
+) -> None:
+    """Ask and judge; if that goes wrong, once more with stand-ins for what the exercises before wrote."""
     asked = {"values": values, "steps": student.plain(steps), **options}
     try:
-        reply = student.ask(probe, about="Tensor", **asked)
+        reply = student.ask(probe, about=about, **asked)
         torch_used = reply.get("torch") if isinstance(reply, dict) else None
         if not torch_used:
             return judge(reply)
     except AssertionError as error:
-        first = error
+        faults = [error]
     else:
         raise Delegated(
             f"`Tensor` lets torch differentiate (`{torch_used}`). Here that is the exercise: write it in plain Python."
         )
-    try:
-        judge(student.ask(probe, about="Tensor", **asked, slopes=student.plain(slopes(values, steps))))
-    except StudentError:
-        raise first from None
-    except AssertionError as second:
-        raise second from None
+    asked["slopes"] = student.plain(slopes(values, steps))
+    for more in [{}, {"own_tensor": False}] if about == "Tensor.tanh" else [{}]:
+        try:
+            return judge(student.ask(probe, about=about, **asked, **more))
+        except StudentError:
+            pass  # not built as the notebook suggests: what went wrong with the student's own is told
+        except AssertionError as error:
+            faults.append(error)
+    raise faults[-1] from None
 
 
 def _is_tame(values: list[float], steps: list) -> bool:

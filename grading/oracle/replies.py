@@ -167,6 +167,15 @@ def _recorded(asked: dict) -> Check:
     return items(row(text, items(place, 2), place, items(result, 3)), at_most=10_000)
 
 
+def _ordered(asked: dict) -> Check:
+    return record(order=either(nothing, items(either(nothing, count))), asked=count)
+
+
+def _cleared(asked: dict) -> Check:
+    each = items(result, len(asked["values"]))
+    return record(gradients=each, values=each)
+
+
 # optimizers
 
 
@@ -278,6 +287,9 @@ SCHEMAS: dict[str, Callable[[dict], Check]] = {
     "autodiff.differentiate": _differentiate,
     "autodiff.recorded": _recorded,
     "autodiff.backward_order": lambda asked: record(order=items(count), grad=result),
+    "autodiff.ordered": _ordered,
+    "autodiff.ordering_seconds": lambda asked: number,
+    "autodiff.zero_grad": _cleared,
     "autodiff.cost": lambda asked: record(calls=count, peak=number),
     "autodiff.built": lambda asked: number,
     "autodiff.seconds": lambda asked: number,

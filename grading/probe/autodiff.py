@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import graphlib
 import operator
 import sys
 import time
@@ -16,7 +17,10 @@ OPERATORS = {
     "/": operator.truediv,
     "**": operator.pow,
     "neg": operator.neg,
+    "tanh": operator.methodcaller("tanh"),
 }
+
+OPERATIONS = ("Add", "Mul", "Pow", "Tanh")
 
 # Taken before any cell of the student's runs.
 _setprofile, _getprofile, _thread_time = sys.setprofile, sys.getprofile, time.thread_time
@@ -39,7 +43,7 @@ class Node:
 def operation(
     namespace: dict, name: str, values: list, exponent: float | None, gradients: list, same: bool, times: int = 1
 ) -> dict:
-    """Make an `Add`, `Mul` or `Pow` by hand and run its `backward()`.
+    """Make an `Add`, `Mul`, `Pow` or `Tanh` by hand and run its `backward()`.
 
     Args:
         values: the values of its inputs, then of its result.
@@ -67,17 +71,17 @@ def operation(
     return {"gradients": [node.grad for node in nodes], "values": [node.value for node in nodes], "exponent": kept}
 
 
-def evaluate(namespace: dict, values: list, steps: list, slopes: list | None = None) -> dict:
+def evaluate(namespace: dict, values: list, steps: list, slopes: list | None = None, own_tensor: bool = True) -> dict:
     """Evaluate a straight-line program with the student's tensors, without `backward()`.
 
     Args:
-        values, steps, slopes: as in `differentiate`.
+        values, steps, slopes, own_tensor: as in `differentiate`.
 
     Returns:
         `{"values": of every place, "fresh": the values and gradients of the inputs before the first step, "new":
         whether every step gave a new object}`; a step that gave no `Tensor` has the value None.
     """
-    with _operations(namespace, slopes):
+    with _operations(namespace, slopes, own_tensor):
         tensor = core.lookup(namespace, "Tensor")
         inputs = [tensor(value) for value in values]
         fresh = [[leaf.value, leaf.grad] for leaf in inputs]
@@ -87,7 +91,12 @@ def evaluate(namespace: dict, values: list, steps: list, slopes: list | None = N
 
 
 def differentiate(
-    namespace: dict, values: list, steps: list, losses: list | None = None, slopes: list | None = None
+    namespace: dict,
+    values: list,
+    steps: list,
+    losses: list | None = None,
+    slopes: list | None = None,
+    own_tensor: bool = True,
 ) -> dict:
     """Evaluate a straight-line program with the student's tensors and run `backward()`.
 
@@ -96,15 +105,16 @@ def differentiate(
         steps: `[operator, a, b]` each, appended at the next place. An operand is an index (int) of an earlier
             place or `{"number": 2.0}`. Operators: those of `OPERATORS`.
         losses: the places on which `backward()` is called one after the other; by default the last place.
-        slopes: if given, the student's `Add`, `Mul` and `Pow` are replaced by stand-ins that look their local
-            derivatives up in these rows, so that a slip in those does not count twice; see `_operations`.
+        slopes: if given, the student's operations are replaced by stand-ins that look their local derivatives up in
+            these rows, so that a slip in those does not count twice; see `_operations`.
+        own_tensor: if false, the student's `Tensor` is replaced as well, for the sake of the student's `tanh`.
 
     Returns:
         `{"value": of the last loss, "gradients", "values": of the inputs after it, "torch": where torch's autograd was
         called by the student's code, or None}`.
     """
     losses = losses or [len(values) + len(steps) - 1]
-    with _operations(namespace, slopes), _torch_autograd_use() as used:
+    with _operations(namespace, slopes, own_tensor), _torch_autograd_use() as used:
         inputs = [core.lookup(namespace, "Tensor")(value) for value in values]
         places = _run(inputs, steps)
         for place in losses:
@@ -122,7 +132,7 @@ def recorded(namespace: dict, values: list, steps: list, slopes: list | None = N
     """
     with _operations(namespace, slopes):
         places = _run([core.lookup(namespace, "Tensor")(value) for value in values], steps)
-        names = {namespace.get(name): name for name in ("Add", "Mul", "Pow")}
+        names = {namespace.get(name): name for name in OPERATIONS}
 
         def place(tensor):
             for index, known in enumerate(places):
@@ -169,6 +179,52 @@ def backward_order(namespace: dict, changes: list, grad_before: float) -> dict:
     tensor.grad = grad_before
     tensor.backward()
     return {"order": order, "grad": tensor.grad}
+
+
+def ordered(namespace: dict, sources: list, root: int) -> dict:
+    """The order in which `topological_order(root, sources)` brings the nodes of a graph.
+
+    Args:
+        sources: for each node the numbers of the nodes that it was made from; a number may be there twice.
+        root: the number of the last node.
+
+    Returns:
+        `{"order": the nodes' numbers, None for what is no node; None if it is no list, "asked": how often the sources
+        of a node were asked for}`.
+    """
+    nodes, asked = [Node(float(number)) for number in range(len(sources))], 0
+    numbers = {id(node): number for number, node in enumerate(nodes)}
+
+    def sources_of(node):
+        nonlocal asked
+        asked += 1
+        return [nodes[number] for number in sources[numbers[id(node)]]]
+
+    order = core.lookup(namespace, "topological_order")(nodes[root], sources_of)
+    found = [numbers.get(id(node)) for node in order] if isinstance(order, (list, tuple)) else None
+    return {"order": found, "asked": asked}
+
+
+def ordering_seconds(namespace: dict, sources: list, root: int, times: int = 1) -> float:
+    """The least processor time, of several times, that `topological_order` takes for a graph; see `ordered`."""
+    nodes, taken = [Node(float(number)) for number in range(len(sources))], []
+    made_from = {id(node): [nodes[number] for number in numbers] for node, numbers in zip(nodes, sources)}
+    for _ in range(times):
+        start = _thread_time()
+        core.lookup(namespace, "topological_order")(nodes[root], lambda node: made_from[id(node)])
+        taken.append(_thread_time() - start)
+    return min(taken)
+
+
+def zero_grad(namespace: dict, values: list, gradients: list) -> dict:
+    """Call `zero_grad` with a list of parameters.
+
+    Returns:
+        `{"gradients", "values": of the parameters after it}`.
+    """
+    params = [Node(value, gradient) for value, gradient in zip(values, gradients)]
+    core.lookup(namespace, "zero_grad")(list(params))
+    return {"gradients": [param.grad for param in params], "values": [param.value for param in params]}
 
 
 def cost(namespace: dict, values: list, steps: list, slopes: list | None = None) -> dict:
@@ -245,23 +301,28 @@ def _run(inputs: list, steps: list) -> list:
 
 
 @contextlib.contextmanager
-def _operations(namespace: dict, slopes: list | None):
-    """With `slopes`, replace the student's `Add`, `Mul` and `Pow` inside the block.
+def _operations(namespace: dict, slopes: list | None, own_tensor: bool = True):
+    """With `slopes`, replace what an earlier exercise wrote inside the block: the operations, `topological_order`.
 
     Args:
-        slopes: rows `[name, values of the two operands, derivatives of the result by these]`; what is no tensor, the
-            exponent of a power, has none.
+        slopes: rows `[name, values of the operands, derivatives of the result by these]`; what is no tensor, the
+            exponent of a power, has none. Without rows the operations stay, and only `topological_order` is replaced.
+        own_tensor: keep the student's `Tensor`.
     """
     if slopes is None:
         yield
         return
     known = {_key(name, values): derivatives for name, values, derivatives in slopes}
-    replaced = {name: namespace[name] for name in ("Add", "Mul", "Pow") if name in namespace}
-    namespace.update({name: _stand_in(name, known) for name in ("Add", "Mul", "Pow")})
+    stand_ins = {name: _stand_in(name, known) for name in OPERATIONS if slopes}
+    stand_ins["topological_order"] = _topological_order
+    if not own_tensor:
+        stand_ins["Tensor"] = type("Tensor", (_Tensor,), {"tanh": core.lookup(namespace, "tanh")})
+    replaced = {name: namespace[name] for name in stand_ins if name in namespace}
+    namespace.update(stand_ins)
     try:
         yield
     finally:
-        for name in ("Add", "Mul", "Pow"):
+        for name in stand_ins:
             namespace.pop(name, None)
         namespace.update(replaced)
 
@@ -274,20 +335,46 @@ def _stand_in(name: str, known: dict):
     """An operation class that looks its local derivatives up."""
 
     class StandIn:
-        def __init__(self, left, right, result):
-            self.left, self.right, self.result = left, right, result
-            self.base, self.n = left, right
+        def __init__(self, *operands_and_result):
+            *self.operands, self.result = operands_and_result
+            self.left = self.base = self.operands[0]
+            self.right = self.n = self.operands[-1]
 
         def backward(self):
-            operands = [self.left, self.right]
-            derivatives = known.get(_key(name, [float(getattr(operand, "value", operand)) for operand in operands]))
+            values = [float(getattr(operand, "value", operand)) for operand in self.operands]
+            derivatives = known.get(_key(name, values))
             if derivatives is None:
                 raise ValueError(f"{name} is made with other values than those of this expression")
-            for operand, derivative in zip(operands, derivatives):
+            for operand, derivative in zip(self.operands, derivatives):
                 if hasattr(operand, "value"):
                     operand.grad += derivative * self.result.grad
 
     return StandIn
+
+
+class _Tensor(Node):
+    """A tensor as the notebook suggests to build it, without operators."""
+
+    def __init__(self, value, sources=()):
+        super().__init__(value)
+        self.sources, self.operation = sources, None
+
+    def backward(self):
+        self.grad = 1.0
+        for tensor in reversed(_topological_order(self, lambda tensor: tensor.sources)):
+            if tensor.operation is not None:
+                tensor.operation.backward()
+
+
+def _topological_order(root: object, sources) -> list:
+    """Python's own, for a student whose `topological_order` goes wrong."""
+    graph, waiting = {}, [root]
+    while waiting:
+        node = waiting.pop()
+        if node not in graph:
+            graph[node] = tuple(sources(node))
+            waiting.extend(graph[node])
+    return list(graphlib.TopologicalSorter(graph).static_order())
 
 
 @contextlib.contextmanager
