@@ -10,6 +10,7 @@ from grading.course import catalogue, notebooks
 from grading.course.catalogue import Entry
 from grading.execution import rehearsal
 from grading.oracle.compare import close
+from grading.oracle.recent import Recent
 from grading.oracle.student_code import InProcess
 from grading.probe import wire
 
@@ -34,7 +35,7 @@ class Diagnostician:
         if any("torch.optim" in cell.source for cell in self.notebook.cells):
             importlib.import_module(IMPORTED_BY_FIRST_STEP)  # or the first answer would need the time for it
         self._channels: dict[str, InProcess] = {}
-        self._replies: dict[tuple[str, str], object] = {}  # a whole class is asked the same
+        self._replies = Recent()  # by entry and question: in a class many are asked the same
 
     def name(self, exercise: str, transcript: list[tuple[str, dict]], test: str | None = None) -> Entry | None:
         """The mistake that answers like the student.

@@ -5,13 +5,13 @@ inputs, each step `[operator, a, b]` appends a place, an operand is a place or `
 """
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import numpy as np
 import torch
 
 from grading.oracle.compare import Mismatch, both, close, same_list, same_number, show, that
+from grading.oracle.recent import remembered
 from grading.oracle.student_code import Delegated, Student, StudentError
 from grading.probe import wire
 from grading.probe.autodiff import OPERATORS
@@ -29,20 +29,6 @@ LADDER = [["+", 0, 1], ["*", 2, 1], ["*", 3, 2], ["+", 4, 3], ["*", 4, 5], ["+",
 
 EXPONENTS = (-1, 2, 3)
 """What random programs raise to."""
-
-
-def _remembered(function: Callable) -> Callable:
-    """Let a function of numbers and programs run once for the same arguments: all submissions are asked the same."""
-    known = {}
-
-    @wraps(function)
-    def run(*args, **kwargs):
-        key = repr((args, kwargs))
-        if key not in known:
-            known[key] = function(*args, **kwargs)
-        return known[key]
-
-    return run
 
 
 # Expressions
@@ -185,7 +171,7 @@ def torch_places(values: list[float], steps: list) -> list[torch.Tensor]:
     return places
 
 
-@_remembered
+@remembered
 def torch_differentiate(values: list[float], steps: list, losses: list[int] | None = None) -> dict:
     """The same program through torch's autograd; `backward` on each of the `losses`, gradients accumulating.
 

@@ -20,13 +20,15 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from grading.oracle.recent import Recent
+
 POOL = 100
 
 Key = int | bytes
 """The number of a set, for tests and rehearsals; or bytes, from which each name's set follows."""
 
 _key: contextvars.ContextVar[Key] = contextvars.ContextVar("inputs", default=0)
-_drawn: dict[tuple, object] = {}
+_drawn = Recent()
 
 
 def key(secret: bytes, student: str, assignment: str, attempt: bytes) -> bytes:

@@ -6,11 +6,9 @@ import pytest
 from grading.oracle import autodiff
 
 
-def test_references_are_computed_once_for_each_program():
+def test_references_depend_on_values_program_and_losses():
     square = [["*", 0, 0]]
-    first = autodiff.torch_differentiate([3.0], square)
-    assert autodiff.torch_differentiate([3.0], square) is first
-    assert first == {"value": 9.0, "gradients": [6.0]}
+    assert autodiff.torch_differentiate([3.0], square) == {"value": 9.0, "gradients": [6.0]}
     assert autodiff.torch_differentiate([4.0], square)["gradients"] == [8.0]
     assert autodiff.torch_differentiate([3.0], square, losses=[0])["gradients"] == [1.0]
 

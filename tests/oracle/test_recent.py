@@ -1,0 +1,25 @@
+"""What is worked out once is not worked out again, until there is too much of it."""
+
+from grading.oracle.recent import Recent, remembered
+
+
+def test_the_oldest_entry_goes_first():
+    recent = Recent(2)
+    for number in (1, 2, 3):
+        recent[number] = number
+    recent[2] = 5
+    assert list(recent.items()) == [(2, 5), (3, 3)]
+
+
+def test_a_function_runs_once_for_the_same_arguments_and_nobody_spoils_its_result():
+    calls = []
+
+    @remembered
+    def doubled(values, by=2):
+        calls.append(values)
+        return [value * by for value in values]
+
+    doubled([1, 2]).append("spoiled")
+    assert doubled([1, 2]) == [2, 4]
+    assert doubled([1, 2], by=3) == [3, 6]
+    assert calls == [[1, 2], [1, 2]]
