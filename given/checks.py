@@ -1,9 +1,15 @@
 """The self-checks and the scoreboard. You need not read this cell: run it once, it prints nothing."""
 
 import builtins
+import contextlib
+import dis
 import html
+import inspect
 import math
 import traceback
+import types
+
+NOTEBOOK = globals()  # what you and the notebook write
 
 
 class NotYet(AssertionError):
@@ -13,8 +19,54 @@ class NotYet(AssertionError):
         return str(self).splitlines()
 
 
-class check:
-    """`with check("momentum"):` runs one self-check, says how it went, and keeps it for the scoreboard.
+class Apart(dict):
+    """Names for given code: first the given ones, also where you use the same names, then those of the notebook."""
+
+    def __missing__(self, name):
+        return self_check.given[name] if name in self_check.given else NOTEBOOK[name]
+
+
+GIVEN = Apart(__name__="__main__")
+GIVEN_FILES = set()  # where given code was compiled, to tell its lines from yours
+
+
+def look_apart(thing):
+    """A copy of a function that looks its names up in `GIVEN`; a class is changed; other things are left alone."""
+    if isinstance(thing, types.FunctionType) and thing.__globals__ is NOTEBOOK:
+        GIVEN_FILES.add(thing.__code__.co_filename)
+        copy = types.FunctionType(thing.__code__, GIVEN, thing.__name__, thing.__defaults__, thing.__closure__)
+        copy.__kwdefaults__, copy.__doc__ = thing.__kwdefaults__, thing.__doc__
+        return copy
+    if inspect.isgeneratorfunction(getattr(thing, "__wrapped__", None)):
+        return contextlib.contextmanager(look_apart(thing.__wrapped__))
+    if isinstance(thing, (staticmethod, classmethod)):
+        return type(thing)(look_apart(thing.__func__))
+    if isinstance(thing, property):
+        return property(look_apart(thing.fget), look_apart(thing.fset), look_apart(thing.fdel))
+    if isinstance(thing, type) and thing.__module__ == GIVEN["__name__"]:
+        for key, part in list(vars(thing).items()):
+            if isinstance(part, (types.FunctionType, staticmethod, classmethod, property)):
+                setattr(thing, key, look_apart(part))
+    return thing
+
+
+def keep_apart(names):
+    """Keep given names for given code, which then works even if you use the same names for something else."""
+    new = [
+        name for name in names.split() if not isinstance(GIVEN.get(name), types.ModuleType)
+    ]  # the first import counts
+    GIVEN.update({name: NOTEBOOK[name] for name in new})
+    for name in new:
+        NOTEBOOK[name] = GIVEN[name] = look_apart(GIVEN[name])
+        if name in self_check.given:
+            self_check.given[name] = GIVEN[name]
+
+
+class self_check:
+    """`@self_check("momentum")` runs the function below it as a self-check, says how it went, and keeps it for the scoreboard.
+
+    What the function names is its own: your code does not see it, and it does not see your code's helpers in place of
+    the given ones. `with self_check("momentum"):` does the same inside a function.
 
     With `form_only` it looks at the form of an answer alone: whether it is right is seen when it is graded.
     """
@@ -27,12 +79,15 @@ class check:
         self.name, self.form_only = name, form_only
         self.exercise = name.replace(":", ",").partition(",")[0]
 
+    def __call__(self, test):
+        with self:
+            look_apart(test)()
+        return NOTEBOOK.get(test.__name__)  # the name of the function is given back
+
     def __enter__(self):
-        self.before = dict(globals())
         return self
 
     def __exit__(self, kind, error, stack):
-        self.tidy()
         if error is None:
             self.keep("answered" if self.form_only else "passed")
             if self.form_only:
@@ -43,11 +98,11 @@ class check:
         if not isinstance(error, Exception):
             return False
         message = self.explain(error, stack)
-        for name, thing in check.given.items():
-            if globals().get(name) is not thing:
+        for name, thing in self_check.given.items():
+            if NOTEBOOK.get(name) is not thing:
                 message += f"\n  Note: you have overwritten `{name}`, which the notebook made. Run the cell that makes it, then this one."
-        for name in globals():
-            if name[:1] != "_" and callable(getattr(builtins, name, None)) and not callable(globals()[name]):
+        for name in NOTEBOOK:
+            if name[:1] != "_" and callable(getattr(builtins, name, None)) and not callable(NOTEBOOK[name]):
                 message += f"\n  Note: you use the name `{name}`, which hides Python's own. Rename yours, then run `del {name}`."
         first = next(
             (other for other, said in self.failures() if said.splitlines()[0] == message.splitlines()[0]), None
@@ -63,31 +118,31 @@ class check:
                 f'✗ {self.name}: the same as in the self-check "{first}" above. Mend that one first.'
             ) from None
         self.keep(message)
+        for name in without_self(NOTEBOOK.get(written_in(self.exercise))):
+            if f"`self.{name}`" not in message:
+                message += f"\n  Note: a method uses `{name}` without `self.` in front. Did you mean `self.{name}`?"
+        if first is None and not message.startswith("not written yet"):
+            earlier = next((other for other, said in self.failures() if not said.startswith("not written yet")), None)
+            if earlier is not None:
+                message += (
+                    f'\n  The self-check "{earlier}" above fails, too. Mend that one first: this may follow from it.'
+                )
         raise NotYet(f"✗ {self.name}: {message}") from None
-
-    def tidy(self):
-        """Leave no names of a test cell behind: what a student's code reads must be the student's own."""
-        for name in [name for name in globals() if name[:1] != "_"]:
-            if name not in self.before:
-                del globals()[name]
-            elif globals()[name] is not self.before[name]:
-                globals()[name] = self.before[name]
-        self.before = {}
 
     def failures(self):
         """The earlier self-checks of this exercise that failed on the very same answer: their names, and what they said."""
-        mine = globals().get(written_in(self.exercise))
-        names = check.exercises.get(self.exercise, (None, {}))[1]
+        mine = NOTEBOOK.get(written_in(self.exercise))
+        names = self_check.exercises.get(self.exercise, (None, {}))[1]
         for name in names:
             if name == self.name:
                 return
-            said, then = check.results.get(name, ("passed", None))
+            said, then = self_check.results.get(name, ("passed", None))
             if then is mine and said not in ("passed", "answered"):
                 yield name, said
 
     def keep(self, result):
         """Note how it ended, and what the exercise's name stood for then."""
-        check.results[self.name] = result, globals().get(written_in(self.exercise))
+        self_check.results[self.name] = result, NOTEBOOK.get(written_in(self.exercise))
 
     def explain(self, error, stack):
         """What to tell a student about an exception."""
@@ -98,7 +153,7 @@ class check:
             return "not written yet. Fill in the gap above (replace the line `raise NotImplementedError`), run that cell, then this one."
         if isinstance(error, NameError) and getattr(error, "name", None) == mine:
             return f"not written yet: there is no `{mine}`. Fill in the gap above, run that cell, then this one."
-        here = (check.__exit__.__code__.co_filename, stack.tb_frame.f_code.co_filename)
+        here = {*GIVEN_FILES, stack.tb_frame.f_code.co_filename}
         frames = traceback.extract_tb(stack)
         own = [frame for frame in frames if "/lib/python" not in frame.filename and frame.filename not in here]
         line = (own or frames)[-1].line
@@ -140,26 +195,36 @@ ADVICE = {  # what to do about an exception, by what it says
 }
 
 
+def without_self(written):
+    """The names that methods of a class read from the notebook although the class has attributes of these names."""
+    if not isinstance(written, type):
+        return []
+    methods = [method for owner in written.__mro__ for method in vars(owner).values() if hasattr(method, "__code__")]
+    steps = [step for method in methods for step in dis.get_instructions(method)]
+    read = {step.argval for step in steps if step.opname == "LOAD_GLOBAL"}
+    return sorted(read & {step.argval for step in steps if step.opname == "STORE_ATTR"} - set(vars(builtins)))
+
+
 def written_in(exercise):
     """The name of what you write in an exercise, `Momentum` for "momentum"; None if it is not known."""
-    return check.exercises.get(exercise, (None, {}))[0]
+    return self_check.exercises.get(exercise, (None, {}))[0]
 
 
 class scoreboard:
     """`scoreboard()` at the end of a cell shows how your exercises stand, as far as their self-checks were run."""
 
     def __init__(self):
-        self.rows = [self.row(exercise) for exercise in check.exercises]
+        self.rows = [self.row(exercise) for exercise in self_check.exercises]
         self.reached, self.total = sum(row[2] for row in self.rows), sum(row[3] for row in self.rows)
 
     @staticmethod
     def row(exercise):
         """The exercise, how it stands in words, the points whose checks pass, the points of all checks."""
-        mine, points = check.exercises[exercise]
-        results = {name: check.results[name] for name in points if name in check.results}
+        mine, points = self_check.exercises[exercise]
+        results = {name: self_check.results[name] for name in points if name in self_check.results}
         # Two exercises may write the same name, the second one anew: then only the second is watched.
-        watched = exercise == [name for name in check.exercises if written_in(name) == mine][-1]
-        changed = [name for name, (_, then) in results.items() if watched and then is not globals().get(mine)]
+        watched = exercise == [name for name in self_check.exercises if written_in(name) == mine][-1]
+        changed = [name for name, (_, then) in results.items() if watched and then is not NOTEBOOK.get(mine)]
         passed = [name for name, (result, _) in results.items() if result == "passed" and name not in changed]
         answered = [name for name, (result, _) in results.items() if result == "answered" and name not in changed]
         failures = [result for result, _ in results.values() if result not in ("passed", "answered")]

@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from given.checks import NotYet, check, expect, expect_number, show
+from given.checks import NOTEBOOK, NotYet, expect, expect_number, self_check, show
 
 # ---- The notebook's cell begins here. ----
 
@@ -159,7 +159,7 @@ def known(name, table):
     table: {arguments: result}; for other arguments your own function is called.
     """
     missing = object()
-    mine = globals().get(name, missing)
+    mine = NOTEBOOK.get(name, missing)
 
     def stand_in(*args, **kwargs):
         arguments = (*args, *kwargs.values())
@@ -168,14 +168,14 @@ def known(name, table):
                 return np.array(result, dtype=float) if np.ndim(result) else result
         return mine(*args, **kwargs)
 
-    globals()[name] = stand_in
+    NOTEBOOK[name] = stand_in
     try:
         yield
     finally:
         if mine is missing:
-            del globals()[name]
+            del NOTEBOOK[name]
         else:
-            globals()[name] = mine
+            NOTEBOOK[name] = mine
 
 
 # What earlier exercises give for the numbers in the checks of later ones.
@@ -331,7 +331,7 @@ def check_muon(optimizer_class):
     if all(torch.equal(mine, before) for row in paths[0] for mine, before in zip(row, start)):
         print("○ muon (optional): not written yet.")
         return
-    with check("muon"):
+    with self_check("muon"):
         for step, (mine, theirs) in enumerate(zip(*paths), start=1):
             for which, yours, right in zip(("4 by 6", "5 by 2"), mine, theirs):
                 gap = float((yours - right).abs().max())
@@ -353,7 +353,7 @@ def check_lion(function):
     if function(x, m, m) is None:
         print("○ lion_step (optional): not written yet.")
         return
-    with check("lion_step"):
+    with self_check("lion_step"):
         gradients = ([1.0, -4.0, 0.0], [-0.5, 1.0, 2.0], [-0.5, 1.0, -0.1], [3.0, 0.01, -2.0])
         ways = ([-1, 1, 0], [1, -1, -1], [1, -1, -1], [-1, 1, 1])
         averages = ([0.2, -0.8, 0.0], [0.06, -0.44, 0.4], [-0.052, -0.152, 0.3], [0.5584, -0.1196, -0.16])
@@ -379,4 +379,4 @@ def check_lion(function):
 
 
 # If one of these names is overwritten, a check that fails says so.
-check.given.update(np=np, torch=torch, plt=plt)
+self_check.given.update(np=np, torch=torch, plt=plt)

@@ -1,4 +1,4 @@
-from given.checks import NotYet, check, expect, shown
+from given.checks import NotYet, expect, self_check, shown
 
 Tensor = topological_order = None  # the notebook makes them
 
@@ -94,4 +94,6 @@ def expect_order(made_from, root, needed):
         expect(node in order, f"{what}. {node!r} is missing. Do you follow the sources of the sources, too?")
 
 
-check.given.update(Node=Node, expect_order=expect_order, f_2d=f_2d, rosenbrock=rosenbrock, Box=Box, Recorder=Recorder)
+self_check.given.update(
+    Node=Node, expect_order=expect_order, f_2d=f_2d, rosenbrock=rosenbrock, Box=Box, Recorder=Recorder
+)

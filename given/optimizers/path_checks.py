@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 
-from given.checks import NotYet, expect, expect_number, shown
+from given.checks import NOTEBOOK, NotYet, expect, expect_number, shown
 from given.optimizers.tensor import Tensor, x1, x2
 
 # ---- The notebook's cell begins here. ----
@@ -17,25 +17,32 @@ class StandIn:
         self.params = list(params)
 
 
-globals().setdefault("Optimizer", StandIn)
+NOTEBOOK.setdefault("Optimizer", StandIn)
 
 
-def made_for_check(optimizer_class, params, hyperparameters):
-    """An optimizer for a self-check. If its base class is broken, another one takes its place, as in the hidden tests."""
-    base, probe = optimizer_class.__bases__[0], Tensor(1.0)
+def on_any_base(optimizer_class, test):
+    """Run a self-check; if it fails, once more with an `Optimizer` that only keeps the parameters."""
     try:
-        works = base.__name__ != "Optimizer" or list(base([probe]).params) == [probe]
+        return test()
+    except Exception as error:
+        first = error
+    base = next((cls for cls in optimizer_class.__mro__ if cls.__name__ == "Optimizer"), None)
+    if base is None:
+        raise first
+    before = {name: part for name, part in vars(base).items() if callable(part) or isinstance(part, property)}
+    for name in before:
+        delattr(base, name)
+    base.__init__ = StandIn.__init__
+    try:
+        test()
     except Exception:
-        works = False
-    if works:
-        return optimizer_class(params, **hyperparameters)
-    print("Note: your `Optimizer` does not keep the parameters that it is given: look at `__init__` in Exercise 1.")
-    print("This check goes on with another base class in its place; the pictures below will not work.")
-    optimizer_class.__bases__ = (StandIn,)
-    try:
-        return optimizer_class(params, **hyperparameters)
+        raise first from None
     finally:
-        optimizer_class.__bases__ = (base,)
+        del base.__init__
+        for name, part in before.items():
+            setattr(base, name, part)
+    print("Note: this check fails with your `Optimizer` as the base class, and passes with another one.")
+    print("Nothing is lost here, but look at Exercise 1 again; the pictures below may be wrong.")
 
 
 STARTS = {"x1": -5.0, "x2": -2.0}
@@ -48,8 +55,12 @@ def expect_path(optimizer_class, points, hints, or_points=None, tolerance=1e-6, 
     `points` maps "x1", "x2" or both to the values after steps 1, 2, ...; `or_points` is a second path that is right
     as well; `hints` says for a step where to look if the first difference is there.
     """
+    on_any_base(optimizer_class, lambda: _follow(optimizer_class, points, hints, or_points, tolerance, hyperparameters))
+
+
+def _follow(optimizer_class, points, hints, or_points, tolerance, hyperparameters):
     params = {name: Tensor(STARTS[name]) for name in points}
-    optimizer = made_for_check(optimizer_class, list(params.values()), hyperparameters)
+    optimizer = optimizer_class(list(params.values()), **hyperparameters)
     open_paths = [path for path in (points, or_points) if path]
     for step in range(1, len(next(iter(points.values()))) + 1):
         for name, param in params.items():
@@ -64,8 +75,12 @@ def expect_path(optimizer_class, points, hints, or_points=None, tolerance=1e-6, 
 
 def expect_still(optimizer_class, **hyperparameters):
     """A gradient that is zero from the start must leave the parameter where it is."""
+    on_any_base(optimizer_class, lambda: _stay(optimizer_class, hyperparameters))
+
+
+def _stay(optimizer_class, hyperparameters):
     name, param = optimizer_class.__name__, Tensor(3.0)
-    optimizer = made_for_check(optimizer_class, [param], hyperparameters)
+    optimizer = optimizer_class([param], **hyperparameters)
     for _ in range(2):
         param.grad = 0.0
         try:
@@ -86,8 +101,12 @@ def expect_still(optimizer_class, **hyperparameters):
 
 def expect_steps(optimizer_class, gradients, points, hint, or_points=None, **hyperparameters):
     """One parameter that starts at -5, given gradients, and the values after each step."""
+    on_any_base(optimizer_class, lambda: _step(optimizer_class, gradients, points, hint, or_points, hyperparameters))
+
+
+def _step(optimizer_class, gradients, points, hint, or_points, hyperparameters):
     param = Tensor(-5.0)
-    optimizer = made_for_check(optimizer_class, [param], hyperparameters)
+    optimizer = optimizer_class([param], **hyperparameters)
     open_paths = [path for path in (points, or_points) if path]
     for step, gradient in enumerate(gradients, start=1):
         param.grad = gradient

@@ -10,7 +10,7 @@ from IPython.display import display
 from torch import nn
 from torch.utils.data import DataLoader
 
-from given.checks import NotYet, check, expect, show
+from given.checks import NOTEBOOK, NotYet, expect, self_check, show
 
 # ---- The notebook's cell begins here. ----
 
@@ -69,14 +69,14 @@ def expect_untouched(after, before, name):
 @contextmanager
 def standing_in(**names):
     """Inside the `with` block other functions stand in for earlier exercises, so that each check is about one only."""
-    before = {name: globals()[name] for name in names if name in globals()}
-    globals().update(names)
+    before = {name: NOTEBOOK[name] for name in names if name in NOTEBOOK}
+    NOTEBOOK.update(names)
     try:
         yield
     finally:
         for name in names:
-            del globals()[name]
-        globals().update(before)
+            del NOTEBOOK[name]
+        NOTEBOOK.update(before)
 
 
 def autograd_gradient(w, X, y):
@@ -100,9 +100,10 @@ def read_batches(batches):
     """The batches that `get_batches` gave as a list of pairs of arrays; fail unless they are that."""
     form = "get_batches should yield pairs (X_batch, y_batch), or return a list of such pairs"
     try:
-        items = list(batches)
+        each = iter(batches)
     except TypeError:
         raise NotYet(f"{form}; yours returned {show(batches)}.") from None
+    items = list(each)  # an error in here is one of the code that yields
     expect(items, f"{form}; yours gave no batch at all. Does the loop run, and `yield` or `append` in it?")
     pairs = []
     for item in items:
@@ -248,11 +249,11 @@ def without_torch_optim():
 def prediction(name):
     """The answer to a question, for a cell that shows what is right: it waits until the answer is there."""
     expect(
-        name in globals(),
+        name in NOTEBOOK,
         f"predict first: `{name}` is still empty. Write your answer into its cell and run it, then this one.",
     )
-    return globals()[name]
+    return NOTEBOOK[name]
 
 
 # If one of these names is overwritten, a check that fails says so.
-check.given.update(np=np, torch=torch, nn=nn, plt=plt, warnings=warnings, time=time)
+self_check.given.update(np=np, torch=torch, nn=nn, plt=plt, warnings=warnings, time=time)

@@ -19,7 +19,8 @@ from grading.course.folder import Course
 MARK = "# ---- The notebook's cell begins here. ----\n"
 TABLE = re.compile(r"<!-- points -->\n(.*?)<!-- /points -->", re.DOTALL)
 HEADING = re.compile(r"^#+ (?P<kind>Exercise|Question) (?P<number>\w+): (?P<title>.*) \(\d+ points?\)", re.MULTILINE)
-CHECK = re.compile(r'with check\("(.+?)"')
+CHECK = re.compile(r'check\("(.+?)"')
+OPEN_CHECK = re.compile(r"^with (self_)?check\(.*\):$", re.MULTILINE)
 EXERCISES = "given_exercises"
 
 
@@ -35,19 +36,70 @@ def file_of(course: Course, assignment: str, cell: NotebookNode) -> Path | None:
     return None
 
 
-def text_of(path: Path) -> str:
-    """What a notebook's cell holds of a file of `given/`."""
+def text_of(path: Path, checks: bool) -> str:
+    """What a notebook's cell holds of a file of `given/`.
+
+    Args:
+        checks: the self-checks are defined here or above: then a last line keeps the file's names for them.
+    """
     text = path.read_text(encoding="utf-8")
-    return text.partition(MARK)[2].strip("\n") if MARK in text else text.strip("\n")
+    head, mark, rest = text.partition(MARK)
+    text = (rest if mark else head).strip("\n")
+    if not checks:
+        return text
+    names = f'"{" ".join(dict.fromkeys([*(needed(head) if mark else ()), *names_of(text)]))}"'
+    last = f"keep_apart({names})"
+    if len(last) > 120:
+        last = f"keep_apart(\n    {names}\n)"  # as ruff formats it
+    return f"{text}\n\n\n{last}"
+
+
+def needed(head: str) -> list[str]:
+    """The names that a file imports for its cell, other than those of `given/`: the notebook imports them as well."""
+    imports = [node for node in ast.parse(head).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    own = [node for node in imports if not str(getattr(node, "module", "")).startswith("given")]
+    return names_of(ast.unparse(ast.Module(own, [])))
+
+
+def names_of(source: str) -> list[str]:
+    """The names that a file's own lines define or import, in order; not what stands in functions or classes."""
+    names: dict[str, None] = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names[node.name] = None
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).partition(".")[0]: None for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            found = (part for part in ast.walk(node) if isinstance(part, ast.Name))
+            names |= {part.id: None for part in found if isinstance(part.ctx, ast.Store)}
+    return list(names)
+
+
+def closed(source: str) -> str:
+    """A test cell whose self-check is a function, so that what it names is no name of the notebook."""
+    lines = source.split("\n")
+    for node in ast.parse(source).body if OPEN_CHECK.search(source) else []:
+        if isinstance(node, ast.With) and lines[node.lineno - 1].startswith(("with check(", "with self_check(")):
+            first, *others = (ast.get_source_segment(source, item.context_expr) or "" for item in node.items)
+            start, end = node.body[0].lineno - 1, node.end_lineno
+            body = lines[start:end]
+            if others:
+                body = [f"    with {', '.join(others)}:", *(f"    {line}" if line else line for line in body)]
+            decorator = "@self_" + first.removeprefix("self_")
+            return "\n".join([*lines[: node.lineno - 1], decorator, "def _():", *body, *lines[end:]])
+    return source
 
 
 def assembled(course: Course, assignment: str, notebook: NotebookNode) -> NotebookNode:
     """The notebook as it is committed: with its given code, its tables, its folded cells, in normal form."""
-    made = notebooks.normal_form(notebook)
+    made, checks = notebooks.normal_form(notebook), False
     for cell in made.cells:
         path = file_of(course, assignment, cell)
+        checks = checks or (path is not None and path.stem == "checks")
         if path is not None:
-            cell.source = text_of(path)
+            cell.source = text_of(path, checks)
+        elif notebooks.kind(cell) == "test":
+            cell.source = closed(cell.source)
         elif notebooks.grade_id(cell) == EXERCISES:
             cell.source = scoreboard_table(made)
         elif cell.cell_type == "markdown" and TABLE.search(cell.source):
@@ -63,7 +115,10 @@ def differing(course: Course, assignment: str, notebook: NotebookNode) -> list[s
         if cell.source != wanted.source:
             name, path = notebooks.grade_id(cell), file_of(course, assignment, cell)
             source = path.relative_to(course.root) if path else "what the test cells say"
-            faults.append(f"{name or 'the table of points'} differs from {source}")
+            if notebooks.kind(cell) == "test":
+                faults.append(f"{name} should run its self-check as a function: @self_check(...), then def _():")
+            else:
+                faults.append(f"{name or 'the table of points'} differs from {source}")
     return faults
 
 
@@ -93,7 +148,8 @@ def scoreboard_table(notebook: NotebookNode) -> str:
             checks[found.group(1) if found else test] = int(notebooks.points(cells[test]))
         table[exercise] = (written_in(cells[exercise]), checks)
     text = (
-        f'"""For the scoreboard: what you write in each exercise, and its points."""\n\ncheck.exercises = {table!r}\n'
+        '"""For the scoreboard: what you write in each exercise, and its points."""\n\n'
+        f"self_check.exercises = {table!r}\n"
     )
     line = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length=120", "--stdin-filename=cell.py", "-"]
     return subprocess.run(line, input=text, capture_output=True, text=True, check=True).stdout.strip("\n")

@@ -25,7 +25,8 @@ SOLUTION = '''def {name}(x):
     return 2 * x
     ### END SOLUTION'''
 
-CHECK = """with check("{name}"):
+CHECK = """@self_check("{name}")
+def _():
     expect_number({name}(3.0), 6.0, "{name}(3)", "AUTHOR: a hint for who gets this wrong.")"""
 
 PLAIN_CHECK = """assert {name}(3.0) == 6.0, f"{name}(3) should be 6, yours is {{{name}(3.0)}}. AUTHOR: a hint." """

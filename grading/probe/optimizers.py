@@ -58,6 +58,7 @@ def follow(namespace: dict, name: str, runs: list, source: str | None = None) ->
         a step returned something, "ignored": whether a change of an attribute found none, "torch_optim": where torch's
         own optimizer was used, or None}`. Each path has one more row than gradients: it begins at the start.
     """
+    broken = namespace.get("Optimizer") if source is not None else None
     if source is not None:
         namespace = core.define(source, namespace, Optimizer=PlainOptimizer)
     cls = core.lookup(namespace, name)
@@ -94,7 +95,7 @@ def follow(namespace: dict, name: str, runs: list, source: str | None = None) ->
             param.grad = gradient
         optimizer.step()
 
-    with torch_optim_use() as used:
+    with _made_plain(broken), torch_optim_use() as used:
         use_once(runs[0])
         together = [place for place, run in enumerate(runs) if "after" not in run]
         for place in together:
@@ -111,6 +112,27 @@ def follow(namespace: dict, name: str, runs: list, source: str | None = None) ->
                 for number in range(len(run["gradients"])):
                     step(place, number)
     return {"paths": [path for *_, path in made], **claims, "torch_optim": used["where"]}
+
+
+@contextlib.contextmanager
+def _made_plain(base: type | None):
+    """Inside the block a broken base class only keeps the parameters, for all classes that inherit from it.
+
+    Its methods are taken away rather than the class replaced: with `__slots__` it could not be.
+    """
+    if not isinstance(base, type):
+        yield
+        return
+    before = {name: part for name, part in vars(base).items() if callable(part) or isinstance(part, property)}
+    for name in before:
+        delattr(base, name)
+    base.__init__ = PlainOptimizer.__init__
+    try:
+        yield
+    finally:
+        del base.__init__
+        for name, part in before.items():
+            setattr(base, name, part)
 
 
 def _change(optimizer, name: str, before: float, value: float) -> bool:

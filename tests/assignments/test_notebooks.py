@@ -96,11 +96,11 @@ def test_student_visible_code_needs_only_the_four_packages(assignment):
 def test_the_scoreboard_knows_every_check_and_its_points(assignment):
     source = notebooks.read(Course(ROOT).source(assignment))
     names, _ = definitions(source)
-    table, cells = names["check"].exercises, notebooks.by_id(source)
+    table, cells = names["self_check"].exercises, notebooks.by_id(source)
     for exercise, tests in notebooks.tests_of(source).items():
         written, points = table[exercise]
         assert written in names
-        checks = {re.search(r'with check\("(.+?)"', cells[test].source).group(1): test for test in tests}
+        checks = {re.search(r'check\("(.+?)"', cells[test].source).group(1): test for test in tests}
         assert points == {check: notebooks.points(cells[test]) for check, test in checks.items()}
     assert list(table) == list(notebooks.tests_of(source))
     assert any(cell.source.rstrip().endswith("scoreboard()") for cell in source.cells)

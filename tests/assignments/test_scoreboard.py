@@ -24,8 +24,9 @@ class Notebook:
     def __init__(self):
         self.names = {"__name__": "__main__"}
         exec(compile(GIVEN, "<given_checks>", "exec"), self.names)
-        self.names["check"].exercises = dict(TABLE)
+        self.names["self_check"].exercises = dict(TABLE)
         self.cells = 0
+        self.failure = self.names["NotYet"]
 
     def run(self, source: str) -> str:
         """Run a cell; what it printed, or the message of the check that failed."""
@@ -35,7 +36,7 @@ class Notebook:
         with contextlib.redirect_stdout(io.StringIO()) as out:
             try:
                 exec(compile(source, name, "exec"), self.names)
-            except self.names["NotYet"] as error:
+            except self.failure as error:
                 return str(error)
         return out.getvalue()
 
@@ -49,8 +50,8 @@ def notebook() -> Notebook:
 
 
 RIGHT = "def mean(x):\n    return sum(x) / len(x)"
-CHECK = 'with check("mean"):\n    expect_number(mean([1, 3]), 2, "mean([1, 3])")'
-MORE = 'with check("mean, negative"):\n    expect_number(mean([-1, -3]), -2, "mean([-1, -3])")'
+CHECK = 'with self_check("mean"):\n    expect_number(mean([1, 3]), 2, "mean([1, 3])")'
+MORE = 'with self_check("mean, negative"):\n    expect_number(mean([-1, -3]), -2, "mean([-1, -3])")'
 
 
 def test_nothing_counts_that_was_not_checked(notebook):
@@ -92,8 +93,8 @@ def test_an_exercise_that_is_written_anew_counts_again_when_it_is_checked_again(
 
 
 def test_of_two_exercises_that_write_one_name_only_the_second_is_watched(notebook):
-    notebook.names["check"].exercises["again"] = ("mean", {"again": 1})
-    for source in (RIGHT, CHECK, MORE, RIGHT, 'with check("again"):\n    pass'):
+    notebook.names["self_check"].exercises["again"] = ("mean", {"again": 1})
+    for source in (RIGHT, CHECK, MORE, RIGHT, 'with self_check("again"):\n    pass'):
         notebook.run(source)
     assert notebook.states()["mean"][0] == notebook.states()["again"][0] == "✓ done"
     notebook.run(RIGHT)
@@ -102,7 +103,7 @@ def test_of_two_exercises_that_write_one_name_only_the_second_is_watched(noteboo
 
 
 def test_an_answer_to_a_question_is_no_point_yet(notebook):
-    form = 'with check("guess", form_only=True):\n    expect_finite(guess, "guess")'
+    form = 'with self_check("guess", form_only=True):\n    expect_finite(guess, "guess")'
     assert "not written yet" in notebook.run(form)
     for wrong in ("float('nan')", "'3'", "None", "[3]", "True"):
         notebook.run(f"guess = {wrong}")
@@ -113,7 +114,7 @@ def test_an_answer_to_a_question_is_no_point_yet(notebook):
 
 
 def test_a_choice_is_one_of_the_choices(notebook):
-    form = 'with check("guess", form_only=True):\n    expect_choice(guess, "guess", "x1", "x2")'
+    form = 'with self_check("guess", form_only=True):\n    expect_choice(guess, "guess", "x1", "x2")'
     notebook.run("guess = 'x3'")
     assert "`guess` should be 'x1' or 'x2'; yours is 'x3'." in notebook.run(form)
     notebook.run("guess = 'x2'")
@@ -131,7 +132,7 @@ def test_it_is_a_table_with_words_in_a_browser_and_text_elsewhere(notebook):
 
 
 def test_without_the_table_it_says_what_to_run(notebook):
-    notebook.names["check"].exercises = {}
+    notebook.names["self_check"].exercises = {}
     assert notebook.names["scoreboard"]()._repr_html_() is None
     assert "run the cells from the top" in repr(notebook.names["scoreboard"]())
 
@@ -155,7 +156,7 @@ def test_without_the_table_it_says_what_to_run(notebook):
     }.values(),
 )
 def test_a_message_says_where_to_look(notebook, cell, words):
-    notebook.names["check"].given["f_2d"] = notebook.names["f_2d"] = len
+    notebook.names["self_check"].given["f_2d"] = notebook.names["f_2d"] = len
     notebook.run(RIGHT)
     notebook.run(cell)
     said = notebook.run(CHECK)
@@ -164,28 +165,79 @@ def test_a_message_says_where_to_look(notebook, cell, words):
 
 
 def test_a_test_cell_leaves_no_names_behind_and_gives_back_what_it_took(notebook):
-    notebook.run("left = 'mine'\nfirst = 1")
-    notebook.run('with check("mean"):\n    left, right = 3, 4\n    expect(left == 3, "no")')
-    assert notebook.names["left"] == "mine" and "right" not in notebook.names and notebook.names["first"] == 1
+    notebook.run("left = 'mine'\nfirst = 1\n_ = 5")
+    before = dict(notebook.names)
+    said = notebook.run(
+        '@self_check("mean")\ndef _():\n    left, right = 3, 4\n    expect(left == 3, "no")\n    import cmath'
+    )
+    assert "this self-check passes" in said
+    assert notebook.names == before
+
+
+READS = '@self_check("mean")\ndef _():\n    left = 3\n    expect_number(mean([1, 5]), left, "mean([1, 5])")'
+
+
+def test_an_answer_does_not_see_the_names_of_its_self_check(notebook):
+    notebook.run("def mean(x):\n    return left")
+    assert "name 'left' is not defined" in notebook.run(READS)
+
+
+def test_a_self_check_does_not_write_over_a_students_constant(notebook):
+    notebook.run("left = 2\ndef mean(x):\n    return sum(x) / left")
+    assert "this self-check passes" in notebook.run(READS)
+    assert notebook.names["left"] == 2
+
+
+TAKEN = ("expect_number", "expect", "shown", "show", "NotYet", "math", "traceback", "written_in", "ADVICE", "GIVEN")
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+def test_a_name_of_the_students_does_not_take_the_place_of_a_helper(notebook, taken):
+    right = READS.replace("left = 3", "left = 3.0")
+    notebook.run(f"{taken} = lambda *args: 1\n{RIGHT}")
+    assert "this self-check passes" in notebook.run(right)
+    notebook.run(f"{taken} = lambda *args: 1\ndef mean(x):\n    return 4")
+    assert "should be 3, yours is 4" in notebook.run(right)
+
+
+def test_a_global_that_the_answer_counts_in_stays(notebook):
+    notebook.run("calls = 0\ndef mean(x):\n    global calls\n    calls += 1\n    return sum(x) / len(x)")
+    notebook.run(READS)
+    assert notebook.names["calls"] == 1
+
+
+def test_a_later_failure_says_which_came_first(notebook):
+    notebook.run("def mean(x):\n    return 0")
+    first, second = notebook.run(CHECK), notebook.run(MORE)
+    assert "above fails, too" not in first
+    assert second.endswith('The self-check "mean" above fails, too. Mend that one first: this may follow from it.')
+
+
+def test_a_method_that_reads_a_notebooks_name_instead_of_its_own_is_noted(notebook):
+    notebook.run("v = 7")
+    notebook.run(
+        "class mean:\n    def __init__(self, x):\n        self.v = x\n    def __float__(self):\n        return v * 1.0"
+    )
+    assert "without `self.` in front. Did you mean `self.v`?" in notebook.run(CHECK)
 
 
 def test_an_error_that_comes_again_is_told_once(notebook):
-    notebook.run('check.exercises = {"mean": ("mean", {"mean": 1, "mean, negative": 1})}')
+    notebook.run('self_check.exercises = {"mean": ("mean", {"mean": 1, "mean, negative": 1})}')
     notebook.run("def mean(values):\n    return values.sum()")
-    first = notebook.run('with check("mean"):\n    mean([1, 3])')
-    second = notebook.run('with check("mean, negative"):\n    mean([-1, -3])')
+    first = notebook.run('with self_check("mean"):\n    mean([1, 3])')
+    second = notebook.run('with self_check("mean, negative"):\n    mean([-1, -3])')
     assert "has no attribute 'sum'" in first and "in the line: return values.sum()" in first
     assert second == '✗ mean, negative: the same as in the self-check "mean" above. Mend that one first.'
 
 
 def test_a_missing_self_is_told_as_that(notebook):
     notebook.run("class Box:\n    def __init__(self):\n        self.v = 1\n    def get(self):\n        return v")
-    said = notebook.run('with check("mean"):\n    Box().get()')
+    said = notebook.run('with self_check("mean"):\n    Box().get()')
     assert "Did you mean `self.v`?" in said
     assert "run that one" not in said
 
 
 def test_what_torch_does_not_implement_is_not_an_empty_gap(notebook):
     notebook.run("def mean(values):\n    raise NotImplementedError('Could not run aten::mean with arguments from ...')")
-    said = notebook.run('with check("mean"):\n    mean([1])')
+    said = notebook.run('with self_check("mean"):\n    mean([1])')
     assert "not written yet" not in said and "are the arguments in the right order" in said

@@ -33,7 +33,7 @@ def test_an_assignments_own_file_comes_before_the_shared_one(tiny):
 
 def test_tables_come_from_the_cells(tiny):
     intro = new_markdown_cell("Before\n\n<!-- points -->\n| stale |\n<!-- /points -->\n\nAfter", id="intro")
-    notebook = with_cells(intro, cell("check.exercises = {}", "given", "given_exercises"))
+    notebook = with_cells(intro, cell("self_check.exercises = {}", "given", "given_exercises"))
     made = embed.assembled(tiny, "averages", notebook)
     assert made.cells[0].source == f"Before\n\n{POINTS}\n\nAfter"
     assert '{"mean": ("mean", {"test_mean": 2, "test_mean_negative": 1})}' in made.cells[1].source
@@ -65,3 +65,38 @@ def test_code_that_nobody_need_read_is_folded_once():
     assert all(c.source.startswith("# @title ") for c in notebook.cells if folded[c.id])
     assert all(c.metadata.cellView == "form" for c in notebook.cells if folded[c.id])
     assert notebooks.normal_form(notebook) == notebook
+
+
+OPEN = """# @title Self-check: run this cell
+with check("mean"), quiet(), warm(3):
+    for x in (1, 2):
+        expect(mean([x]) == x, "no")
+### BEGIN HIDDEN TESTS
+left = 1
+### END HIDDEN TESTS"""
+
+
+def test_a_self_check_becomes_a_function(tiny):
+    made = embed.closed(OPEN)
+    assert made.startswith(
+        '# @title Self-check: run this cell\n@self_check("mean")\ndef _():\n    with quiet(), warm(3):\n'
+    )
+    assert '\n            expect(mean([x]) == x, "no")\n### BEGIN HIDDEN TESTS\n' in made
+    compile(made, "<test>", "exec")
+    assert embed.closed(made) == made
+    faults = embed.differing(tiny, "averages", with_cells(cell(OPEN, "test", "test_mean_open")))
+    assert any(fault.startswith("test_mean_open should run its self-check as a function") for fault in faults)
+
+
+def test_given_names_are_kept_for_the_self_checks_from_these_on(tiny):
+    (tiny.root / "given").mkdir()
+    for name in ("early", "checks", "late"):
+        (tiny.root / "given" / f"{name}.py").write_text(
+            f"import os.path\nfrom given.x import y\nTensor = None\n{embed.MARK}"
+            f"import math as m\nA, (B, *C) = 1, (2,)\n\n\ndef {name}():\n    inner = 1\n",
+            encoding="utf-8",
+        )
+    cells = [cell("", "given", f"given_{name}") for name in ("early", "checks", "late")]
+    made = embed.assembled(tiny, "averages", with_cells(*cells))
+    last = [notebooks.by_id(made)[f"given_{name}"].source.split("\n")[-1] for name in ("early", "checks", "late")]
+    assert last == ["    inner = 1", 'keep_apart("os m A B C checks")', 'keep_apart("os m A B C late")']

@@ -109,7 +109,7 @@ def test_a_first_exercise_from_the_empty_gap_to_the_points(page, lab, saved, poo
 
     said = notebook.validate()
     assert "not written yet" in said and "✗ add:" in said
-    assert "with check(" in said and EXERCISE not in said, "only what fails is told"
+    assert "@self_check(" in said and EXERCISE not in said, "only what fails is told"
     notebook.save()
 
     course = prepare(Course(ROOT), tmp_path / "course")

@@ -1,0 +1,86 @@
+"""A slip costs points once, in its own exercise; what a student calls a helper costs none."""
+
+import ast
+
+import pytest
+
+from grading.authoring import embed
+from grading.course import notebooks
+from grading.course.folder import Course
+from grading.execution.rehearsal import rehearse
+from tests.conftest import ROOT
+
+SOURCES = {name: notebooks.read(Course(ROOT).source(name)) for name in Course(ROOT).assignments}
+OTHERS = {"answer", "check", "cls", "core", "first", "grading", "hint", "make", "oracle", "path", "probe", "result"}
+OWN = {"self_check", "keep_apart", "NOTEBOOK", "scoreboard"}  # what the cells themselves name
+
+
+def lost(assignment: str, replaced: dict[str, str]) -> dict[str, str]:
+    """What the failing tests say, by test."""
+    verdicts = rehearse(SOURCES[assignment], replaced)
+    assert verdicts
+    return {test: message for test, message in verdicts.items() if message is not None}
+
+
+def sources(assignment: str, kind: str | None) -> dict[str, str]:
+    cells = [cell for cell in SOURCES[assignment].cells if cell.cell_type == "code" and notebooks.kind(cell) == kind]
+    return {notebooks.grade_id(cell) or cell.id: cell.source for cell in cells}
+
+
+def names(cells: dict[str, str]) -> set[str]:
+    return {name for source in cells.values() for name in embed.names_of(source)}
+
+
+@pytest.mark.parametrize("assignment", SOURCES)
+def test_a_helper_with_the_name_of_a_given_one_costs_nothing(assignment):
+    solutions, given = sources(assignment, "solution"), sources(assignment, "given")
+    nodes = [node for source in solutions.values() for node in ast.walk(ast.parse(source))]
+    used = {node.id for node in nodes if isinstance(node, ast.Name)} | names(sources(assignment, None))
+    imports = {name for name in names(given) if f"import {name}" in "\n".join(given.values())}
+    taken = sorted((names(given) | OTHERS) - used - names(solutions) - imports - OWN)
+    assert {"expect", "expect_number", "shown", "check", "make"} <= set(taken)
+    collide = f"\nfor _name in {taken}:\n    globals()[_name] = lambda *args, **kwargs: 1\n"
+    assert lost(assignment, {name: source + collide for name, source in solutions.items()}) == {}
+
+
+WRONG_BASES = {
+    "keeps the first parameter only": """class Optimizer:
+    def __init__(self, params):
+        self.params = list(params)[:1]""",
+    "keeps copies": """import copy
+class Optimizer:
+    def __init__(self, params):
+        self.params = copy.deepcopy(list(params))""",
+    "keeps them under another name": """class Optimizer:
+    def __init__(self, params):
+        self.parameters = params""",
+    "has no arguments": "class Optimizer:\n    pass",
+    "takes attributes away": """class Optimizer:
+    def __init__(self, params):
+        self.params = list(params)
+    def __setattr__(self, name, value):
+        if name in ("eta", "gamma"):
+            value = 0.1
+        super().__setattr__(name, value)""",
+    "keeps the last parameter only": """class Optimizer:
+    def __init__(self, params):
+        self.params = list(params)[-1:]""",
+    "keeps slots": """class Optimizer:
+    __slots__ = ("params",)
+    def __init__(self, params):
+        self.params = params[1:]""",
+}
+INHERITS = """class Nesterov(Momentum):
+    def __init__(self, params, eta=0.05, gamma=0.9):
+        super().__init__(params, eta, gamma)
+
+    def step(self):
+        for i, param in enumerate(self.params):
+            self.v[i] = self.gamma * self.v[i] + self.eta * param.grad
+            param.value = param.value - self.gamma * self.v[i] - self.eta * param.grad"""
+
+
+@pytest.mark.parametrize("base", WRONG_BASES.values(), ids=WRONG_BASES)
+def test_a_wrong_base_class_costs_points_in_its_own_exercise_alone(base):
+    missing = lost("optimizers", {"optimizer": base, "nesterov": INHERITS})
+    assert missing.keys() <= {"test_optimizer", "test_optimizer_step"} and missing
