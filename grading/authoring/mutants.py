@@ -217,7 +217,7 @@ def _swapped_statements(block: cst.IndentedBlock) -> Iterator[cst.IndentedBlock]
 class _Names(cst.CSTVisitor):
     """The names of an assignment's kind in a function: its local names, and the attributes of self."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.local: list[str] = []
         self.attributes: list[str] = []
 

@@ -1,5 +1,7 @@
 """Commands that grade a class and show what came out."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys
@@ -13,7 +15,10 @@ from grading.cli.options import assignment_option, jobs_option
 from grading.course.folder import Course, CourseError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from grading.execution.interpreters import Interpreters
+    from grading.gradebook.records import Record
 
 
 @click.command()
@@ -151,7 +156,7 @@ def _is_new(course: Course, assignment: str) -> bool:
     return bool(submitted - {path.stem for path in (course.root / "records" / assignment).glob("*.json")})
 
 
-def run(course: Course, assignment: str, jobs: int | None, started: "Interpreters", force: bool = False) -> list:
+def run(course: Course, assignment: str, jobs: int | None, started: Interpreters, force: bool = False) -> list:
     from grading.cli.progress import steps
     from grading.intake.submission import find
     from grading.run.grade import grade
@@ -159,14 +164,14 @@ def run(course: Course, assignment: str, jobs: int | None, started: "Interpreter
     counts = Counter()
     with steps(f"Grading {assignment}", len(find(course, assignment))) as advance:
 
-        def done(ended) -> None:
+        def done(ended: Record) -> None:
             counts["unchanged" if ended.unchanged else "graded" if ended.has_grade else "not graded"] += 1
             advance(f"{', '.join(f'{number} {words}' for words, number in counts.items())}; last: {ended.student}")
 
         return grade(course, assignment, jobs, done=done, force=force, started=started)
 
 
-def _grade(course: Course, assignment: str, jobs: int | None, force: bool, started: "Interpreters | None") -> int:
+def _grade(course: Course, assignment: str, jobs: int | None, force: bool, started: Interpreters | None) -> int:
     """Grade, print the table and what has changed; how many submissions have no grade."""
     from grading.course import catalogue, notebooks
     from grading.gradebook import database, late_penalties
@@ -234,7 +239,7 @@ def print_tables(course: Course, collected: dict[str, list]) -> None:
             console.print(table.table(course, name, found))
 
 
-def console():
+def console() -> Console:
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 160)), highlight=False)

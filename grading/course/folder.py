@@ -97,7 +97,7 @@ class Course:
         return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
 
     @contextmanager
-    def alone(self):
+    def alone(self) -> Iterator[None]:
         """Keep everybody else from grading in this course at the same time.
 
         Raises:
@@ -117,7 +117,7 @@ class Course:
             lock.release()
 
     @contextmanager
-    def entered(self):
+    def entered(self) -> Iterator[None]:
         """nbgrader's converters expect to run in the course folder."""
         before = Path.cwd()
         os.chdir(self.root)

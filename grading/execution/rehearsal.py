@@ -12,6 +12,8 @@ import signal
 import threading
 import traceback
 import warnings
+from collections.abc import Iterator
+from types import FrameType
 
 from nbformat import NotebookNode
 
@@ -78,7 +80,7 @@ def definitions(
 
 
 @contextlib.contextmanager
-def time_limit(seconds: float):
+def time_limit(seconds: float) -> Iterator[None]:
     """Raise `TimeoutError` in what takes more processor time inside the block, and again each second.
 
     A clock would decide otherwise on a busy machine. An import is not interrupted: it would leave half a module behind,
@@ -88,7 +90,7 @@ def time_limit(seconds: float):
         yield
         return
 
-    def too_long(number, frame):
+    def too_long(number: int, frame: FrameType | None) -> None:
         if not core.importing(frame):
             raise TimeoutError(f"not finished after {seconds:g} s")
 

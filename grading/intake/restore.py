@@ -130,7 +130,7 @@ def is_untouched(notebook: NotebookNode, released: NotebookNode) -> bool:
 class _Repairs:
     """What was repaired: each kind once, with the names of the cells."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.names: dict[str, list[str]] = {}
 
     def add(self, words: str, name: str | None = None) -> None:

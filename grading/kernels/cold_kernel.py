@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from traitlets import Unicode
 
@@ -16,7 +17,7 @@ class SandboxedKernelManager(KernelManager):
 
     files = Unicode(help="The folder whose content the kernel finds in its working folder.")
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if bubblewrap.why_not():
             raise bubblewrap.SandboxError(bubblewrap.why_not())

@@ -8,6 +8,8 @@ A follower can start neither a process nor a program. Before any cell runs it lo
 missing, and says so on the line.
 """
 
+from __future__ import annotations
+
 import ast
 import contextlib
 import ctypes
@@ -20,6 +22,10 @@ import socket
 import struct
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 REFUSED = "torch's own optimizers are not here: write the steps yourself"
@@ -28,11 +34,11 @@ REFUSED = "torch's own optimizers are not here: write the steps yourself"
 class EachForItself(ast.NodeTransformer):
     """Lets a cell go on below a statement that fails."""
 
-    def visit_Module(self, tree):
+    def visit_Module(self, tree: ast.Module) -> ast.Module:
         tree.body = [self.tried(statement) for statement in tree.body]
         return ast.fix_missing_locations(tree)
 
-    def tried(self, statement):
+    def tried(self, statement: ast.stmt) -> ast.stmt:
         if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
             return statement
         handler = ast.ExceptHandler(type=ast.Name("Exception", ast.Load()), name=None, body=[ast.Pass()])
@@ -40,7 +46,7 @@ class EachForItself(ast.NodeTransformer):
         return ast.copy_location(whole, statement)
 
 
-def make_shell():
+def make_shell() -> InteractiveShell:
     """IPython's shell without a kernel: cells are run in it as in a notebook, and nothing is kept on disk."""
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
@@ -51,7 +57,7 @@ def make_shell():
     return shell
 
 
-def refuse_programs(program):
+def refuse_programs(program: bytes) -> None:
     """Let the system refuse to start programs and processes from now on, see `seccomp.no_programs`."""
     held = ctypes.create_string_buffer(program, len(program))
     filter_ = struct.pack("@HP", len(program) // 8, ctypes.addressof(held))
@@ -71,7 +77,7 @@ def refuse_fused_optimizers():
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))
 
 
-def programs():
+def programs() -> str | None:
     """Why a program or a process could be started, or None."""
     try:
         child = os.fork()
@@ -88,7 +94,7 @@ def programs():
         return None if error.errno == errno.EPERM else "a program can be started"
 
 
-def torch_elsewhere(roots, places):
+def torch_elsewhere(roots: list[str], places: list[str]) -> str | None:
     """Where files of torch lie that are hidden by nothing, or None.
 
     Args:
@@ -105,7 +111,7 @@ def torch_elsewhere(roots, places):
     return None
 
 
-def torch_here(places):
+def torch_here(places: list[str]) -> str | None:
     """Where torch can be found although it should not be here at all, or None."""
     for path in places:
         if os.path.isdir(path) and os.listdir(path):  # noqa: PTH112, PTH208
@@ -121,7 +127,7 @@ def torch_here(places):
     return None
 
 
-def optimizers_here(places, stub, clipping):
+def optimizers_here(places: list[str], stub: str, clipping: str) -> str | None:
     """Where update rules of torch, or its clipping, can be found, or None."""
     for place in places:
         for path in Path(place, "optim").rglob("*"):
@@ -142,7 +148,7 @@ def optimizers_here(places, stub, clipping):
     return "a fused optimizer"
 
 
-def why_not(request):
+def why_not(request: dict) -> str | None:
     """What is here that must not be, in words; None if all that should be missing is missing."""
     if request["missing"] == "torch":
         found = torch_here(request["torch"])
@@ -151,7 +157,7 @@ def why_not(request):
     return (f"{request['missing']} can be found: {found}" if found else None) or programs()
 
 
-def run(request, shell):
+def run(request: dict, shell: InteractiveShell) -> None:
     """Connect to the grader, say whether everything is missing, then run cells and answer questions.
 
     Args:
@@ -183,7 +189,7 @@ def run(request, shell):
         line.sendall(number + b" " + said.encode() + b"\n")
 
 
-def main():
+def main() -> None:
     """Begin in an interpreter of its own: standard input brings one line, the request with the probes in it."""
     request = json.loads(sys.stdin.buffer.readline())
     exec(request["probes"], {})

@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
@@ -16,7 +17,7 @@ from grading.sandbox import bubblewrap
 class ForkProvisioner(LocalProvisioner):
     """Launches a kernel by forking it."""
 
-    async def launch_kernel(self, cmd: list[str], **kwargs) -> KernelConnectionInfo:
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         manager, home = self.parent, self.parent.home
         arguments = cmd[cmd.index("-f") :] if "-f" in cmd else cmd[1:]
         pid = home.start(manager.folder.name, manager.folder, {"arguments": arguments})
@@ -31,7 +32,7 @@ class WarmKernelManager(KernelManager):
     files = Unicode()
     has_probes = True
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.home = forker()
         self.folder = self.home.exchange / uuid.uuid4().hex[:8]

@@ -26,6 +26,9 @@ import socket
 import struct
 import sys
 import types
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 NEWNS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
@@ -60,7 +63,7 @@ KERNEL_MODULES = (
 ARGUMENTS = ["--HistoryManager.hist_file=:memory:"]
 
 
-def warm_up(cells):
+def warm_up(cells: list[str]) -> None:
     """Import what kernels and notebooks import, and use it once: the first figure and the first step cost the most.
 
     The first step of an optimizer makes torch import as much again; it is left to notebooks of which a cell names them.
@@ -90,7 +93,7 @@ def warm_up(cells):
     show_a_traceback()
 
 
-def import_for_notebooks():
+def import_for_notebooks() -> None:
     """What the notebooks of the course import, but for torch."""
     import matplotlib
 
@@ -99,7 +102,7 @@ def import_for_notebooks():
     import plotly.io  # noqa: F401
 
 
-def use_torch():
+def use_torch() -> Any:
     """Import torch, and differentiate for the first time; the tensor."""
     import torch
 
@@ -109,7 +112,7 @@ def use_torch():
     return x
 
 
-def show_a_traceback():
+def show_a_traceback() -> None:
     """Do what IPython does for the first error: it looks where every module comes from."""
     from IPython.core.ultratb import AutoFormattedTB
 
@@ -121,7 +124,7 @@ def show_a_traceback():
     del linecache.cache["/warm.py"]
 
 
-def remember(cells):
+def remember(cells: list[str]) -> None:
     """Let IPython look only once at each text, and at these now.
 
     It cuts a cell into tokens twice before it runs it. What it finds depends on nothing but the text.
@@ -132,7 +135,7 @@ def remember(cells):
         private.look_at(cell)
 
 
-def prepare_kernels(cells):
+def prepare_kernels(cells: list[str]) -> Callable[[dict], None]:
     """Do once what each kernel would do when it starts; what is left to do in each kernel.
 
     To look at an object is to write into its memory, because Python counts who holds it: so spare each kernel what
@@ -147,7 +150,7 @@ def prepare_kernels(cells):
     private.spare_modules()
     IPKernelApp.instance().parse_command_line(ARGUMENTS)  # this also sets up logging, for all loggers that there are
 
-    def begin(told):
+    def begin(told: dict) -> None:
         sys.argv = ["ipykernel_launcher", *told["arguments"]]
         app = IPKernelApp.instance()
         if sys.argv[1:2] == ["-f"] and sys.argv[3:] == ARGUMENTS:  # they are parsed already
@@ -158,7 +161,7 @@ def prepare_kernels(cells):
     return begin
 
 
-def prepare_followers(prepare):
+def prepare_followers(prepare: dict) -> Callable[[dict], None]:
     """Do once what each follower would do when it starts; what is left, see `follower_inside.run`."""
     follower = types.ModuleType("follower_inside")
     exec(compile(prepare["follower"], "/grading/follower_inside.py", "exec"), vars(follower))
@@ -173,7 +176,7 @@ def prepare_followers(prepare):
     return lambda told: follower.run(told, shell)
 
 
-def main():
+def main() -> None:
     """Wait for a first call, warm up, and fork a process for each call.
 
     Standard input brings one line, a JSON object: the source text of the probes, and texts of cells that are the same
@@ -210,14 +213,14 @@ def main():
     os._exit(0)  # there is nothing to tidy up: it all lies in this sandbox
 
 
-def wait_for_some(number, frame):
+def wait_for_some(number: int, frame: FrameType | None) -> None:
     """Let those that have served a worker which is gone vanish."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
-def serve(line, exchange, begin):
+def serve(line: socket.socket, exchange: str, begin: Callable[[dict], None]) -> None:
     """Fork the kernels of one worker: read requests, one JSON object a line, and answer each.
 
     Args:
@@ -267,7 +270,7 @@ def serve(line, exchange, begin):
                 say(line, started=name, pid=pid)
 
 
-def freeze():
+def freeze() -> None:
     """Let no collection in a kernel look at, and so copy, the memory that all kernels share.
 
     To collect first would take a fifth of a second, for very little.
@@ -276,7 +279,7 @@ def freeze():
     gc.enable()
 
 
-def say(line, **words):
+def say(line: socket.socket, **words: Any) -> None:
     """Answer with one line, or end if nobody listens any more."""
     try:
         line.sendall(json.dumps(words).encode() + b"\n")
@@ -284,13 +287,13 @@ def say(line, **words):
         os._exit(0)
 
 
-def kill(pid):
+def kill(pid: int) -> None:
     """End a kernel, if it has not ended by itself in the meantime."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
-def be_first():
+def be_first() -> None:
     """Go on in a child that is the first process of a namespace of its own; this process only waits for it."""
     new_namespaces(NEWUSER | NEWPID)
     child = os.fork()
@@ -299,7 +302,7 @@ def be_first():
         os._exit(os.waitstatus_to_exitcode(status) % 256)
 
 
-def new_namespaces(kinds):
+def new_namespaces(kinds: int) -> None:
     """Leave namespaces, the user's among them; who the user is stays the same."""
     uid, gid = os.getuid(), os.getgid()
     call(LIBC.unshare, kinds)
@@ -308,7 +311,7 @@ def new_namespaces(kinds):
             stream.write(text)
 
 
-def become_kernel(request, exchange, zygote_files, begin):
+def become_kernel(request: dict, exchange: str, zygote_files: list[int], begin: Callable[[dict], None]) -> None:
     """Be the first process of the new namespaces: hide the rest of the sandbox, lose all rights, run a kernel."""
     try:
         signal.set_wakeup_fd(-1)
@@ -345,7 +348,7 @@ def become_kernel(request, exchange, zygote_files, begin):
         os._exit(71)
 
 
-def hide(exchange, folder, size, inodes, python):
+def hide(exchange: str, folder: str, size: int, inodes: int, python: list[str]) -> None:
     """Mount private folders over everything that other kernels, or the zygote, could be reached through.
 
     This Python's own folders stay where they are, also where they lie in /tmp.
@@ -372,19 +375,19 @@ def hide(exchange, folder, size, inodes, python):
     mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, b"newinstance,ptmxmode=0666,mode=600")
 
 
-def mount(source, target, kind, flags, options=None):
+def mount(source: str | None, target: str | None, kind: str | None, flags: int, options: bytes | None = None) -> None:
     """mount(2)."""
     encode = lambda text: None if text is None else text.encode()  # noqa: E731
     call(LIBC.mount, encode(source), encode(target), encode(kind), ctypes.c_ulong(flags), options)
 
 
-def open_loopback():
+def open_loopback() -> None:
     """Let the kernel reach itself: what a child process prints, for one, comes to ipykernel in that way."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP))
 
 
-def drop_capabilities():
+def drop_capabilities() -> None:
     """Keep no right over the new namespaces, now or after starting another program."""
     for number in range(64):
         if LIBC.prctl(PR_CAPBSET_DROP, number, 0, 0, 0):
@@ -394,13 +397,13 @@ def drop_capabilities():
     call(LIBC.capset, header, (ctypes.c_uint32 * 6)())
 
 
-def filter_calls(program):
+def filter_calls(program: bytes) -> None:
     """Let the system refuse some calls from now on, see `grading/sandbox/seccomp.py`; not all systems can."""
     held = ctypes.create_string_buffer(program, len(program))
     LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, struct.pack("@HP", len(program) // 8, ctypes.addressof(held)), 0, 0)
 
 
-def fresh_random_state():
+def fresh_random_state() -> None:
     """Forks of one interpreter must not share their random numbers."""
     import random
 
@@ -412,7 +415,7 @@ def fresh_random_state():
         sys.modules["torch"].seed()
 
 
-def call(function, *arguments):
+def call(function: Any, *arguments: Any) -> None:
     """Call a C function, and raise the error that it reports."""
     if function(*arguments):
         number = ctypes.get_errno()

@@ -89,7 +89,7 @@ class MoodleExporter(LmsExporter):
 
     default_name = "grades-moodle.csv"
 
-    def rows(self, gradebook, assignments, found, students):
+    def rows(self, gradebook: Gradebook, assignments: list, found: list, students: list) -> list:
         lines = [["Username", "ID number", "Email address", "First name", "Last name", *self.headings(assignments)]]
         for s in students:
             lines.append([s.login or s.id, s.lms_id, s.email, s.first_name, s.last_name])
@@ -105,7 +105,7 @@ class CanvasExporter(LmsExporter):
 
     default_name = "grades-canvas.csv"
 
-    def rows(self, gradebook, assignments, found, students):
+    def rows(self, gradebook: Gradebook, assignments: list, found: list, students: list) -> list:
         identity = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
         full = [number(scores.full_score(gradebook, name)) for name in assignments]
         lines = [[*identity, *map(self.column, assignments)], ["    Points Possible", "", "", "", "", *full]]
@@ -121,7 +121,7 @@ class CellsExporter(_Exporter):
 
     default_name = "grades-cells.csv"
 
-    def rows(self, gradebook, assignments, found, students):
+    def rows(self, gradebook: Gradebook, assignments: list, found: list, students: list) -> list:
         chosen = {s.id for s in students}
         lines = [["assignment", "student", "cell", "points", "max", "automatic", "manual", "extra_credit"]]
         for assignment in assignments:

@@ -536,7 +536,7 @@ def _linear_cost(student: Student, stand_ins: str) -> None:
 
 
 def same_numerical_gradient(
-    student: Student, text: str, values: list[float], expected: list[float], rtol: float, **options
+    student: Student, text: str, values: list[float], expected: list[float], rtol: float, **options: Any
 ) -> None:
     """Compare `numerical_gradient` of a function of x1, x2, ... with expected numbers.
 

@@ -1,6 +1,7 @@
 """Hold an answer against a reference: the first difference, in words a student can use."""
 
 import math
+from typing import Any
 
 from grading.probe import wire
 
@@ -28,11 +29,11 @@ class Mismatch(AssertionError):
         self.rows = rows or []
         self.paths, self.bowl = paths, bowl
 
-    def _render_traceback_(self):  # IPython shows these lines and no stack
+    def _render_traceback_(self) -> list[str]:  # IPython shows these lines and no stack
         return str(self).splitlines()
 
 
-def close(yours: object, expected: float, rtol: float = RTOL, atol: float = ATOL) -> bool:
+def close(yours: Any, expected: float, rtol: float = RTOL, atol: float = ATOL) -> bool:
     """True if `yours` is a finite number within `rtol * |expected| + atol`; equal infinities are close as well."""
     if not wire.is_number(yours):
         return False
@@ -47,7 +48,7 @@ def that(condition: bool, message: str) -> None:
         raise Mismatch(message)
 
 
-def same_number(yours: object, expected: float, what: str, rtol: float = RTOL, atol: float = ATOL) -> None:
+def same_number(yours: Any, expected: float, what: str, rtol: float = RTOL, atol: float = ATOL) -> None:
     """Compare one number. `what` is its description, "the gradient with respect to x1".
 
     Raises:
@@ -58,7 +59,7 @@ def same_number(yours: object, expected: float, what: str, rtol: float = RTOL, a
         raise Mismatch(f"{what} should be {wanted}, yours is {mine}.", [(what, yours, expected)])
 
 
-def same_list(yours: object, expected: list, what: str, rtol: float = RTOL, atol: float = ATOL) -> None:
+def same_list(yours: Any, expected: list, what: str, rtol: float = RTOL, atol: float = ATOL) -> None:
     """Compare a list of numbers, or nested lists (an array), item by item.
 
     Raises:
@@ -67,13 +68,13 @@ def same_list(yours: object, expected: list, what: str, rtol: float = RTOL, atol
     _same(yours, expected, what, (), rtol, atol)
 
 
-def same_value(yours: object, expected: object, what: str) -> None:
+def same_value(yours: Any, expected: object, what: str) -> None:
     """Compare a text, a truth value, or another value that is right only if it is equal."""
     if type(yours) is not type(expected) or yours != expected:
         raise Mismatch(f"{what} should be {show(expected)}, yours is {show(yours)}.", [(what, yours, expected)])
 
 
-def same_answer(yours: object, expected: float | str, name: str, why: str) -> None:
+def same_answer(yours: Any, expected: float | str, name: str, why: str) -> None:
     """The answer to a small question: a text, or a number to 0.1 %, so that one read off a run is right as well.
 
     Args:
@@ -86,7 +87,7 @@ def same_answer(yours: object, expected: float | str, name: str, why: str) -> No
 
 
 def same_path(
-    yours: object,
+    yours: Any,
     *references: list,
     what: str,
     names: list[str] | None = None,
@@ -138,7 +139,7 @@ def same_path(
     raise Mismatch(text, rows, (yours, reference, name, place, step), bowl)
 
 
-def both(yours: object, expected: object) -> tuple[str, str]:
+def both(yours: Any, expected: object) -> tuple[str, str]:
     """How to show two values that differ: with as many digits as it takes to see it."""
     pair = show(yours), show(expected)
     if pair[0] == pair[1] and isinstance(yours, float):
@@ -175,7 +176,7 @@ def _parting(yours: list, reference: list, rtol: float, atol: float) -> tuple[in
     return (len(reference), 0) if len(yours) > len(reference) else None
 
 
-def _same(yours: object, expected: object, what: str, place: tuple, rtol: float, atol: float) -> None:
+def _same(yours: Any, expected: object, what: str, place: tuple, rtol: float, atol: float) -> None:
     where = f"{what}{''.join(f'[{i}]' for i in place)}"
     if not isinstance(expected, (list, tuple)):
         same_number(yours, expected, where, rtol, atol)

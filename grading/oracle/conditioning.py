@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from grading.oracle.compare import Mismatch, close, same_list, same_number, same_path, same_value, show, that
+from grading.oracle.student_code import Student
 from grading.oracle.training import StandInsUnused, on_its_own
 from grading.probe import wire
 
@@ -81,7 +82,9 @@ def steps_needed(path: list[list[float]], tolerance: float) -> int | None:
     return needed
 
 
-def preconditioned_gd(A, b, x0, P, eta: float, num_steps: int) -> list[list[float]]:
+def preconditioned_gd(
+    A: np.ndarray, b: np.ndarray, x0: np.ndarray, P: np.ndarray, eta: float, num_steps: int
+) -> list[list[float]]:
     """The path of `x -= eta * P @ (A @ x - b)`, the start first."""
     path = [np.array(x0)]
     for _ in range(num_steps):
@@ -89,7 +92,9 @@ def preconditioned_gd(A, b, x0, P, eta: float, num_steps: int) -> list[list[floa
     return [row.tolist() for row in path]
 
 
-def torch_path(A, b, x0, num_steps: int, lr: float | list[float], momentum: float = 0.0) -> list[list[float]]:
+def torch_path(
+    A: np.ndarray, b: np.ndarray, x0: np.ndarray, num_steps: int, lr: float | list[float], momentum: float = 0.0
+) -> list[list[float]]:
     """The path of torch's SGD on 0.5 * x @ A @ x - b @ x, the start first; `lr` may be one for each coordinate."""
     A, b = torch.tensor(np.asarray(A, dtype=float)), torch.tensor(np.asarray(b, dtype=float))
     params = [torch.tensor(float(value), dtype=torch.float64, requires_grad=True) for value in x0]
@@ -335,21 +340,21 @@ def quadratic(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
 # Judges
 
 
-def judge_gd_rate(student, cases: list[tuple[Spectrum, float]]) -> None:
+def judge_gd_rate(student: Student, cases: list[tuple[Spectrum, float]]) -> None:
     """One number for each spectrum and eta."""
     for yours, (eigenvalues, eta) in zip(_values(student, "gd_rate", cases), cases, strict=True):
         what = f"gd_rate({_listed(eigenvalues)}, {eta:.6g})"
         same_number(yours, gd_rate(eigenvalues, eta), what, rtol=RTOL)
 
 
-def judge_best_learning_rate(student, cases: list[Spectrum], part: str) -> None:
+def judge_best_learning_rate(student: Student, cases: list[Spectrum], part: str) -> None:
     """The pair (eta, rate); `part` is "eta", "rate" or "both"."""
     right = [best_learning_rate(spectrum) for spectrum in cases]
     stand_ins = [["gd_rate", {"eigenvalues": None, "eta": found["eta"]}, found["rate"]] for found in right]
     _judge_parts(student, "best_learning_rate", cases, right, part, stand_ins)
 
 
-def judge_best_momentum(student, cases: list[Spectrum], part: str) -> None:
+def judge_best_momentum(student: Student, cases: list[Spectrum], part: str) -> None:
     """The triple (eta, gamma, rate); `part` is one of them or "all"."""
     right = [best_momentum(spectrum) for spectrum in cases]
     stand_ins = [
@@ -360,7 +365,9 @@ def judge_best_momentum(student, cases: list[Spectrum], part: str) -> None:
     _judge_parts(student, "best_momentum", cases, right, part, stand_ins)
 
 
-def _judge_parts(student, function: str, cases: list[Spectrum], right: list[dict], part: str, stand_ins: list) -> None:
+def _judge_parts(
+    student: Student, function: str, cases: list[Spectrum], right: list[dict], part: str, stand_ins: list
+) -> None:
     def judge(standing_in: bool) -> None:
         rows = stand_ins if standing_in else []
         for yours, spectrum, expected in zip(
@@ -381,14 +388,14 @@ def _judge_parts(student, function: str, cases: list[Spectrum], right: list[dict
     on_its_own(judge)
 
 
-def judge_matrix(student, cases: list[Setting], row: int) -> None:
+def judge_matrix(student: Student, cases: list[Setting], row: int) -> None:
     """One row of the matrix: 0 makes the new v, 1 the new x."""
     for matrix, setting in zip(_matrices(student, cases), cases, strict=True):
         what = f"row {row} of momentum_matrix({_listed(setting)}), which makes the new {'vx'[row]},"
         same_list(matrix[row], momentum_matrix(*setting)[row], what, rtol=RTOL)
 
 
-def judge_matrix_path(student, cases: list[Setting]) -> None:
+def judge_matrix_path(student: Student, cases: list[Setting]) -> None:
     """Applied again and again, the matrix takes the path of `torch.optim.SGD` with momentum."""
     for matrix, (lam, eta, gamma) in zip(_matrices(student, cases), cases, strict=True):
         theirs = [x for (x,) in torch_path([[lam]], [0.0], [1.0], 12, lr=eta, momentum=gamma)]
@@ -401,7 +408,7 @@ def judge_matrix_path(student, cases: list[Setting]) -> None:
         same_path(path, expected, what=what, names=["v", "x"], rtol=RTOL)
 
 
-def _matrices(student, cases: list[Setting]) -> list[list[list[float]]]:
+def _matrices(student: Student, cases: list[Setting]) -> list[list[list[float]]]:
     matrices = _values(student, "momentum_matrix", cases)
     for yours, setting in zip(matrices, cases, strict=True):
         that(
@@ -413,7 +420,7 @@ def _matrices(student, cases: list[Setting]) -> list[list[list[float]]]:
     return matrices
 
 
-def judge_momentum_rate(student, cases: list[Setting]) -> None:
+def judge_momentum_rate(student: Student, cases: list[Setting]) -> None:
     """The spectral radius, whatever the student's `momentum_matrix` is."""
     stand_ins = [
         ["momentum_matrix", dict(zip(("lam", "eta", "gamma"), setting)), np.array(momentum_matrix(*setting))]
@@ -433,7 +440,7 @@ def _rtol(lam: float, eta: float, gamma: float) -> float:
     return CRITICAL_RTOL if abs((1 + gamma - eta * lam) ** 2 - 4 * gamma) < 1e-3 else RTOL
 
 
-def judge_is_stable(student, cases: list[Setting]) -> None:
+def judge_is_stable(student: Student, cases: list[Setting]) -> None:
     """True or False for each setting, whatever the student's `momentum_rate` is."""
     # What a right `momentum_rate` computes: on the boundary its last digit may be off.
     stand_ins = [
@@ -464,7 +471,7 @@ def judge_rotated(student, cases: list[tuple[np.ndarray, float]], untouched: boo
         that(same, "rotated changed the array A of its caller: make a new array.")
 
 
-def judge_steps_needed(student, cases: list[tuple[list, float]]) -> None:
+def judge_steps_needed(student: Student, cases: list[tuple[list, float]]) -> None:
     """The index, or None; the path comes as a list and as an array."""
     calls = [[np.array(path) if i % 2 else path, tolerance] for i, (path, tolerance) in enumerate(cases)]
     for yours, (path, tolerance) in zip(_values(student, "steps_needed", calls), cases, strict=True):
@@ -477,7 +484,7 @@ def judge_steps_needed(student, cases: list[tuple[list, float]]) -> None:
             same_number(yours, expected, what)
 
 
-def judge_newton_step(student, cases: list[tuple[np.ndarray, np.ndarray]]) -> None:
+def judge_newton_step(student: Student, cases: list[tuple[np.ndarray, np.ndarray]]) -> None:
     """The solution of hessian @ s = -gradient."""
     for yours, (gradient, hessian) in zip(_values(student, "newton_step", cases), cases, strict=True):
         expected = -np.linalg.solve(hessian, gradient)
@@ -485,7 +492,7 @@ def judge_newton_step(student, cases: list[tuple[np.ndarray, np.ndarray]]) -> No
         same_list(yours, expected.tolist(), what, rtol=RTOL, atol=RTOL * float(np.abs(expected).max()))
 
 
-def judge_solved(student, cases: list[tuple[np.ndarray, np.ndarray]]) -> None:
+def judge_solved(student: Student, cases: list[tuple[np.ndarray, np.ndarray]]) -> None:
     """The residual is at the level of rounding: with a badly conditioned Hessian an inverse leaves much more."""
     for yours, (gradient, hessian) in zip(_values(student, "newton_step", cases), cases, strict=True):
         that(
@@ -503,7 +510,7 @@ def judge_solved(student, cases: list[tuple[np.ndarray, np.ndarray]]) -> None:
         )
 
 
-def judge_plain_gd(student, rng: np.random.Generator) -> None:
+def judge_plain_gd(student: Student, rng: np.random.Generator) -> None:
     """With the identity as P: the path of `torch.optim.SGD`."""
     for n, eta, num_steps in ((2, 0.15, 8), (4, 0.07, 5)):
         hill = quadratic(rng, n) | {"P": np.eye(n)}
@@ -511,7 +518,7 @@ def judge_plain_gd(student, rng: np.random.Generator) -> None:
         _judge_walk(student, hill, eta, num_steps, expected, "P the identity, beside torch.optim.SGD")
 
 
-def judge_preconditioned_gd(student, rng: np.random.Generator) -> None:
+def judge_preconditioned_gd(student: Student, rng: np.random.Generator) -> None:
     """A diagonal P, which is one learning rate for each coordinate in torch, and one that is not even symmetric."""
     hill, scales = quadratic(rng, 3), rng.uniform(0.2, 2, 3)
     expected = torch_path(hill["A"], hill["b"], hill["x0"], 7, lr=(0.1 * scales).tolist())
@@ -522,7 +529,7 @@ def judge_preconditioned_gd(student, rng: np.random.Generator) -> None:
         _judge_walk(student, hill, eta, num_steps, expected, "a P that is not symmetric")
 
 
-def judge_rows(student, rng: np.random.Generator) -> None:
+def judge_rows(student: Student, rng: np.random.Generator) -> None:
     """One row more than steps: no step, one step, one parameter. On this hill P = I, so that only the rows count."""
     for n, num_steps in ((3, 0), (2, 1), (1, 4)):
         hill = quadratic(rng, n) | {"P": np.eye(n), "A": np.diag(rng.uniform(0.5, 2, n))}
@@ -530,7 +537,7 @@ def judge_rows(student, rng: np.random.Generator) -> None:
         _judge_walk(student, hill, 0.3, num_steps, expected, f"n = {n}")
 
 
-def judge_untouched(student, rng: np.random.Generator) -> None:
+def judge_untouched(student: Student, rng: np.random.Generator) -> None:
     """A, b, x0 and P are the caller's."""
     hill = quadratic(rng, 3)
     reply = _reply(student, "preconditioned_gd", [[*hill.values(), 0.1, 4]])
@@ -574,7 +581,7 @@ def steps_for_a_digit(rate: float) -> float:
     return math.log(0.1) / math.log(rate)
 
 
-def judge_digit(student, name: str, kappa: float) -> None:
+def judge_digit(student: Student, name: str, kappa: float) -> None:
     """The steps that a digit costs gradient descent at its best, to 0.5 %: it may be rounded."""
     expected = steps_for_a_digit(best_learning_rate([1.0, kappa])["rate"])
     _judge_answer(
@@ -586,7 +593,7 @@ def judge_digit(student, name: str, kappa: float) -> None:
     )
 
 
-def judge_speed_up(student, name: str, kappa: float) -> None:
+def judge_speed_up(student: Student, name: str, kappa: float) -> None:
     """How many times as many steps gradient descent needs as momentum, to 2 %."""
     steps = [steps_for_a_digit(found([1.0, kappa])["rate"]) for found in (best_learning_rate, best_momentum)]
     _judge_answer(
@@ -598,7 +605,7 @@ def judge_speed_up(student, name: str, kappa: float) -> None:
     )
 
 
-def judge_kappa_after(student, name: str, eigenvalues: tuple[float, float], degrees: float) -> None:
+def judge_kappa_after(student: Student, name: str, eigenvalues: tuple[float, float], degrees: float) -> None:
     """The condition number of P A for the turned hill and the inverse of its diagonal."""
     A = rotated(np.diag(eigenvalues), math.radians(degrees))
     spectrum = np.sort(np.linalg.eigvals(A / np.diag(A)[:, None]).real)
@@ -611,7 +618,7 @@ def judge_kappa_after(student, name: str, eigenvalues: tuple[float, float], degr
     )
 
 
-def judge_change_of_rate(student, name: str, before: Setting, after: Setting) -> None:
+def judge_change_of_rate(student: Student, name: str, before: Setting, after: Setting) -> None:
     """Whether the rate gets "smaller", "larger" or stays "the same"."""
     old, new = momentum_rate(*before), momentum_rate(*after)
     right = "the same" if close(new, old, rtol=1e-6) else "smaller" if new < old else "larger"
@@ -632,24 +639,24 @@ WHO_NOTICES = {
 }
 
 
-def judge_who_notices(student, name: str, change: str) -> None:
+def judge_who_notices(student: Student, name: str, change: str) -> None:
     """Who needs clearly more steps on the changed hill."""
     right, why = WHO_NOTICES[change]
     that(student.value(name) == right, f"`{name}` should be another of the three. {why}")
 
 
-def _judge_answer(student, name: str, expected: float, rtol: float, why: str) -> None:
+def _judge_answer(student: Student, name: str, expected: float, rtol: float, why: str) -> None:
     yours = student.number(name)
     if not close(yours, expected, rtol=rtol):
         raise Mismatch(f"`{name}` should not be {show(yours)}. {why}")
 
 
-def _values(student, function: str, calls: Sequence[Sequence], stand_ins: Sequence = ()) -> list:
+def _values(student: Student, function: str, calls: Sequence[Sequence], stand_ins: Sequence = ()) -> list:
     """What a function returns for each of the calls, see `_reply`."""
     return _reply(student, function, calls, stand_ins)["values"]
 
 
-def _reply(student, function: str, calls: Sequence[Sequence], stand_ins: Sequence = ()) -> dict:
+def _reply(student: Student, function: str, calls: Sequence[Sequence], stand_ins: Sequence = ()) -> dict:
     """The results of several calls, with the rows of `stand_ins` in the place of earlier exercises.
 
     All calls are made before the first is judged, so that one mistake can be told from another.

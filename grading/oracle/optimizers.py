@@ -53,7 +53,7 @@ def torch_path(
     rows: list[Row],
     start: Row | None = None,
     before_step: Callable[[int, dict], None] | None = None,
-    **hyperparameters,
+    **hyperparameters: Any,
 ) -> Path:
     """The path of an optimizer of torch through given gradients, in float64.
 
@@ -81,7 +81,9 @@ def torch_path(
 
 
 @remembered
-def torch_amsgrad_path(rows, start=None, *, eta: float, beta1: float, beta2: float, eps: float) -> Path:
+def torch_amsgrad_path(
+    rows: list[Row], start: Row | None = None, *, eta: float, beta1: float, beta2: float, eps: float
+) -> Path:
     """AMSGrad as in the paper (Reddi, Kale and Kumar 2018, algorithm 2): without bias correction.
 
     torch divides by the corrections (`torch.optim.Adam(amsgrad=True)`); a step-dependent `lr` and `eps` undo that
@@ -121,11 +123,11 @@ def eps_inside_path(
 # Where the course accepts two places for eps there are two paths: outside the root (torch's), and inside.
 
 
-def _gradient_descent(rows, start, eta):
+def _gradient_descent(rows: list[Row], start: Row | None, eta: float) -> Any:
     return [torch_path(torch.optim.SGD, rows, start, lr=eta)]
 
 
-def _momentum(rows, start, eta, gamma):
+def _momentum(rows: list[Row], start: Row | None, eta: float, gamma: float) -> Any:
     return [torch_path(torch.optim.SGD, rows, start, lr=eta, momentum=gamma)]
 
 
@@ -133,21 +135,21 @@ def _nesterov(rows, start, eta, gamma):
     return [torch_path(torch.optim.SGD, rows, start, lr=eta, momentum=gamma, nesterov=gamma > 0)]  # torch refuses 0
 
 
-def _adagrad(rows, start, eta, eps):
+def _adagrad(rows: list[Row], start: Row | None, eta: float, eps: float) -> Any:
     outside = torch_path(torch.optim.Adagrad, rows, start, lr=eta, eps=eps)
     return [outside, eps_inside_path(rows, start, eta=eta, eps=eps)]
 
 
-def _rmsprop(rows, start, eta, gamma, eps):
+def _rmsprop(rows: list[Row], start: Row | None, eta: float, gamma: float, eps: float) -> Any:
     outside = torch_path(torch.optim.RMSprop, rows, start, lr=eta, alpha=gamma, eps=eps)
     return [outside, eps_inside_path(rows, start, eta=eta, gamma=gamma, eps=eps)]
 
 
-def _adam(rows, start, eta, beta1, beta2, eps):
+def _adam(rows: list[Row], start: Row | None, eta: float, beta1: float, beta2: float, eps: float) -> Any:
     return [torch_path(torch.optim.Adam, rows, start, lr=eta, betas=(beta1, beta2), eps=eps)]
 
 
-def _amsgrad(rows, start, eta, beta1, beta2, eps):
+def _amsgrad(rows: list[Row], start: Row | None, eta: float, beta1: float, beta2: float, eps: float) -> Any:
     return [torch_amsgrad_path(rows, start, eta=eta, beta1=beta1, beta2=beta2, eps=eps)]
 
 
@@ -162,7 +164,7 @@ COURSE: dict[str, tuple[Callable[..., list[Path]], dict[str, float]]] = {
 }
 
 
-def course_paths(name: str, rows: list[Row], start: Row | None = None, **hyperparameters) -> list[Path]:
+def course_paths(name: str, rows: list[Row], start: Row | None = None, **hyperparameters: Any) -> list[Path]:
     """The accepted paths of one of the course's optimizers; what is not given has its documented default."""
     paths, defaults = COURSE[name]
     return paths(rows, start, **(defaults | hyperparameters))
@@ -413,7 +415,7 @@ def judge_step_raises(student, rng: np.random.Generator) -> None:
     compare.same_list(reply["values"], expected, "The values that a subclass moves when `super().step()` has raised")
 
 
-def spied(student, x1_init: float, x2_init: float, in_place: bool = False, **kwargs) -> dict:
+def spied(student: Student, x1_init: float, x2_init: float, in_place: bool = False, **kwargs: Any) -> dict:
     """What the spy of `probe.optimizers.train` reports about the student's `train`, called with `kwargs`."""
     place = {"x1_init": x1_init, "x2_init": x2_init}
     return student.ask("optimizers.train", about="train", kwargs=kwargs, in_place=in_place, **place)
@@ -465,20 +467,29 @@ def finds_gradients(student, x1_init: float, x2_init: float, num_steps: int) -> 
             compare.same_number(reply["gradients"][step - 1][i], (x1, x2)[i].grad.item(), where.format("gradient"))
 
 
-def torch_train_path(optimizer: str, x1_init: float, x2_init: float, num_steps: int = 20, **hyperparameters) -> Path:
+def torch_train_path(
+    optimizer: str, x1_init: float, x2_init: float, num_steps: int = 20, **hyperparameters: Any
+) -> Path:
     """The path of an optimizer of `torch.optim` on f_2d, in float64."""
     x1, x2 = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (x1_init, x2_init))
-    optimizer = getattr(torch.optim, optimizer)([x1, x2], **hyperparameters)
+    stepper = getattr(torch.optim, optimizer)([x1, x2], **hyperparameters)
     path = [[x1_init, x2_init]]
     for _ in range(num_steps):
-        optimizer.zero_grad()
+        stepper.zero_grad()
         (0.1 * x1**2 + 2 * x2**2).backward()
-        optimizer.step()
+        stepper.step()
         path.append([x1.item(), x2.item()])
     return path
 
 
-def bridges(student, optimizer: str, x1_init: float, x2_init: float, num_steps: int | None = None, **hyperparameters):
+def bridges(
+    student: Student,
+    optimizer: str,
+    x1_init: float,
+    x2_init: float,
+    num_steps: int | None = None,
+    **hyperparameters: Any,
+) -> None:
     """Run the student's `torch_train` with a class of `torch.optim` and compare; float32 is precise enough."""
     steps = {} if num_steps is None else {"num_steps": num_steps}
     reply = student.ask(

@@ -3,6 +3,8 @@
 `judge_...` functions hold what a probe of `grading.probe.real_parameters` reported against them.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -202,7 +204,7 @@ def judge_short(reply: dict, cases: list[dict]) -> None:
     )
 
 
-def _results(reply: dict, cases: list[dict]):
+def _results(reply: dict, cases: list[dict]) -> Iterator:
     if reply["torch_clip"]:
         raise Delegated(
             f"This calls torch's own clipping (`{reply['torch_clip']}`). Here the clipping itself is the exercise: "

@@ -20,7 +20,7 @@ from grading.probe import core, wire
 class StudentError(AssertionError):
     """The student's code raised, or did not answer; the message is for the student."""
 
-    def _render_traceback_(self):  # IPython shows these lines and no stack
+    def _render_traceback_(self) -> list[str]:  # IPython shows these lines and no stack
         return str(self).splitlines()
 
 
@@ -117,7 +117,7 @@ class Student:
     function = staticmethod(function)
     plain = staticmethod(plain)
 
-    def ask(self, probe: str, about: str, **arguments) -> object:
+    def ask(self, probe: str, about: str, **arguments: Any) -> Any:
         """Run a probe, `"<module>.<function>"` of `grading.probe`, and return its data.
 
         Args:
@@ -142,7 +142,7 @@ class Student:
             raise StudentError(_explain(about, reply["error"]))
         return reply["value"]
 
-    def value(self, name: str) -> object:
+    def value(self, name: str) -> Any:
         """The value of a name in the notebook."""
         return self.ask("core.value", about=name, name=name)
 
@@ -157,15 +157,17 @@ class Student:
             raise StudentError(f"`{name}` should be a finite number, yours is {value!r}.")
         return value
 
-    def call(self, function: str, *args, take: int | None = None, **kwargs) -> object:
+    def call(self, function: str, *args: Any, take: int | None = None, **kwargs: Any) -> Any:
         """What a function of the notebook returns; `take` iterates the result, up to that many items."""
         return self.call_and_look(function, *args, take=take, **kwargs)["value"]
 
-    def call_and_look(self, function: str, *args, take: int | None = None, **kwargs) -> dict:
+    def call_and_look(self, function: str, *args: Any, take: int | None = None, **kwargs: Any) -> dict:
         """Like `call`, but returns `{"value", "arguments": the positional arguments after the call}`."""
         return self.ask("core.call", about=function, function=function, args=list(args), kwargs=kwargs, take=take)
 
-    def follow(self, name: str, gradients: list, start: list | None = None, *positional, **hyperparameters) -> list:
+    def follow(
+        self, name: str, gradients: list, start: list | None = None, *positional: float, **hyperparameters: Any
+    ) -> list:
         """The path of an optimizer through given gradients.
 
         Args:
@@ -234,7 +236,7 @@ def _explain(about: str, error: dict) -> str:
     return text
 
 
-def _shell():
+def _shell() -> Any:
     from IPython import get_ipython
 
     shell = get_ipython()

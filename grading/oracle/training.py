@@ -4,8 +4,9 @@
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -269,13 +270,13 @@ def regression(rng: np.random.Generator, n: int, n_features: int) -> tuple[np.nd
     return rng.normal(size=n_features), X, rng.normal(size=n) * 3.0
 
 
-def mse(w, X, y) -> float:
+def mse(w: np.ndarray, X: np.ndarray, y: np.ndarray) -> float:
     """mean((X @ w - y)**2) by torch."""
     X, w, y = (torch.tensor(np.array(item, dtype=float)) for item in (X, w, y))
     return torch.nn.functional.mse_loss(X @ w, y).item()
 
 
-def mse_gradient(w, X, y) -> np.ndarray:
+def mse_gradient(w: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Its gradient by torch's autograd."""
     leaf = torch.tensor(np.array(w, dtype=float), requires_grad=True)
     X, y = torch.tensor(np.array(X, dtype=float)), torch.tensor(np.array(y, dtype=float))
@@ -307,7 +308,7 @@ def same_shape(yours: object, expected: np.ndarray, what: str) -> None:
     that(shape == expected.shape, f"{what} should be an array of shape {expected.shape}, yours has the shape {shape}.")
 
 
-def descent(w, X, y, lr: float, n_epochs: int) -> tuple[np.ndarray, list[float]]:
+def descent(w: np.ndarray, X: np.ndarray, y: np.ndarray, lr: float, n_epochs: int) -> tuple[np.ndarray, list[float]]:
     """Gradient descent on all the data at once."""
     w, losses = np.array(w, dtype=float), [mse(w, X, y)]
     for _ in range(n_epochs):
@@ -459,7 +460,11 @@ def array_gradients(rng: np.random.Generator, n_steps: int, shape: tuple[int, ..
 
 
 def torch_updates(
-    optimizer_class: type[torch.optim.Optimizer], w: np.ndarray, rows: list[np.ndarray], *state: str, **hyperparameters
+    optimizer_class: type[torch.optim.Optimizer],
+    w: np.ndarray,
+    rows: list[np.ndarray],
+    *state: str,
+    **hyperparameters: Any,
 ) -> tuple[list, list]:
     """The path of torch's optimizer through these gradients.
 
@@ -588,7 +593,7 @@ def torch_cosine(lr: float, n_epochs: int, lr_min: float = 0.0, longer: int = 0)
 def torch_warmup_cosine(lr: float, n_warmup: int, n_epochs: int, lr_min: float = 0.0, longer: int = 0) -> list[float]:
     """`LinearLR`, which reaches lr at epoch n_warmup - 1, and from n_warmup on `CosineAnnealingLR`."""
 
-    def make(optimizer):
+    def make(optimizer: torch.optim.Optimizer) -> Any:
         stages = [
             torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1.0 / n_warmup, total_iters=n_warmup - 1),
             torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs - n_warmup, eta_min=lr_min),
@@ -598,12 +603,12 @@ def torch_warmup_cosine(lr: float, n_warmup: int, n_epochs: int, lr_min: float =
     return torch_schedule(make, lr, n_epochs + 1) + [lr_min] * longer
 
 
-def epochs(epochs, *after, lr: float, **kwargs) -> list[dict]:
+def epochs(epochs: Sequence[int], *after: Any, lr: float, **kwargs: Any) -> list[dict]:
     """The calls of a schedule at these epochs: `(lr, epoch, *after)`."""
     return [{"args": [lr, epoch, *after], "kwargs": kwargs} for epoch in epochs]
 
 
-def judge_rates(reply: dict, epochs, expected: list[float], what: str) -> None:
+def judge_rates(reply: dict, epochs: Sequence[int], expected: list[float], what: str) -> None:
     """The learning rate at each of the epochs; `expected` holds epoch 0, 1, 2, ..."""
     for yours, epoch in zip(reply["values"], epochs, strict=True):
         if not close(yours, expected[epoch], rtol=1e-9, atol=1e-12):
@@ -614,7 +619,7 @@ def judge_rates(reply: dict, epochs, expected: list[float], what: str) -> None:
             )
 
 
-def judge_rates_if_first(reply: dict, epochs, minimum: float, what: str) -> None:
+def judge_rates_if_first(reply: dict, epochs: Sequence[int], minimum: float, what: str) -> None:
     """The rate stays at its minimum, for an answer that has come down to it in the first of the epochs."""
     if close(reply["values"][0], minimum, rtol=1e-9):
         judge_rates(reply, epochs, [minimum] * (max(epochs) + 1), what)
@@ -655,7 +660,7 @@ def reference_epoch(watch: fixtures.Watch) -> float:
     return total / count
 
 
-def reference_evaluation(model, loader, loss_fn) -> tuple[float, float]:
+def reference_evaluation(model: Any, loader: Any, loss_fn: Any) -> tuple[float, float]:
     """Mean loss per example and share of right answers, in evaluation mode."""
     before = model.training
     model.eval()

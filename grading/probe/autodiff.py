@@ -7,6 +7,9 @@ import operator
 import sys
 import time
 import tracemalloc
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
 
 from grading.probe import core
 
@@ -34,10 +37,10 @@ AUTOGRAD = {"backward", "grad", "grad_and_value", "vjp", "jvp", "jacobian", "jac
 class Node:
     """The least that an operation needs of a tensor: a value and a gradient."""
 
-    def __init__(self, value, grad=0.0):
+    def __init__(self, value: Any, grad: Any = 0.0) -> None:
         self.value = value
         self.grad = grad
-        self.operations = []
+        self.operations: list = []
 
 
 def operation(
@@ -134,7 +137,7 @@ def recorded(namespace: dict, values: list, steps: list, slopes: list | None = N
         places = _run([core.lookup(namespace, "Tensor")(value) for value in values], steps)
         names = {namespace.get(name): name for name in OPERATIONS}
 
-        def place(tensor):
+        def place(tensor: Any) -> Any:
             for index, known in enumerate(places):
                 if tensor is known:
                     return index
@@ -170,7 +173,7 @@ def backward_order(namespace: dict, changes: list, grad_before: float) -> dict:
             self.left = self.right = self.base = Node(1.0)
             self.result, self.n = tensor, 1
 
-        def backward(self):
+        def backward(self) -> None:
             order.append(self.number)
             factor, summand = changes[self.number]
             tensor.grad = factor * tensor.grad + summand
@@ -235,7 +238,7 @@ def cost(namespace: dict, values: list, steps: list, slopes: list | None = None)
     """
     calls = 0
 
-    def count(frame, event, arg):
+    def count(frame: FrameType, event: str, arg: Any) -> None:
         nonlocal calls
         calls += event in ("call", "c_call")
 
@@ -277,7 +280,7 @@ def seconds(namespace: dict, values: list, steps: list, times: int = 1, slopes: 
 
 
 @contextlib.contextmanager
-def _memory():
+def _memory() -> Iterator[Callable[[], list[int]]]:
     """Yields a function that tells how many bytes are held more than at the start of the block: now, and at most."""
     watched = _is_tracing()
     if not watched:
@@ -378,11 +381,11 @@ def _topological_order(root: object, sources) -> list:
 
 
 @contextlib.contextmanager
-def _torch_autograd_use():
+def _torch_autograd_use() -> Iterator[dict[str, str | None]]:
     """Notice whether torch differentiates something inside the block; yields `{"where": the function or None}`."""
-    used = {"where": None}
+    used: dict[str, str | None] = {"where": None}
 
-    def watch(frame, event, arg):
+    def watch(frame: FrameType, event: str, arg: Any) -> None:
         if event == "call":
             path = frame.f_code.co_filename.replace("\\", "/")
             if "/torch/" in path and frame.f_code.co_name in AUTOGRAD:

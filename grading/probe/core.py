@@ -10,6 +10,9 @@ import socket
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from types import FrameType, ModuleType
+from typing import Any, BinaryIO
 
 from grading.probe import private, wire
 
@@ -42,7 +45,7 @@ def answer(question: str, namespace: dict) -> str:
 
 
 @contextlib.contextmanager
-def quietly():
+def quietly() -> Iterator[None]:
     """Silence prints and warnings: neither is an answer, and a warning must not cost a point."""
     with (
         contextlib.redirect_stdout(io.StringIO()),
@@ -99,7 +102,7 @@ def build(data: object) -> object:
     return data
 
 
-def lookup(namespace: dict, name: str) -> object:
+def lookup(namespace: dict, name: str) -> Any:
     """The student's object of that name.
 
     Raises:
@@ -200,6 +203,11 @@ def loaded(module: str):
     return sys.modules.get(module)
 
 
+_line: socket.socket
+_questions: BinaryIO
+_shell: Any
+
+
 def connect(path: str) -> None:
     """Open the line over which the grader asks: a Unix socket, see `grading/kernels/channel.py`."""
     global _line, _questions, _shell
@@ -251,7 +259,7 @@ def run_cell(cell: str, parent: dict) -> str:
     return json.dumps(reply)
 
 
-def importing(frame) -> bool:
+def importing(frame: FrameType | None) -> bool:
     """Whether an import is under way in a frame, or in one that called it."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):

@@ -5,6 +5,9 @@ import io
 import os
 import stat
 import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
 
 from grading.probe import core, wire
 
@@ -22,7 +25,7 @@ _LOOKS = {"<module>", "__getattr__"}  # to import a module or to look for a name
 class Parameter:
     """The least that an optimizer needs of a parameter: a value and a gradient."""
 
-    def __init__(self, value):
+    def __init__(self, value: Any) -> None:
         self.value = value
         self.grad = 0.0
 
@@ -30,13 +33,13 @@ class Parameter:
 class PlainOptimizer:
     """Stands in for the student's base class when that one is missing or broken: it only keeps the parameters."""
 
-    def __init__(self, params):
+    def __init__(self, params: Any) -> None:
         self.params = list(params)
 
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         raise NotImplementedError
 
-    def step(self):
+    def step(self) -> None:
         raise NotImplementedError
 
 
@@ -232,14 +235,14 @@ def train(namespace: dict, x1_init: float, x2_init: float, kwargs: dict, in_plac
     values, gradients, cleared = [], [], []
 
     class Spy:
-        def __init__(self):
+        def __init__(self) -> None:
             self.params = [x1, x2]
 
         def zero_grad(self):
             cleared.append(True)
             x1.grad, x2.grad = 0.0, 0.0
 
-        def step(self):
+        def step(self) -> None:
             values.append(_values(self.params))
             gradients.append([_number(param.grad) for param in self.params])
             for param in self.params:
@@ -266,10 +269,10 @@ def torch_train(namespace: dict, optimizer: str, x1_init: float, x2_init: float,
     """
     import torch
 
-    made = []
+    made: list[object] = []
 
-    class Watched(getattr(torch.optim, optimizer)):
-        def __init__(self, *args, **kwargs):
+    class Watched(getattr(torch.optim, optimizer)):  # type: ignore[misc]  # which class it is, is an argument
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
             made.append(self)
             super().__init__(*args, **kwargs)
 
@@ -306,7 +309,7 @@ def _values(params: list) -> list:
     return [_number(param.value) for param in params]
 
 
-def _number(value):
+def _number(value: Any) -> Any:
     try:
         return float(value)
     except Exception:  # no number: it is sent as it is, and the grader says so
@@ -314,7 +317,7 @@ def _number(value):
 
 
 @contextlib.contextmanager
-def torch_optim_use(also: str = "/torch/optim/"):
+def torch_optim_use(also: str = "/torch/optim/") -> Iterator[dict[str, str | None]]:
     """Note the first time that code of `torch.optim`, or a fused optimizer kernel of torch, is called.
 
     Code whose path contains `also` counts as well.
@@ -322,9 +325,10 @@ def torch_optim_use(also: str = "/torch/optim/"):
     To leave this thread, or to touch the watch, counts as well: an update rule has no reason to. What it prints, draws
     or writes to a file does not.
     """
-    used, over = {"where": None}, []
+    used: dict[str, str | None] = {"where": None}
+    over: list[bool] = []
 
-    def watch(frame, event, arg):
+    def watch(frame: FrameType, event: str, arg: Any) -> None:
         if used["where"] is not None or over:
             return
         code, module = frame.f_code, str(frame.f_globals.get("__name__"))
@@ -354,7 +358,7 @@ def torch_optim_use(also: str = "/torch/optim/"):
         _setprofile(before)
 
 
-def _leaves(function, name: str, homes: set) -> bool:
+def _leaves(function: object, name: str, homes: set) -> bool:
     """True for what starts a thread or a process, or writes to an open pipe, at the end of which may be another one."""
     if name in _LEAVES and homes & _OUTSIDE:
         return True

@@ -1,9 +1,16 @@
 """Follow an optimizer of the student's over real parameters of torch, and clip their gradients."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from grading.probe import core
 from grading.probe.optimizers import torch_optim_use
+
+if TYPE_CHECKING:
+    import torch
 
 
 def follow(namespace: dict, name: str, runs: list) -> dict:
@@ -107,7 +114,7 @@ def _set_gradients(params: list, gradients: list) -> list:
     return [None if param.grad is None else param.grad.clone() for param in params]
 
 
-def _same(mine, other) -> bool:
+def _same(mine: torch.Tensor | None, other: torch.Tensor | None) -> bool:
     if mine is None or other is None:
         return mine is other
     return bool((mine == other).all())

@@ -3,15 +3,23 @@
 The builders (`model`, `data`, `loader`, ...) say what a fixture is; the grader makes the same ones for its reference.
 """
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import random
 import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from grading.probe import core
 from grading.probe.optimizers import torch_optim_use
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 N_FEATURES, N_CLASSES = 4, 3
 MAX_BATCHES = 1_000
@@ -38,7 +46,9 @@ def calls(namespace: dict, function: str, calls: list, stand_ins: list | None = 
     return {"values": values, "arguments": [call.get("args", []) for call in calls], "stand_ins_used": bool(used)}
 
 
-def iterate(namespace: dict, function: str, w, state: list, gradients: list, kwargs: dict, count: bool = False) -> dict:
+def iterate(
+    namespace: dict, function: str, w: np.ndarray, state: list, gradients: list, kwargs: dict, count: bool = False
+) -> dict:
     """Take steps with an update function: `w, *state = function(w, *state, [t,] gradient, **kwargs)`.
 
     Args:
@@ -75,7 +85,7 @@ def iterate(namespace: dict, function: str, w, state: list, gradients: list, kwa
     return {"path": path, "states": states, "changed": changed, "torch_optim": delegated}
 
 
-def batches(namespace: dict, X, y, batch_size: int, seeds: list, n_calls: int = 1) -> dict:
+def batches(namespace: dict, X: np.ndarray, y: np.ndarray, batch_size: int, seeds: list, n_calls: int = 1) -> dict:
     """Call `get_batches` several times with one generator, for each of several seeds.
 
     Returns:
@@ -85,12 +95,12 @@ def batches(namespace: dict, X, y, batch_size: int, seeds: list, n_calls: int = 
     get_batches = core.lookup(namespace, "get_batches")
     np.random.seed(len(seeds))
     random.seed(len(seeds))
-    before = np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
+    before = _random_state()
     runs = []
     for seed in seeds:
         rng, given = np.random.default_rng(seed), (X.copy(), y.copy())
         runs.append([_collect(get_batches(*given, batch_size, rng)) for _ in range(n_calls)])
-    after = np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
+    after = _random_state()
     return {"runs": runs, "X": given[0], "y": given[1], "global": before != after}
 
 
@@ -182,7 +192,7 @@ def _collect(result) -> list:
 # Functions of torch objects
 
 
-def model(kind: str, seed: int):
+def model(kind: str, seed: int) -> nn.Sequential:
     """A small float64 model: "linear"; "deep"; "batchnorm" and "dropout" answer differently in the two modes.
 
     Its weights are drawn in float32, also where another default dtype was set.
@@ -209,7 +219,7 @@ def model(kind: str, seed: int):
         return nn.Sequential(*layers).double()
 
 
-def data(n: int, seed: int, one_class: bool = False):
+def data(n: int, seed: int, one_class: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
     """`n` examples; the later ones lie further out, so that batches have very different losses."""
     import torch
 
@@ -219,7 +229,7 @@ def data(n: int, seed: int, one_class: bool = False):
     return torch.tensor(X), torch.tensor(y)
 
 
-def loader(kind: str, X, y, batch_size: int):
+def loader(kind: str, X: torch.Tensor, y: torch.Tensor, batch_size: int) -> Iterable:
     """A list of batches, or a `DataLoader`; both keep the order and the last short batch."""
     from torch.utils.data import DataLoader, TensorDataset
 
@@ -228,7 +238,7 @@ def loader(kind: str, X, y, batch_size: int):
     return DataLoader(TensorDataset(X, y), batch_size=batch_size)
 
 
-def stale_gradients(model, size: float = 3.0) -> None:
+def stale_gradients(model: nn.Module, size: float = 3.0) -> None:
     """Leave gradients on the parameters, as an earlier backward pass does."""
     import torch
 
@@ -236,14 +246,14 @@ def stale_gradients(model, size: float = 3.0) -> None:
         parameter.grad = torch.full_like(parameter, size * (-1) ** number)
 
 
-def scheduler(kind: str | None, optimizer, arguments: dict):
+def scheduler(kind: str | None, optimizer: Any, arguments: dict) -> Any:
     """A scheduler of `torch.optim.lr_scheduler` by name, or None."""
     import torch
 
     return None if kind is None else getattr(torch.optim.lr_scheduler, kind)(optimizer, **arguments)
 
 
-def weights(model) -> list:
+def weights(model: nn.Module) -> list:
     """All parameters as nested lists."""
     return [parameter.detach().tolist() for parameter in model.parameters()]
 
@@ -270,15 +280,18 @@ class Watch:
         from torch import nn
 
         watch = self
-        self.forwards, self.events, self.lrs, self.losses = [], [], [], []
-        self.kept, self._graphs = 0, []
+        self.forwards: list[dict] = []
+        self.events: list[str] = []
+        self.lrs: list[float] = []
+        self.losses: list[dict] = []
+        self.kept, self._graphs = 0, list[weakref.ref]()
 
         class Watched(nn.Module):
-            def __init__(self, inner):
+            def __init__(self, inner: Any) -> None:
                 super().__init__()
                 self.inner = inner
 
-            def forward(self, X):
+            def forward(self, X: np.ndarray) -> Any:
                 modes = {module.training for module in self.modules()}
                 before = weights(self) if fixture.get("look") else None
                 watch.kept = max(watch.kept, sum(graph() is not None for graph in watch._graphs))
@@ -288,7 +301,7 @@ class Watch:
                 watch.forwards.append({**met, "outputs": output.detach().tolist(), "weights": before})
                 return output
 
-            def zero_grad(self, *args, **kwargs):
+            def zero_grad(self, *args: Any, **kwargs: Any) -> Any:
                 watch.events.append("zero_grad")
                 return super().zero_grad(*args, **kwargs)
 
@@ -297,29 +310,29 @@ class Watch:
 
         class Mark(torch.autograd.Function):
             @staticmethod
-            def forward(ctx, loss):
+            def forward(ctx: Any, loss: Any) -> Any:
                 ctx.token = Token()
                 watch._graphs.append(weakref.ref(ctx.token))
                 return loss.clone()
 
             @staticmethod
-            def backward(ctx, gradient):
+            def backward(ctx: Any, gradient: Any) -> Any:
                 return gradient
 
         class Loss(nn.CrossEntropyLoss):
-            def forward(self, logits, targets):
+            def forward(self, logits: Any, targets: Any) -> Any:
                 loss = super().forward(logits, targets)
                 watch.losses.append({"value": loss.item(), "tracked": loss.requires_grad, "examples": len(targets)})
                 return Mark.apply(loss) if loss.requires_grad else loss
 
         base = getattr(torch.optim, fixture.get("optimizer", "SGD"))
 
-        class Optimizer(base):
-            def zero_grad(self, *args, **kwargs):
+        class Optimizer(base):  # type: ignore[misc, valid-type]  # which class it is, is an argument
+            def zero_grad(self, *args: Any, **kwargs: Any) -> Any:
                 watch.events.append("zero_grad")
                 return super().zero_grad(*args, **kwargs)
 
-            def step(self, *args, **kwargs):
+            def step(self, *args: Any, **kwargs: Any) -> Any:
                 watch.events.append("step")
                 watch.lrs.append(self.param_groups[0]["lr"])
                 return super().step(*args, **kwargs)
@@ -465,27 +478,27 @@ class Epochs:
                 raise ValueError(f"`fit` should pass its own {name} on")
 
 
-def _note_steps(stepper, events: list) -> None:
+def _note_steps(stepper: Any, events: list) -> None:
     """Let a scheduler note its steps (making it takes one, which is not noted)."""
     if stepper is None:
         return
     original = stepper.step
 
-    def step(*args, **kwargs):
+    def step(*args: Any, **kwargs: Any) -> Any:
         events.append("schedule")
         return original(*args, **kwargs)
 
     stepper.step = step
 
 
-def _is_tensor(value) -> bool:
+def _is_tensor(value: Any) -> bool:
     import torch
 
     return isinstance(value, torch.Tensor)
 
 
 @contextlib.contextmanager
-def _torch_state():
+def _torch_state() -> Iterator[None]:
     """Gradients are on at the beginning, whatever ran before; torch's generator is as it was afterwards."""
     import torch
 

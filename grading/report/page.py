@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -356,7 +357,7 @@ def _tenths(totals: np.ndarray, full: float) -> list[int]:
     return np.bincount(places, minlength=10).tolist()
 
 
-def _plots(facts: Facts, called) -> dict[str, str]:
+def _plots(facts: Facts, called: Callable[[str], str]) -> dict[str, str]:
     """The plots as HTML, by name; none where there is nothing to show."""
     if not facts.totals:
         return {}
