@@ -64,6 +64,7 @@ new-exercise: $(READY)  ## Add a working skeleton, NAME=<function>, to ASSIGNMEN
 check: $(READY)  ## List everything that is wrong with the course; writes nothing.
 	@$(PY) -m grading check $(ONLY)
 ifndef ASSIGNMENT
+	@$(PY) -m mypy --no-error-summary
 	@$(PY) -m deptry grading
 	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-logo'])"
 endif

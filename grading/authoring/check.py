@@ -116,7 +116,7 @@ def _check_headings(where: Path, notebook: nbformat.NotebookNode, exercises: dic
             found = HEADING.findall(cell.source)
             stated = int(found[-1]) if found else stated
         elif notebooks.kind(cell) == "solution":
-            name = notebooks.grade_id(cell)
+            name = notebooks.grade_id(cell) or ""
             points = sum(notebooks.points(cells[test]) for test in exercises[name])
             if stated != points:
                 faults.append(f"{where}: the heading above {name} says {stated} points, its tests give {points:g}")

@@ -130,7 +130,7 @@ def points_table(notebook: NotebookNode) -> str:
             found = list(HEADING.finditer(cell.source))
             heading = found[-1] if found else heading
         elif notebooks.kind(cell) == "solution" and heading is not None:
-            name = notebooks.grade_id(cell)
+            name = notebooks.grade_id(cell) or ""
             points = sum(notebooks.points(cells[test]) for test in notebooks.tests_of(notebook)[name])
             rows.append(f"| {heading['number']} | {heading['title']} | `{written_in(cell)}` | {points:g} |")
     total = sum(notebooks.points(cell) for cell in notebook.cells)

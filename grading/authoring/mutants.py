@@ -9,7 +9,7 @@ import ast
 import difflib
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -64,7 +64,7 @@ def mutants(assignment: str, cell: str, source: str) -> list[Mutant]:
         if place.start.line not in inside or place.end.line not in inside:
             continue
         for new in _changed(node, parents):
-            code = wrapper.module.deep_replace(node, new).code
+            code = cst.Module([]).code_for_node(wrapper.module.deep_replace(node, new))
             try:
                 tree = ast.dump(ast.parse(code))
             except (SyntaxError, ValueError):
@@ -181,7 +181,7 @@ def _difference(old: str, new: str) -> tuple[str, str]:
     return " / ".join(before), " / ".join(after)
 
 
-def _changed(node: cst.CSTNode, parents: dict) -> Iterator[cst.CSTNode]:
+def _changed(node: cst.CSTNode, parents: Mapping) -> Iterator[cst.CSTNode]:
     """What may stand in place of a node."""
     for kind, operator in OPERATORS:
         if isinstance(node, kind):
@@ -233,7 +233,7 @@ class _Names(cst.CSTVisitor):
             self.attributes.append(node.attr.value)
 
 
-def _other_names(node: cst.CSTNode, parents: dict) -> Iterator[cst.CSTNode]:
+def _other_names(node: cst.CSTNode, parents: Mapping) -> Iterator[cst.CSTNode]:
     """One local name for another, one attribute of self for another."""
     if not isinstance(node, cst.Name):
         return

@@ -156,12 +156,14 @@ def _is_new(course: Course, assignment: str) -> bool:
     return bool(submitted - {path.stem for path in (course.root / "records" / assignment).glob("*.json")})
 
 
-def run(course: Course, assignment: str, jobs: int | None, started: Interpreters, force: bool = False) -> list:
+def run(
+    course: Course, assignment: str, jobs: int | None, started: Interpreters | None, force: bool = False
+) -> list[Record]:
     from grading.cli.progress import steps
     from grading.intake.submission import find
     from grading.run.grade import grade
 
-    counts = Counter()
+    counts: Counter[str] = Counter()
     with steps(f"Grading {assignment}", len(find(course, assignment))) as advance:
 
         def done(ended: Record) -> None:

@@ -1,5 +1,7 @@
 """Private names of jupyter_client."""
 
+from typing import Any
+
 from jupyter_client.client import KernelClient
 from jupyter_client.manager import AsyncKernelManager
 
@@ -17,8 +19,8 @@ class KernelManager(AsyncKernelManager):
     def after_end(self) -> None:
         """Called when a kernel has ended, by itself or not."""
 
-    async def _async_pre_start_kernel(self, **settings: object) -> tuple[list[str], dict]:
-        prepared = await super()._async_pre_start_kernel(**self.launch_settings(), **settings)
+    async def _async_pre_start_kernel(self, **settings: Any) -> tuple[list[str], dict]:
+        prepared = await super()._async_pre_start_kernel(**{**self.launch_settings(), **settings})
         self.before_start()
         return prepared
 

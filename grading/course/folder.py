@@ -1,6 +1,7 @@
 """A course folder: its nbgrader settings, its assignments, and the nbgrader objects that work on it."""
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property

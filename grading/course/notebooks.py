@@ -108,7 +108,7 @@ def points(cell: NotebookNode) -> float:
 
 def by_id(notebook: NotebookNode) -> dict[str, NotebookNode]:
     """The cells that have a grade_id, in order."""
-    return {grade_id(cell): cell for cell in notebook.cells if grade_id(cell)}
+    return {name: cell for cell in notebook.cells if (name := grade_id(cell))}
 
 
 def exercise_of(test_id: str, exercises: list[str]) -> str | None:
@@ -120,7 +120,7 @@ def exercise_of(test_id: str, exercises: list[str]) -> str | None:
 def tests_of(notebook: NotebookNode) -> dict[str, list[str]]:
     """The test cells of each exercise, in order; an exercise is a solution cell."""
     cells = by_id(notebook)
-    exercises = {name: [] for name, cell in cells.items() if kind(cell) == "solution"}
+    exercises: dict[str, list[str]] = {name: [] for name, cell in cells.items() if kind(cell) == "solution"}
     for name, cell in cells.items():
         owner = exercise_of(name, list(exercises)) if kind(cell) == "test" else None
         if owner:

@@ -69,7 +69,8 @@ def reads(source: str) -> frozenset[str]:
 
 def of_all(names: Callable[[str], frozenset[str]], sources: Iterable[str]) -> set[str]:
     """What `makes` or `reads` finds in several cells, up to `MUCH`."""
-    found, read = set(), 0
+    found: set[str] = set()
+    read = 0
     for source in sources:
         read += len(source)
         if read <= MUCH:

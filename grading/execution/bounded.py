@@ -39,8 +39,7 @@ class Bounded:
 
     def __init__(self, seconds: float, memory: int):
         self.seconds, self.memory = seconds, memory
-        self._process: Any = None
-        self._here: Connection | None = None
+        self._running: tuple[Any, Connection] | None = None
 
     def __call__(self, function: Callable[..., Any], *arguments: object) -> Any:
         """What the function returns; its exceptions are raised here.
@@ -48,13 +47,12 @@ class Bounded:
         Raises:
             LimitError: it took too much time or memory, or its process ended.
         """
-        if self._process is None:
-            self._start()
+        _, here = self._running = self._running or self._start()
         try:
-            self._here.send((function, arguments))
-            if not self._here.poll(PATIENCE * self.seconds + 60):
+            here.send((function, arguments))
+            if not here.poll(PATIENCE * self.seconds + 60):
                 raise LimitError(f"it was not finished after {PATIENCE * self.seconds + 60:g} s", is_time=True)
-            kind, value = self._here.recv()
+            kind, value = here.recv()
         except (EOFError, ConnectionError):
             code = self._end()
             if code == -24:  # SIGXCPU; macOS has the same number
@@ -72,7 +70,7 @@ class Bounded:
 
     def close(self) -> None:
         """End the process."""
-        if self._process is not None:
+        if self._running is not None:
             self._end()
 
     def __enter__(self) -> "Bounded":
@@ -81,16 +79,19 @@ class Bounded:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _start(self) -> None:
-        context = get_context("forkserver" if sys.platform == "linux" else "spawn")
-        self._here, there = context.Pipe()
-        self._process = context.Process(target=_serve, args=(there, self.seconds, self.memory), daemon=True)
-        self._process.start()
+    def _start(self) -> tuple[Any, Connection]:
+        context: Any = get_context("forkserver" if sys.platform == "linux" else "spawn")
+        here, there = context.Pipe()
+        process = context.Process(target=_serve, args=(there, self.seconds, self.memory), daemon=True)
+        process.start()
         there.close()
+        return process, here
 
     def _end(self) -> int | None:
-        process, self._process = self._process, None
-        self._here.close()
+        if self._running is None:
+            return None
+        (process, here), self._running = self._running, None
+        here.close()
         process.join(1)
         process.kill()
         process.join()

@@ -4,6 +4,7 @@ import importlib
 import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from grading.compat.torch import IMPORTED_BY_FIRST_STEP
 from grading.course import catalogue, notebooks
@@ -68,7 +69,7 @@ class Diagnostician:
                 return entry
         return None
 
-    def _reply(self, exercise: str, entry: Entry | None, question: str) -> object:
+    def _reply(self, exercise: str, entry: Entry | None, question: str) -> Any:
         key = entry.name if entry else exercise
         if key not in self._channels:
             replaced = {entry.cell: entry.source} if entry else {}
@@ -98,7 +99,7 @@ def _on_its_own(question: str) -> bool:
     return any(arguments.get(name) for name in ("stand_ins", "slopes", "made_up"))
 
 
-def _told(reply: dict) -> dict:
+def _told(reply: Any) -> dict:
     """What a reply says about the answer: its value, or the kind and the words of the error."""
     error = reply.get("error")
     if isinstance(error, dict):
@@ -106,7 +107,7 @@ def _told(reply: dict) -> dict:
     return reply
 
 
-def _same(one: object, other: object) -> bool:
+def _same(one: Any, other: Any) -> bool:
     """Equal up to rounding, at every place."""
     if wire.is_number(one) and wire.is_number(other):
         return one == other or close(one, other, rtol=RTOL) or (one != one and other != other)

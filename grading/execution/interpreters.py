@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from grading.compat.torch import IMPORTED_BY_FIRST_STEP
 from grading.course.folder import Course
@@ -57,8 +58,13 @@ def start(course: Course, assignments: list[str], kernels: bool = True) -> Itera
                 asked = [
                     missing for missing, words in FOLLOWED.items() if any(w in text for w in words for text in texts)
                 ]
-                started = Interpreters(make, lambda: [wake(folders[missing]) for missing in asked])
+                started = Interpreters(make, partial(_wake, [folders[missing] for missing in asked]))
         yield started
+
+
+def _wake(folders: list[Path]) -> None:
+    for folder in folders:
+        wake(folder)
 
 
 def given_cells(course: Course, assignment: str) -> list[str]:

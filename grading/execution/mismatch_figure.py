@@ -1,5 +1,6 @@
 """What a failed comparison shows beside its message: the first differing steps as a table, the path as a picture."""
 
+import math
 from html import escape
 
 from nbformat import NotebookNode
@@ -20,7 +21,7 @@ def outputs(error: AssertionError) -> list[NotebookNode]:
     if error.paths:
         html += path_picture(*error.paths)
         if error.bowl:
-            html += bowl_picture(*error.paths[:2], error.paths[4], error.bowl)
+            html += bowl_picture(error.paths[0], error.paths[1], error.paths[4], error.bowl)
     return [new_output("display_data", data={"text/html": html, "text/plain": text})]
 
 
@@ -149,5 +150,4 @@ def bowl_picture(yours: list, expected: list, step: int, bowl: tuple[float, floa
 
 def _number(row: object, place: int) -> float | None:
     value = row[place] if isinstance(row, list) and place < len(row) else None
-    ok = isinstance(value, (int, float)) and value == value and abs(value) != float("inf")
-    return float(value) if ok else None
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None

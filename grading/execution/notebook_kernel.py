@@ -19,7 +19,12 @@ from grading.sandbox.watchdog import Watchdog
 if TYPE_CHECKING:
     from grading.execution.execute import Execute
 
-NOBODY = {"header": {}, "parent_header": {}, "metadata": {}, "content": {}}  # a request that no front end has sent
+NOBODY: dict[str, dict] = {
+    "header": {},
+    "parent_header": {},
+    "metadata": {},
+    "content": {},
+}  # a request that no front end has sent
 NOT_RECEIVED = "... Outputs are left out here: the notebook shows too much at once.\n"
 LAST_WORDS = 0.3  # seconds, for what a kernel has shown before it ended
 

@@ -52,7 +52,7 @@ class LimitedOutputs(StockExecute):
             return None
         if full > room:
             text = f"{text[:room]}\n... The output is cut here, after {self.max_text:,} characters.\n"
-        last = outs[-1] if outs and not self.clear_before_next_output else {}
+        last = outs[-1] if outs and not self.clear_before_next_output else NotebookNode()
         if (last.get("output_type"), last.get("name")) == ("stream", name):  # where pieces part depends on moments
             last.text += text
             return last

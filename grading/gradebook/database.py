@@ -136,7 +136,9 @@ class ClassGradebook(Gradebook):
             self._released[key] = cells
         return self._released[key]
 
-    def _row(self, table: type, name: str, notebook: str, assignment: str, student: str) -> Grade | Comment:
+    def _row(
+        self, table: type[Grade] | type[Comment], name: str, notebook: str, assignment: str, student: str
+    ) -> Grade | Comment:
         """A grade or a comment of the submission at hand: all of them are read with one query."""
         key = (table, notebook, assignment, student)
         if key not in self._rows:

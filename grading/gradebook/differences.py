@@ -79,31 +79,32 @@ def compare(
     for student in sorted({*before, *after}):
         old, new = before.get(student), after.get(student)
         if old is None or new is None:
-            there = old or new
-            why = "not in the old gradebook" if old is None else "not in the new gradebook"
-            points = (None, there.score) if old is None else (there.score, None)
-            changes.append(Change(student, there.assignment, "everything", *points, why))
+            if new is not None:
+                change = Change(student, new.assignment, "everything", None, new.score, "not in the old gradebook")
+                changes.append(change)
+            elif old is not None:
+                change = Change(student, old.assignment, "everything", old.score, None, "not in the new gradebook")
+                changes.append(change)
             continue
         found = (records or {}).get(student)
         reasons: dict[str, list[str]] = {}
-        points: dict[str, list[float]] = {}
+        points: dict[str, tuple[float, float]] = {}
         moved = set()
         for name in list(dict.fromkeys([*old.cells, *new.cells])):
             exercise = notebooks.exercise_of(name, exercises) or name
             one, other = old.cells.get(name), new.cells.get(name)
-            sums = points.setdefault(exercise, [0.0, 0.0])
-            sums[0] += one.points if one else 0.0
-            sums[1] += other.points if other else 0.0
+            was, now = points.get(exercise, (0.0, 0.0))
+            points[exercise] = was + (one.points if one else 0.0), now + (other.points if other else 0.0)
             why = _why(one, other, (found.tests if found else {}).get(name, {}))
             if why:
                 reasons.setdefault(exercise, []).append(f"{name}: {why}")
             if (one.points if one else 0.0) != (other.points if other else 0.0) or BY_HAND in why:
                 moved.add(exercise)
-        for exercise, why in reasons.items():
+        for exercise, found_reasons in reasons.items():
             if (
                 exercise in moved
             ):  # a test that is new, gone or worth more, and gives 0 points now as before, is not told
-                changes.append(Change(student, new.assignment, exercise, *points[exercise], "; ".join(why)))
+                changes.append(Change(student, new.assignment, exercise, *points[exercise], "; ".join(found_reasons)))
         if abs(old.penalty - new.penalty) > 1e-9:
             changes.append(Change(student, new.assignment, "late", -old.penalty, -new.penalty, "the penalty differs"))
     return changes

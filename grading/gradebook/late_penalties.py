@@ -158,11 +158,11 @@ def apply(course: Course) -> dict[tuple[str, str], tuple[float, float]]:
         for assignment in gradebook.assignments:
             own = gradebook.db.query(api.SubmittedAssignment).filter_by(assignment_id=assignment.id)
             for submission in own.options(selectinload(api.SubmittedAssignment.notebooks)):
-                student = students.get(submission.student.id)
+                listed = students.get(submission.student.id)
                 if assignment.duedate is None:
                     submission.extension = None  # nbgrader itself fails on an extension of no date
-                elif student:
-                    submission.extension = student.extension(assignment.name) or None
+                elif listed:
+                    submission.extension = listed.extension(assignment.name) or None
                 late = submission.total_seconds_late
                 for notebook in submission.notebooks:
                     before = notebook.late_submission_penalty or 0.0

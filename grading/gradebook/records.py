@@ -74,7 +74,7 @@ class Record:
     not_shown: list[str] = field(default_factory=list, compare=False)
     unchanged: bool = field(default=False, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # All of this may come from a student: bounded, and free of what a terminal would obey.
         self.reason, self.repairs = printed(self.reason), [printed(words) for words in self.repairs[:MOST]]
         self.suspicions = [printed(words) for words in self.suspicions[:MOST]]

@@ -16,7 +16,7 @@ from nbgrader.api import (
     SubmittedNotebook,
     TaskCell,
 )
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Submission:
     cells: dict[str, Cell]
     comments: dict[str, str]
     penalty: float
-    remarks: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, str | None] = field(default_factory=dict)
     seconds_late: float = 0.0
     handed_in: datetime | None = None
 
@@ -136,13 +136,13 @@ def _cells(gradebook: Gradebook, entry: Assignment) -> tuple[dict[str, str], dic
     own = BaseCell.notebook_id.in_(select(Notebook.id).where(Notebook.assignment_id == entry.id))
     table = BaseCell.__table__  # the class would ask for the columns of all kinds of cells
     names = dict(gradebook.db.execute(select(table.c.id, table.c.name).where(own)).all())
-    full = {}
+    full: dict[str, float] = {}
     for kind in (GradeCell, TaskCell):
         full |= dict(gradebook.db.execute(select(kind.__table__.c.id, kind.__table__.c.max_score)).all())
     return names, full
 
 
-def _of_submissions(columns: Select, table: type, own: object) -> Select:
+def _of_submissions(columns: Select, table: type[Grade] | type[Comment], own: ColumnElement[bool]) -> Select:
     return (
         columns.join(SubmittedNotebook, SubmittedNotebook.id == table.notebook_id)
         .join(SubmittedAssignment, SubmittedAssignment.id == SubmittedNotebook.assignment_id)
@@ -151,7 +151,7 @@ def _of_submissions(columns: Select, table: type, own: object) -> Select:
 
 
 def _grades(
-    gradebook: Gradebook, own: object, names: dict[str, str], full: dict[str, float]
+    gradebook: Gradebook, own: ColumnElement[bool], names: dict[str, str], full: dict[str, float]
 ) -> dict[str, dict[str, Cell]]:
     """The grades by submitted notebook and cell."""
     columns = select(
@@ -171,7 +171,7 @@ def _grades(
 
 
 def _comments(
-    gradebook: Gradebook, own: object, names: dict[str, str]
+    gradebook: Gradebook, own: ColumnElement[bool], names: dict[str, str]
 ) -> dict[str, dict[str, tuple[str | None, str | None]]]:
     """What a person wrote, and what nbgrader did, by submitted notebook and cell."""
     columns = select(Comment.notebook_id, Comment.cell_id, Comment.manual_comment, Comment.auto_comment)

@@ -141,6 +141,7 @@ def _copy(source: Path, target: Path, budget: Budget) -> dict[str, str]:
         name = path.relative_to(source)
         if clutter(name.parts) or (path.is_dir() and not path.is_symlink()):
             continue
+        reason: str | None
         try:
             if path.is_symlink() or not path.is_file():
                 reason = "is a link or no plain file"

@@ -49,7 +49,7 @@ def resolve(text: str, sound: Callable[[str], bool], longest: int = 20_000) -> R
         for conflict, side, after in zip(conflicts, choice, plain[1:]):
             lines += [*conflict[side], *after]
         if sound(chosen := "\n".join(lines)):
-            kept = {(0,): "the first version was", (1,): "the second version was"}
+            kept: dict[tuple[int, ...], str] = {(0,): "the first version was", (1,): "the second version was"}
             words = kept.get(tuple(set(choice)), "those versions that go together were")
             return Resolved(chosen, f"a merge conflict, of which {words} kept")
     return None

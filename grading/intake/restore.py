@@ -73,11 +73,12 @@ def _without_links(root: Path, student: str, assignment: str, notebook: str) -> 
 
 def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tuple[list[NotebookNode], list[str]]:
     """The student's cells in the structure of the release, and what had to be repaired."""
-    wanted = {notebooks.grade_id(cell): cell for cell in released if notebooks.grade_id(cell)}
+    wanted: dict[str, NotebookNode] = {name: cell for cell in released if (name := notebooks.grade_id(cell))}
     repairs = _Repairs()
     texts = []
     for index, cell in enumerate(submitted):
-        kind = wanted[_name(cell)].cell_type if _name(cell) in wanted else cell.get("cell_type")
+        model = wanted.get(_name(cell) or "")
+        kind = cell.get("cell_type") if model is None else model.cell_type
         texts.append(_text(cell, kind, _name(cell) or f"cell {index + 1}", repairs))
     places, left_out = _places(submitted, texts, wanted, repairs)
     if not submitted:
@@ -131,7 +132,7 @@ class _Repairs:
     """What was repaired: each kind once, with the names of the cells."""
 
     def __init__(self) -> None:
-        self.names: dict[str, list[str]] = {}
+        self.names: dict[str, list[str | None]] = {}
 
     def add(self, words: str, name: str | None = None) -> None:
         self.names.setdefault(words, []).append(name)
@@ -139,9 +140,9 @@ class _Repairs:
     def told(self) -> list[str]:
         told = []
         for words, names in self.names.items():
-            names = [name for name in dict.fromkeys(names) if name is not None]
-            more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-            told.append(f"{words}: {', '.join(names[:TOLD])}{more}" if names else words)
+            named = [name for name in dict.fromkeys(names) if name is not None]
+            more = f" and {len(named) - TOLD} more" if len(named) > TOLD else ""
+            told.append(f"{words}: {', '.join(named[:TOLD])}{more}" if named else words)
         return told
 
 
@@ -156,8 +157,8 @@ def _places(
     """
     found: dict[str, list[int]] = {}
     for index, cell in enumerate(submitted):
-        if _name(cell) in wanted:
-            found.setdefault(_name(cell), []).append(index)
+        if (known := _name(cell)) in wanted:
+            found.setdefault(known, []).append(index)
     by_id = {cell.id: name for name, cell in wanted.items() if name not in found and "id" in cell}
     for index, cell in enumerate(submitted):
         name = by_id.get(cell.get("id")) if _name(cell) not in wanted else None
@@ -197,7 +198,7 @@ def _answers_in_locked_cells(
     written = [texts[i] or "" for i in others if i not in places or not _same(texts[i], wanted[places[i]])]
     given = [cell.source for cell in wanted.values() if cell.cell_type == "code" and notebooks.kind(cell) != "solution"]
     known, read = of_all(makes, [*written, *given]), of_all(reads, [*written, *given])
-    return {index for index in changed if (makes(texts[index] or "") - known) & read and is_python(texts[index])}
+    return {index for index in changed if (makes(texts[index] or "") - known) & read and is_python(texts[index] or "")}
 
 
 def _homes(texts: list[str | None], places: dict[int, str], order: list[str]) -> list[str | None]:
@@ -212,7 +213,9 @@ def _homes(texts: list[str | None], places: dict[int, str], order: list[str]) ->
     for here in reversed(ranks):
         nearest.append(below)
         below = below if here is None else here
-    homes, home, above, read = [], -1, [], 0
+    homes: list[str | None] = []
+    above: list[tuple[int, str]] = []
+    home, read = -1, 0
     for text, here, below in zip(texts, ranks, reversed(nearest), strict=True):
         own = home
         if below - 1 < home and here is None:

@@ -64,11 +64,11 @@ def refuse_programs(program: bytes) -> None:
     ctypes.CDLL(None).prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter_, 0, 0)
 
 
-def refuse_fused_optimizers():
+def refuse_fused_optimizers() -> None:
     """Let the fused optimizers raise an error. Nothing can undo it."""
     import warnings
 
-    def refuse(*args, **kwargs):
+    def refuse(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError(REFUSED)
 
     with warnings.catch_warnings():

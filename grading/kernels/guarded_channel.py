@@ -42,7 +42,8 @@ class GuardedChannel:
 
     def begin(self, with_torch: bool = False) -> None:
         """Get ready for the questions of a hidden test."""
-        self.with_torch, self._followed = with_torch, []
+        self.with_torch = with_torch
+        self._followed: list[tuple[Missing, str]] = []
 
     def ask(self, question: str) -> str:
         missing = self._missing(question)

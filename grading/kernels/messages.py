@@ -3,15 +3,18 @@
 See https://jupyter-client.readthedocs.io/en/stable/messaging.html for what a message holds.
 """
 
+from collections.abc import Mapping
 from queue import Empty
+from typing import Any
 
 from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.session import Session
 
 DEEPEST = 60  # levels of lists and dictionaries in a message; a figure has a dozen
 # For each kind of message that is looked into, what its content must hold.
-BUNDLE = {"data": dict, "metadata": dict}
-FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+Fields = Mapping[str, type | tuple[type, ...]]
+BUNDLE: Fields = {"data": dict, "metadata": dict}
+FIELDS: dict[str, Fields] = {
     "stream": {"name": str, "text": str},
     "display_data": BUNDLE,
     "update_display_data": BUNDLE,
@@ -22,7 +25,7 @@ FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "execute_reply": {"status": str},
     "kernel_info_reply": {"protocol_version": str, "language_info": dict},
 }
-FAILED = {"ename": str, "evalue": str, "traceback": list}  # and an `execute_reply` that says "error"
+FAILED: Fields = {"ename": str, "evalue": str, "traceback": list}  # and an `execute_reply` that says "error"
 
 
 class BrokenMessage(Exception):
@@ -32,7 +35,9 @@ class BrokenMessage(Exception):
 class Channel(AsyncZMQSocketChannel):
     """A channel on which only sound messages arrive."""
 
-    async def get_msg(self, timeout: float | None = None) -> dict:
+    async def get_msg(  # type: ignore[override]  # jupyter_client's own asynchronous channel overrides it so, too
+        self, timeout: float | None = None
+    ) -> dict[str, Any]:
         """The next message.
 
         Args:
@@ -82,7 +87,7 @@ def require_sound(message: dict) -> None:
         raise BrokenMessage(f"a {kind} that is nested more than {DEEPEST} levels deep")
 
 
-def _require(kind: str, content: dict, fields: dict[str, type | tuple[type, ...]]) -> None:
+def _require(kind: str, content: dict, fields: Fields) -> None:
     for name, wanted in fields.items():
         if not isinstance(content.get(name), wanted):
             raise BrokenMessage(f"a {kind} without a sound {name}")
@@ -90,7 +95,7 @@ def _require(kind: str, content: dict, fields: dict[str, type | tuple[type, ...]
 
 def deeper(data: object, levels: int) -> bool:
     """Whether lists and dictionaries are nested more than so many levels deep."""
-    level = [data]
+    level: list[Any] = [data]
     for _ in range(levels):
         level = [
             inner

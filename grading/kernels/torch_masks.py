@@ -90,7 +90,7 @@ def torch_places() -> dict[str, Path]:
         found |= {Path(spec.origin).parent, Path(spec.origin).resolve().parent}
     for root in {*bubblewrap.python_folders(), "/usr", "/usr/local"}:
         found |= {path.resolve() for pattern in (PACKAGES, CONDA) for path in Path(root).glob(pattern)}
-    places = {}
+    places: dict[str, Path] = {}
     for torch in found:
         if torch.is_dir():
             places |= dict.fromkeys(bubblewrap.seen_at(torch), torch.resolve())

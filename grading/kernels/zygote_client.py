@@ -102,7 +102,9 @@ class Forker:
 
     def __init__(self, exchange: Path):
         self.exchange = exchange
-        self._unread, self._ended, self._started, self._open = b"", {}, {}, True
+        self._unread, self._open = b"", True
+        self._ended: dict[str, int] = {}
+        self._started: dict[str, int] = {}
         self.line = socket.socket(socket.AF_UNIX)
         Finalize(self, self.line.close, exitpriority=0)
         self.line.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # messages tell who has sent them
@@ -119,7 +121,7 @@ class Forker:
         Args:
             told: a kernel's command line as `{"arguments": ...}`, or what `follower_inside.run` is told.
         """
-        request = {"name": name, "folder": str(folder), "told": told}
+        request: dict[str, object] = {"name": name, "folder": str(folder), "told": told}
         request |= {"limits": bubblewrap.LIMITS, "bytes": bubblewrap.SCRATCH_BYTES, "inodes": bubblewrap.SCRATCH_INODES}
         request |= {"filter": seccomp.program().hex(), "python": bubblewrap.python_folders()}
         self._write(request)

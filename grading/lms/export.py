@@ -20,6 +20,8 @@ from grading.gradebook import scores
 from grading.gradebook.scores import Submission
 from grading.report.table import number
 
+Found = dict[str, dict[str, Submission]]  # the submissions by assignment and student
+
 
 class _Exporter(ExportPlugin):
     """What the exporters share: which assignments and students, and proper quoting."""
@@ -39,7 +41,7 @@ class _Exporter(ExportPlugin):
         self,
         gradebook: Gradebook,
         assignments: list[str],
-        found: dict[str, dict[str, Submission]],
+        found: Found,
         students: list[Student],
     ) -> list[list]:
         """The lines of the file, its header first."""
@@ -70,7 +72,7 @@ class LmsExporter(_Exporter):
         """The heading of an assignment's column."""
         return self.columns.get(assignment, assignment)
 
-    def points(self, assignments: list[str], found: dict[str, dict[str, Submission]], student: Student) -> list[str]:
+    def points(self, assignments: list[str], found: Found, student: Student) -> list[str]:
         """A student's points in each assignment and, for more than one, in all."""
         own = [found[name].get(student.id) for name in assignments]
         fields = [number(submission.score) if submission else self.missing for submission in own]
@@ -89,7 +91,7 @@ class MoodleExporter(LmsExporter):
 
     default_name = "grades-moodle.csv"
 
-    def rows(self, gradebook: Gradebook, assignments: list, found: list, students: list) -> list:
+    def rows(self, gradebook: Gradebook, assignments: list[str], found: Found, students: list[Student]) -> list[list]:
         lines = [["Username", "ID number", "Email address", "First name", "Last name", *self.headings(assignments)]]
         for s in students:
             lines.append([s.login or s.id, s.lms_id, s.email, s.first_name, s.last_name])
@@ -105,7 +107,7 @@ class CanvasExporter(LmsExporter):
 
     default_name = "grades-canvas.csv"
 
-    def rows(self, gradebook: Gradebook, assignments: list, found: list, students: list) -> list:
+    def rows(self, gradebook: Gradebook, assignments: list[str], found: Found, students: list[Student]) -> list[list]:
         identity = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
         full = [number(scores.full_score(gradebook, name)) for name in assignments]
         lines = [[*identity, *map(self.column, assignments)], ["    Points Possible", "", "", "", "", *full]]
@@ -121,7 +123,7 @@ class CellsExporter(_Exporter):
 
     default_name = "grades-cells.csv"
 
-    def rows(self, gradebook: Gradebook, assignments: list, found: list, students: list) -> list:
+    def rows(self, gradebook: Gradebook, assignments: list[str], found: Found, students: list[Student]) -> list[list]:
         chosen = {s.id for s in students}
         lines = [["assignment", "student", "cell", "points", "max", "automatic", "manual", "extra_credit"]]
         for assignment in assignments:

@@ -11,7 +11,7 @@ import contextvars
 import json
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from grading.oracle import inputs, replies
 from grading.probe import core, wire

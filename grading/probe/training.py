@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import random
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,12 +95,12 @@ def batches(namespace: dict, X: np.ndarray, y: np.ndarray, batch_size: int, seed
     get_batches = core.lookup(namespace, "get_batches")
     np.random.seed(len(seeds))
     random.seed(len(seeds))
-    before = _random_state()
+    before = np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
     runs = []
     for seed in seeds:
         rng, given = np.random.default_rng(seed), (X.copy(), y.copy())
         runs.append([_collect(get_batches(*given, batch_size, rng)) for _ in range(n_calls)])
-    after = _random_state()
+    after = np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
     return {"runs": runs, "X": given[0], "y": given[1], "global": before != after}
 
 

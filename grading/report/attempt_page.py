@@ -1,6 +1,7 @@
 """The page that a student gets back for an attempt: as much of the feedback as the course's policy shows now."""
 
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -18,15 +19,32 @@ from grading.report.feedback import sentence
 class Attempt(Protocol):
     """What a page says of an attempt, see `grading.run.attempts.Attempt`."""
 
-    id: int
-    assignment: str
-    student: str
-    received: datetime
-    state: str
-    number: int | None
-    score: float | None
-    max_score: float | None
-    note: str
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def assignment(self) -> str: ...
+
+    @property
+    def student(self) -> str: ...
+
+    @property
+    def received(self) -> datetime: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def number(self) -> int | None: ...
+
+    @property
+    def score(self) -> float | None: ...
+
+    @property
+    def max_score(self) -> float | None: ...
+
+    @property
+    def note(self) -> str: ...
 
 
 class Policy(Protocol):
@@ -38,7 +56,7 @@ class Policy(Protocol):
     counts: str
 
 
-def render(course: Course, attempt: Attempt, attempts: list[Attempt], policy: Policy, level: str) -> str:
+def render(course: Course, attempt: Attempt, attempts: Sequence[Attempt], policy: Policy, level: str) -> str:
     """The page of an attempt, as HTML.
 
     Args:

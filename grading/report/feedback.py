@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import nbconvert
 import pygments
-from nbconvert.exporters import Exporter
+from nbconvert.exporters.templateexporter import TemplateExporter
 from nbformat import NotebookNode
 from nbgrader.converters import GenerateFeedback
 from nbgrader.converters.base import NbGraderException
@@ -43,7 +44,7 @@ class Grades(GetGrades):
         if found is None:
             return super().preprocess(nb, resources)
         for cell in nb.cells:
-            data, name = cell.metadata.get("nbgrader", {}), notebooks.grade_id(cell)
+            data, name = cell.metadata.get("nbgrader", {}), notebooks.grade_id(cell) or ""
             if data.get("solution") or data.get("task"):
                 data["comment"] = found.remarks.get(name)
             if data.get("grade") or data.get("task"):
@@ -270,8 +271,8 @@ def _make(course: Course, pages: list[_Page], jobs: int, done: Callable[[str], N
             except Exception as error:
                 errors[page.student] = _reason(error)
             done(page.student)
-        for page, error in again:
-            for plain in [True] if error.is_time else [False, True]:
+        for page, limit in again:
+            for plain in [True] if limit.is_time else [False, True]:
                 try:
                     _note(course, page, attempt(page, plain))
                     errors.pop(page.student, None)
@@ -299,9 +300,13 @@ def _write(root: str, page: _Page, plain: bool = False) -> list[str]:
     course = Course(Path(root))
     own = course.root / "autograded" / page.student / page.assignment
     notebook = notebooks.read(own / f"{page.assignment}.ipynb")
-    nbgrader = {"student": page.student, "assignment": page.assignment, "notebook": page.assignment}
+    nbgrader: dict[str, Any] = {"student": page.student, "assignment": page.assignment, "notebook": page.assignment}
     nbgrader |= {"scores": page.scores, "full": page.full, "plain": plain, "digest": page.digest}
-    resources = {"unique_key": page.assignment, "nbgrader": nbgrader, "metadata": {"name": page.assignment}}
+    resources: dict[str, Any] = {
+        "unique_key": page.assignment,
+        "nbgrader": nbgrader,
+        "metadata": {"name": page.assignment},
+    }
     text, resources = _exporter(root, (course.root / "nbgrader_config.py").stat().st_mtime_ns).from_notebook_node(
         notebook, resources
     )
@@ -322,7 +327,7 @@ def _write(root: str, page: _Page, plain: bool = False) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _exporter(root: str, changed: int) -> Exporter:
+def _exporter(root: str, changed: int) -> TemplateExporter:
     """The exporter that the settings ask for; it keeps its templates from page to page."""
     course = Course(Path(root))
     converter = GenerateFeedback(coursedir=course.coursedir, config=course.config)

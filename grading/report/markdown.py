@@ -2,6 +2,7 @@
 
 import re
 from html import escape
+from typing import Any
 
 from latex2mathml.converter import convert
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -23,7 +24,7 @@ def sentence(text: str) -> str:
 
 
 class _Renderer(IPythonRenderer):
-    def heading(self, text: str, level: int, **attrs: object) -> str:
+    def heading(self, text: str, level: int, **attrs: Any) -> str:
         return super().heading(text, min(6, level + 1), **attrs)
 
     def inline_math(self, body: str) -> str:

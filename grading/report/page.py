@@ -149,7 +149,7 @@ def gather(course: Course, assignment: str) -> Facts:
             _item(
                 e,
                 e,
-                sum(points_of[t] for t in own),
+                np.sum([points_of[t] for t in own], axis=0),
                 sum(_full(graded, students, t) for t in own),
                 tried,
                 totals,
@@ -362,7 +362,9 @@ def _plots(facts: Facts, called: Callable[[str], str]) -> dict[str, str]:
     if not facts.totals:
         return {}
     weakest = sorted(facts.totals, key=lambda s: (facts.totals[s], called(s)))
-    separating = [item for item in facts.exercises + facts.tests if item.discrimination is not None]
+    separating = [
+        (item.name, item.discrimination) for item in facts.exercises + facts.tests if item.discrimination is not None
+    ]
     figures = {
         "scores": plots.scores(list(facts.totals.values()), facts.full),
         "exercises": plots.shares([i.name for i in facts.exercises], [i.share for i in facts.exercises], "mean points"),
@@ -378,7 +380,7 @@ def _plots(facts: Facts, called: Callable[[str], str]) -> dict[str, str]:
         ),
     }
     if separating:
-        figures["separation"] = plots.separation([i.name for i in separating], [i.discrimination for i in separating])
+        figures["separation"] = plots.separation([name for name, _ in separating], [value for _, value in separating])
     if facts.cell_seconds:
         figures["seconds"] = plots.seconds(
             list(facts.cell_seconds), [list(times.values()) for times in facts.cell_seconds.values()]

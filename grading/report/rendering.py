@@ -65,7 +65,7 @@ class FeedbackExporter(HTMLExporter):
         yield "clean_html", self._clean
         yield "markdown2html", self._output_markdown
 
-    def from_notebook_node(
+    def from_notebook_node(  # type: ignore[override]  # nbconvert's own exporters return text, too
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **options: object
     ) -> tuple[str, dict[str, Any]]:
         """As nbconvert's, without its second parse of the page."""

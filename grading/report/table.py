@@ -186,7 +186,9 @@ def write_csv(
     Args:
         collected: the results by assignment, if they are known already.
     """
-    columns, rows, totals = ["student"], {}, {}
+    columns = ["student"]
+    rows: dict[str, dict] = {}
+    totals: dict[str, float] = {}
     for assignment in assignments:
         known = exercises(course, assignment)
         results = collected[assignment] if collected else collect(course, assignment)
@@ -259,7 +261,7 @@ def _what_went_wrong(path: Path, tests: dict[str, list[str]]) -> dict[str, str]:
     for exercise, own in tests.items():
         unfilled = exercise in cells and is_empty(cells[exercise])
         for test in own:
-            words = "its test is missing"
+            words: str | None = "its test is missing"
             if test in cells:
                 mistake = cells[test].metadata.get("grading", {}).get("mistake", "")
                 words = few_words(first_line(cells[test]), mistake, exercise)

@@ -47,7 +47,8 @@ def first(canaries: list[Converter], results: Results) -> Results:
     Raises:
         CourseError: one of them is wrong, with what differs.
     """
-    waiting, held = list(canaries), []
+    waiting = list(canaries)
+    held: list[tuple[Converter, Sanitized | None, Callable[[], Executed]]] = []
     wrong: list[str] = []
     for converter, sanitized, result in results:
         if converter in waiting:

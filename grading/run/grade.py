@@ -98,7 +98,9 @@ def grade(
                     if number == 0 and any(one.submission.student in graded_before for one in converters):
                         keep_copy(course, datetime.now())
                     try:
-                        finish(converter.save(sanitized, result()))
+                        executed = result()
+                        assert sanitized is not None  # else `result` has raised the error that left none
+                        finish(converter.save(sanitized, executed))
                     except Exception as error:
                         finish(without_grade(course, converter.submission, error, isolated))
     return [finished[student] for student in sorted(finished)]

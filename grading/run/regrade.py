@@ -71,11 +71,11 @@ def preview(
     return made
 
 
-def accept(course: Course, made: Preview) -> Path:
+def accept(course: Course, made: Preview) -> Path | None:
     """Write what the preview showed: scores, graded notebooks, records, the release.
 
     Returns:
-        The copy of the old gradebook.
+        The copy of the old gradebook, see `keep_copy`.
 
     Raises:
         CourseError: somebody has written to the gradebook since, or is grading.

@@ -17,7 +17,7 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ from grading.intake.submission import Submission, find
 from grading.report import attempt_page, feedback
 from grading.run import fingerprint, grade, inbox
 from grading.run.attempts import FAILED, GRADED, GRADING, HELD, WAITING, Attempt, AttemptPolicy, Journal, best
-from grading.run.conversion import Converter, Sanitized, without_grade
+from grading.run.conversion import Converter, Executed, without_grade
 from grading.run.fair_queue import FairQueue
 from grading.run.pool import submit
 from grading.sandbox.bubblewrap import why_not
@@ -63,13 +63,14 @@ class Work:
 
     Attributes:
         attempt: what is graded.
-        again: grade it only in order to let it count once more; its page is there already.
+        again: grade it only to let it count once more; its page exists already.
+        save: writes what the worker found to the gradebook.
     """
 
     attempt: Attempt
     again: bool = False
     converter: Converter | None = None
-    sanitized: Sanitized | None = None
+    save: Callable[[Executed], Record] | None = None
     record: Record | None = None
     began: float = field(default_factory=time.monotonic)
 
@@ -222,8 +223,9 @@ class Watcher:
     def _restore(self, attempt: Attempt) -> None:
         """Put back into `submitted/` what counts: the attempt at hand does not."""
         counted = [a for a in self.journal.attempts(attempt.assignment, attempt.student) if a.state == GRADED]
-        if counted:
-            self._place(best(counted) if self.policy.counts == "best" else counted[-1])
+        chosen = best(counted) if self.policy.counts == "best" else counted[-1] if counted else None
+        if chosen is not None:
+            self._place(chosen)
 
     def _burst(self, pool: ProcessPoolExecutor) -> None:
         """Grade until the queue is empty, as the only one who writes."""
@@ -271,15 +273,17 @@ class Watcher:
         try:
             self._place(attempt)
             submission = find(self.course, attempt.assignment, [attempt.student])[0]
-            work.converter = Converter(self.course, submission, gradebook, settings[attempt.assignment], self.isolated)
+            settings_here = settings[attempt.assignment]
+            work.converter = converter = Converter(self.course, submission, gradebook, settings_here, self.isolated)
             known = records.Record.load(records.file_of(self.course, attempt.assignment, attempt.student))
             scores = {attempt.student: known.tests} if known else {}
-            if known and work.converter.is_unchanged(known, scores):  # graded, and the grader was killed after it
+            if known and converter.is_unchanged(known, scores):  # graded, and the grader was killed after it
                 work.record = known
-                self._saved(work, pool, running)
+                self._saved(work, known, pool, running)
                 return
-            work.sanitized = work.converter.sanitize()
-            future = submit(pool, work.converter, work.sanitized)
+            sanitized = converter.sanitize()
+            work.save = partial(converter.save, sanitized)
+            future = submit(pool, converter, sanitized)
         except BrokenExecutor:
             self._once_more(work)
             raise
@@ -293,23 +297,23 @@ class Watcher:
         if isinstance(future.exception(), BrokenExecutor):
             self._once_more(work)
             raise BrokenExecutor
-        if work.record is not None:  # saved before: this was its page
+        if work.record is not None or work.save is None:  # saved before: this was its page
             refusal = future.exception() or future.result()
             if refusal:
                 self._note(work.attempt, f"no full feedback page could be made: {refusal}")
             self._ended(work, shown="mistakes" if refusal else None)
             return
         try:
-            work.record = work.converter.save(work.sanitized, future.result())
+            work.record = work.save(future.result())
         except Exception as error:
             self._fail(work, error)
             return
-        self._saved(work, pool, running)
+        self._saved(work, work.record, pool, running)
 
-    def _saved(self, work: Work, pool: ProcessPoolExecutor, running: dict[Future, Work]) -> None:
+    def _saved(self, work: Work, ended: Record, pool: ProcessPoolExecutor, running: dict[Future, Work]) -> None:
         """Note the points of an attempt, and let its page be made."""
         self.graded += 1
-        attempt, ended = work.attempt, work.record
+        attempt = work.attempt
         if work.again:
             self._set(attempt, state=GRADED)
             self._tell(work)

@@ -147,7 +147,14 @@ def command(
         masks: folders that are seen in the place of others, by the path of the other.
     """
     uid = _uid()
-    line = [executable(), "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    line = [
+        executable() or "bwrap",
+        "--unshare-ipc",
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+    ]
     rights = [word for name in ("SETUID", "SETGID", "CHOWN") for word in ("--cap-add", f"CAP_{name}")]
     line += rights if uid else ["--unshare-user"]
     line += ["--hostname", "student", "--die-with-parent", "--new-session", "--clearenv"]

@@ -65,12 +65,22 @@ def program(machine: str = platform.machine()) -> bytes:
         return b""
     column, architecture = ARCHITECTURES[machine]
     refused = REFUSE | errno.EPERM
-    steps = [(LOAD, ARCHITECTURE), (EQUAL, architecture, 1, 0), (RETURN, refused), (LOAD, NUMBER)]
+    steps: list[tuple[int, ...]] = [
+        (LOAD, ARCHITECTURE),
+        (EQUAL, architecture, 1, 0),
+        (RETURN, refused),
+        (LOAD, NUMBER),
+    ]
     steps += _if((AT_LEAST, X32), refused)
     for numbers in FORBIDDEN.values():
         steps += _if((EQUAL, numbers[column]), refused)
-    larger = [(LOAD, THIRD_ARGUMENT), *_if((EQUAL, SO_SNDBUF), refused), *_if((EQUAL, SO_RCVBUF), refused)]
-    larger = [(LOAD, SECOND_ARGUMENT), (EQUAL, SOL_SOCKET, 0, len(larger)), *larger, (RETURN, ALLOW)]
+    buffers = [(LOAD, THIRD_ARGUMENT), *_if((EQUAL, SO_SNDBUF), refused), *_if((EQUAL, SO_RCVBUF), refused)]
+    larger: list[tuple[int, ...]] = [
+        (LOAD, SECOND_ARGUMENT),
+        (EQUAL, SOL_SOCKET, 0, len(buffers)),
+        *buffers,
+        (RETURN, ALLOW),
+    ]
     steps += [(EQUAL, SETSOCKOPT[column], 0, len(larger)), *larger]
     # Its flags lie in memory, which no filter can read. The C library then takes the older call.
     steps += _if((EQUAL, CLONE3[column]), REFUSE | errno.ENOSYS)
@@ -78,9 +88,10 @@ def program(machine: str = platform.machine()) -> bytes:
     steps += [(EQUAL, SOCKET[column], 0, len(FAMILIES) + 3), (LOAD, FIRST_ARGUMENT)]
     steps += [(EQUAL, family, len(FAMILIES) - place, 0) for place, family in enumerate(FAMILIES)]
     steps += [(RETURN, refused), (RETURN, ALLOW)]
-    for *numbers, argument in MODES.values():
-        if numbers[column] is not None:
-            steps += [(EQUAL, numbers[column], 0, 4), (LOAD, ARGUMENTS[argument]), *_if((ANY_BIT, SET_ID), refused)]
+    for *calls, argument in MODES.values():
+        number = calls[column]
+        if number is not None:
+            steps += [(EQUAL, number, 0, 4), (LOAD, ARGUMENTS[argument]), *_if((ANY_BIT, SET_ID), refused)]
             steps += [(RETURN, ALLOW)]
     steps += [(EQUAL, CLONE[column], 0, 3), (LOAD, FIRST_ARGUMENT), *_if((ANY_BIT, NAMESPACES), refused)]
     steps += [(RETURN, ALLOW)]
@@ -97,10 +108,11 @@ def no_programs(machine: str = platform.machine()) -> bytes:
         return b""
     column, _ = ARCHITECTURES[machine]
     refused = REFUSE | errno.EPERM
-    steps = [(LOAD, NUMBER)]
+    steps: list[tuple[int, ...]] = [(LOAD, NUMBER)]
     for numbers in PROGRAMS.values():
-        if numbers[column] is not None:
-            steps += _if((EQUAL, numbers[column]), refused)
+        number = numbers[column]
+        if number is not None:
+            steps += _if((EQUAL, number), refused)
     steps += [(EQUAL, CLONE[column], 0, 3), (LOAD, FIRST_ARGUMENT), (ANY_BIT, CLONE_THREAD, 1, 0), (RETURN, refused)]
     return _packed([*steps, (RETURN, ALLOW)])
 

@@ -133,7 +133,7 @@ def waited(pid: int) -> float:
 
 def children(pid: int) -> list[int]:
     """The processes that a process has started and that have not ended."""
-    found = []
+    found: list[int] = []
     with contextlib.suppress(OSError):  # the process, or a thread of it, may end meanwhile
         for path in Path(f"/proc/{pid}/task").glob("*/children"):
             with contextlib.suppress(OSError):
