@@ -2,15 +2,18 @@
 
 import json
 import os
+import pickle
 import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
+from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from grading.authoring.release import release
@@ -250,11 +253,35 @@ def spoil(path: Path, text: str) -> Path:
     return path
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Any]) -> tuple[Path, Any]:
+    """Call `make` with an empty folder, in one of pytest-xdist's workers; the others wait and get what it returned.
+
+    Args:
+        make: its result is passed on by pickle.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        folder = factory.mktemp(name)
+        return folder, make(folder)
+    folder = factory.getbasetemp().parent / name  # all workers of this run have it in common
+    with FileLock(f"{folder}.lock"):
+        kept = folder.with_suffix(".pickle")
+        if not kept.is_file():
+            shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
+            folder.mkdir()
+            kept.write_bytes(pickle.dumps(make(folder)))
+        return folder, pickle.loads(kept.read_bytes())
+
+
 @pytest.fixture(scope="session")
 def classroom(tmp_path_factory: pytest.TempPathFactory, released: Path, pool: Executor) -> Graded:
     """A class in which everything happens, graded once; look and do not touch."""
     from tests.classroom import hand_in_all
 
-    course = Course(Path(shutil.copytree(released, tmp_path_factory.mktemp("classroom") / "course")))
-    hand_in_all(course)
-    return graded(course, pool)
+    def make(folder: Path) -> tuple[dict[str, Record], float]:
+        course = Course(Path(shutil.copytree(released, folder / "course")))
+        hand_in_all(course)
+        made = graded(course, pool)
+        return made.outcomes, made.seconds
+
+    folder, (outcomes, seconds) = once(tmp_path_factory, "classroom", make)
+    return Graded(Course(folder / "course"), outcomes, seconds)

@@ -14,9 +14,10 @@ from grading.course import catalogue, notebooks
 from grading.report import table
 from grading.report.feedback import feedback
 from grading.run.grade import grade
-from tests.conftest import ROOT, Course
+from tests.conftest import ROOT, Course, once
 
 SOURCE = Course(ROOT)
+PAGES = shutil.ignore_patterns("feedback")  # another test may be writing them
 ASSIGNMENTS = SOURCE.assignments
 CLASS = sample_class.load_class(ROOT / "mistakes" / "class.toml")
 
@@ -54,13 +55,15 @@ def points(course: Course, assignment: str, student: str) -> dict[str, float]:
 
 
 @pytest.fixture(scope="session")
-def graded(course: Course) -> dict[str, list]:
+def graded(course: Course, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list]:
     """The outcomes of grading the sample class and the packed catalogue, by assignment."""
-    outcomes = {}
-    for name in ASSIGNMENTS:
-        sample_class.hand_in(course, name, [*CLASS, *packed(name)])
-        outcomes[name] = grade(course, name)
-    return outcomes
+
+    def make(folder: Path) -> dict[str, list]:
+        for name in ASSIGNMENTS:
+            sample_class.hand_in(course, name, [*CLASS, *packed(name)])
+        return {name: grade(course, name) for name in ASSIGNMENTS}
+
+    return once(tmp_path_factory, "graded", make)[1]
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
@@ -172,7 +175,7 @@ SOME = None if os.environ.get("EVERY_MODE") == "yes" else ["catalogue-01", "eli"
 @pytest.fixture(scope="session")
 def elsewhere(course, graded, tmp_path_factory) -> Course:
     """A copy of the graded course, to grade again in other ways."""
-    return Course(Path(shutil.copytree(course.root, tmp_path_factory.mktemp("again") / "course")))
+    return Course(Path(shutil.copytree(course.root, tmp_path_factory.mktemp("again") / "course", ignore=PAGES)))
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
