@@ -7,12 +7,14 @@ says in a line or two what it looks at.
 import contextlib
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 
 from grading.oracle import compare
 from grading.oracle.recent import remembered
+from grading.oracle.student_code import Student
 
 Row = list[float]
 Path = list[Row]
