@@ -57,7 +57,7 @@ def text_of(path: Path, checks: bool) -> str:
 def needed(head: str) -> list[str]:
     """The names that a file imports for its cell, other than those of `given/`: the notebook imports them as well."""
     imports = [node for node in ast.parse(head).body if isinstance(node, ast.Import | ast.ImportFrom)]
-    own = [node for node in imports if not str(getattr(node, "module", "")).startswith("given")]
+    own: list[ast.stmt] = [node for node in imports if not str(getattr(node, "module", "")).startswith("given")]
     return names_of(ast.unparse(ast.Module(own, [])))
 
 
