@@ -1,12 +1,15 @@
 """Wrong answers that nobody thought of: mutate every reference solution, and see whether a hidden test notices.
 
-The operators are mutmut's, and a few that suit formulas: a statement dropped, two swapped, one name for another, a
-constant made smaller, a function left out. A mutant that survives is either a weak test or no mistake at all; the
-latter are listed, each with its reason, in `mistakes/equivalent.toml`, and must really survive.
+The operators are mutmut's, a few that suit formulas (a statement dropped, two swapped, one name for another, a
+constant made smaller, a function left out), and the slips of `mutation_families`. A mutant that survives is either a
+weak test or no mistake at all; the latter are listed, each with its reason, in `mistakes/equivalent.toml`, and must
+really survive. A reason may not contradict the contract of the exercise, see `grading.course.catalogue`: an answer that
+breaks one of its sentences is a mistake.
 """
 
 import ast
 import difflib
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +23,9 @@ from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvide
 from nbformat import NotebookNode
 
 from grading import templates
+from grading.authoring import mutation_families
 from grading.compat.mutmut import OPERATORS
-from grading.course import notebooks
+from grading.course import catalogue, notebooks
 from grading.course.folder import Course, CourseError
 from grading.execution.rehearsal import rehearse, time_limit
 
@@ -47,23 +51,31 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Trial:
-    """A mutant and the hidden tests that it lost; empty if it survived."""
+    """A mutant and the hidden tests that it lost, with the message of each; empty if it survived."""
 
     mutant: Mutant
     lost: tuple[str, ...]
+    said: tuple[str, ...] = ()
 
 
 def mutants(assignment: str, cell: str, source: str) -> list[Mutant]:
-    """All different mutants of one solution cell; only what stands between BEGIN and END SOLUTION is changed."""
+    """All different mutants of one solution cell. What stands between BEGIN and END SOLUTION is changed, the loops
+    around it, and where a class keeps its state.
+    """
     wrapper = MetadataWrapper(cst.parse_module(source))
     places, parents = wrapper.resolve(PositionProvider), wrapper.resolve(ParentNodeProvider)
     inside = _solution_lines(source)
     found: dict[str, Mutant] = {}
     unchanged = ast.dump(ast.parse(source))
     for node, place in places.items():
-        if place.start.line not in inside or place.end.line not in inside:
+        lines = set(range(place.start.line, place.end.line + 1))
+        if lines <= inside:
+            changed = _changed(node, parents)
+        elif lines & inside and isinstance(node, cst.For | cst.IndentedBlock):  # a loop around the gap
+            changed = mutation_families.changed(node)
+        else:
             continue
-        for new in _changed(node, parents):
+        for new in changed:
             code = cst.Module([]).code_for_node(wrapper.module.deep_replace(node, new))
             try:
                 tree = ast.dump(ast.parse(code))
@@ -71,6 +83,8 @@ def mutants(assignment: str, cell: str, source: str) -> list[Mutant]:
                 continue
             if tree != unchanged and tree not in found:
                 found[tree] = Mutant(assignment, cell, *_difference(source, code), code)
+    for code in mutation_families.shared_state(source):
+        found.setdefault(ast.dump(ast.parse(code)), Mutant(assignment, cell, *_difference(source, code), code))
     return list(found.values())
 
 
@@ -89,8 +103,9 @@ def trial(notebook: NotebookNode, mutant: Mutant) -> Trial:
         with time_limit(SECONDS):
             verdicts = rehearse(notebook, {mutant.cell: mutant.source}, only=tests, hidden_only=True)
     except TimeoutError:
-        return Trial(mutant, tuple(tests))
-    return Trial(mutant, tuple(name for name, failure in verdicts.items() if failure is not None))
+        return Trial(mutant, tuple(tests), ("",) * len(tests))
+    lost = {name: failure for name, failure in verdicts.items() if failure is not None}
+    return Trial(mutant, tuple(lost), tuple(lost.values()))
 
 
 def run(
@@ -118,6 +133,43 @@ def run(
         if executor is None:
             pool.shutdown(cancel_futures=True)
     return [results[i] for i in range(len(chosen))]
+
+
+def mistakes(course: Course, assignment: str, exercise: str | None = None) -> list[Mutant]:
+    """The catalogue's mistakes that name the sentence which they break, to be tried like mutants."""
+    source = notebooks.read(course.source(assignment))
+    return [
+        Mutant(assignment, entry.cell, entry.name, entry.sentence, entry.source)
+        for entry in catalogue.load(course.root / "mistakes" / f"{assignment}.toml", source)
+        if entry.breaks is not None and exercise in (None, entry.cell)
+    ]
+
+
+def sentences(known: list[Trial]) -> dict[tuple, list[str]]:
+    """The sentences of a contract by what an answer that breaks them loses.
+
+    Args:
+        known: the trials of `mistakes`.
+
+    Returns:
+        By exercise and lost tests, and by these and the first message without its numbers, the broken sentences.
+    """
+    found: dict[tuple, dict[str, None]] = {}
+    for one in known:
+        for key in _signs(one):
+            found.setdefault(key, {})[one.mutant.after] = None
+    return {key: list(words) for key, words in found.items()}
+
+
+def caught_by(one: Trial, known: dict[tuple, list[str]]) -> list[str]:
+    """The sentences whose known mistakes lose the same tests as this mutant, if possible with the same message."""
+    return next((known[key] for key in _signs(one) if key in known), [])
+
+
+def _signs(one: Trial) -> list[tuple]:
+    tests = (one.mutant.cell, one.lost)
+    words = re.sub(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?", "0", one.said[0].partition("\n")[0]) if one.said else ""
+    return [(*tests, words), tests]
 
 
 def load_equivalent(path: Path) -> dict[tuple[str, str, str], str]:
@@ -201,6 +253,7 @@ def _changed(node: cst.CSTNode, parents: Mapping) -> Iterator[cst.CSTNode]:
         yield _parenthesized(node.left)
         yield _parenthesized(node.right)
     yield from _other_names(node, parents)
+    yield from mutation_families.changed(node)
 
 
 def _parenthesized(node: cst.BaseExpression) -> cst.BaseExpression:
@@ -258,26 +311,38 @@ def _other_names(node: cst.CSTNode, parents: Mapping) -> Iterator[cst.CSTNode]:
             yield node.with_changes(value=other)
 
 
-def write_report(course: Course, trials: list[Trial], path: Path) -> list[dict]:
-    """Write the matrix of mutants and hidden tests as one page; return the scores by exercise."""
+def write_report(
+    course: Course, trials: list[Trial], path: Path, known: dict[tuple, list[str]] | None = None
+) -> list[dict]:
+    """Write the matrix of mutants and hidden tests as one page; return the scores by exercise.
+
+    Args:
+        known: from `sentences`; the page tells then which sentence caught each mutant.
+    """
     equivalent = load_equivalent(course.root / "mistakes" / "equivalent.toml")
     groups: dict[tuple[str, str], list[Trial]] = {}
     for one in trials:
         groups.setdefault((one.mutant.assignment, one.mutant.cell), []).append(one)
     tests = {name: notebooks.tests_of(notebooks.read(course.source(name))) for name, _ in groups}
-    scores = [_score(name, cell, tests[name][cell], own, equivalent) for (name, cell), own in groups.items()]
+    scores = [
+        _score(name, cell, tests[name][cell], own, equivalent, known or {}) for (name, cell), own in groups.items()
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(templates.render("mutants.html.j2", scores=scores), encoding="utf-8")
     return scores
 
 
-def _score(assignment: str, cell: str, tests: list[str], trials: list[Trial], equivalent: dict) -> dict:
+def _score(assignment: str, cell: str, tests: list[str], trials: list[Trial], equivalent: dict, known: dict) -> dict:
     rows = []
     for one in trials:
         mutant = one.mutant
         reason = equivalent.get((cell, mutant.before, mutant.after))
         state = "killed" if one.lost else "equivalent" if reason else "survived"
-        remark = {"killed": "", "equivalent": f"no mistake: {reason}", "survived": "survived"}[state]
+        remark = {
+            "killed": " Or: ".join(caught_by(one, known)),
+            "equivalent": f"no mistake: {reason}",
+            "survived": "survived",
+        }[state]
         rows.append(
             {"before": mutant.before, "after": mutant.after, "lost": one.lost, "state": state, "remark": remark}
         )

@@ -113,8 +113,11 @@ def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: 
     chosen = [m for m in chosen if exercise in (None, m.cell)]
     with steps("Mutants", len(chosen)) as advance:
         trials = mutation.run(course, chosen, jobs, done=lambda t: advance(f"{t.mutant.cell}"))
+    known = [one for name in course.chosen(assignment) for one in mutation.mistakes(course, name, exercise)]
+    with steps("Known mistakes", len(known)) as advance:
+        told = mutation.sentences(mutation.run(course, known, jobs, done=lambda t: advance(f"{t.mutant.cell}")))
     page = course.root / "build" / "mutants" / "index.html"
-    mutation.write_report(course, trials, page)
+    mutation.write_report(course, trials, page, told)
     equivalent = mutation.load_equivalent(course.root / "mistakes" / "equivalent.toml")
     weak, stale = mutation.verdict(trials, equivalent)
     for mutant in weak:
