@@ -53,9 +53,11 @@ def shared_state(source: str) -> Iterator[str]:
     cls = re.search(r"(?m)^class (\w+)", source)
     if cls is None:
         return
-    for attribute in dict.fromkeys(re.findall(r"(?m)^ +self\.(\w+) = ", source)):
+    for attribute, value in dict(re.findall(r"(?m)^ +self\.(\w+) = (.*)$", source)[::-1]).items():
         # The newest object's value counts for all of them.
         yield re.sub(rf"\bself\.{attribute}\b", f"{cls[1]}.{attribute}", source)
+        if not re.search("[a-z]", value):
+            continue  # a number: the first object's is that of all others
         # The first object's value is kept by all that come later: where the class, the module or a parameter has it.
         places = [f"vars({cls[1]}).get", "globals().get"] + ["vars(self.params[0]).get"] * ("self.params" in source)
         for place in places:
@@ -79,7 +81,8 @@ def _changed_statement(statement: cst.BaseSmallStatement) -> Iterator[cst.BaseSm
         target = statement.targets[0].target
         if not isinstance(target, cst.Tuple):
             yield cst.AugAssign(target, cst.AddAssign(), statement.value)
-            yield statement.with_changes(value=_clipped(statement.value))
+            if m.findall(statement.value, m.Name()):  # what is made of numbers alone is small
+                yield statement.with_changes(value=_clipped(statement.value))
         if isinstance(target, cst.Name) and m.matches(statement.value, EMPTY):
             kept = cst.parse_expression(f'globals().setdefault("kept_{target.value}", None)')
             yield statement.with_changes(value=kept.with_changes(args=[kept.args[0], cst.Arg(statement.value)]))
@@ -95,7 +98,12 @@ def _clipped(value: cst.BaseExpression) -> cst.Call:
 def _changed_block(block: cst.IndentedBlock) -> Iterator[cst.IndentedBlock]:
     """Statements on the other side of a loop's edge, two statements swapped, a context left out."""
     body = list(block.body)
+    if any(isinstance(one, cst.FunctionDef) for one in body):
+        return
+    documented = m.matches(body[0], m.SimpleStatementLine(body=[m.Expr(m.SimpleString() | m.ConcatenatedString())]))
     for i, one in enumerate(body):
+        if documented and i == 0:
+            continue
         before, after = body[:i], body[i + 1 :]
         if isinstance(one, cst.With):
             yield block.with_changes(body=[*before, *one.body.body, *after])
@@ -107,7 +115,7 @@ def _changed_block(block: cst.IndentedBlock) -> Iterator[cst.IndentedBlock]:
         if len(inner) > 1:
             yield block.with_changes(body=[*before, inner[0], _loop(one, inner[1:]), *after])
             yield block.with_changes(body=[*before, _loop(one, inner[:-1]), inner[-1], *after])
-        if before:
+        if before[documented:]:
             yield block.with_changes(body=[*before[:-1], _loop(one, [before[-1], *inner]), *after])
         if after:
             yield block.with_changes(body=[*before, _loop(one, [*inner, after[0]]), *after[1:]])

@@ -172,15 +172,21 @@ def torch_places(values: list[float], steps: list) -> list[torch.Tensor]:
 
 
 @remembered
-def torch_differentiate(values: list[float], steps: list, losses: list[int] | None = None) -> dict:
+def torch_differentiate(
+    values: list[float], steps: list, losses: list[int] | None = None, grads: dict[str, list[float]] | None = None
+) -> dict:
     """The same program through torch's autograd; `backward` on each of the `losses`, gradients accumulating.
+
+    `grads`: what the inputs' gradients are set to before some of the passes, by the number of the pass, from "0".
 
     Returns:
         `{"value": of the last loss, "gradients": of the inputs}`, floats.
     """
     places = torch_places(values, steps)
     losses = losses or [len(places) - 1]
-    for place in losses:
+    for number, place in enumerate(losses):
+        for leaf, grad in zip(places, (grads or {}).get(str(number), [])):
+            leaf.grad = torch.tensor(grad, dtype=torch.float64)
         places[place].backward(retain_graph=True)
     return {
         "value": places[losses[-1]].item(),
@@ -270,6 +276,7 @@ def same_values(student: Student, values: list[float], steps: list, about: str =
             same_number(first, value, f"Tensor({value:g}).value")
             same_number(grad, 0.0, f"Tensor({value:g}).grad, before backward(),")
         where = f"With {_inputs(values)}, {written(len(values), steps)}"
+        that(reply["lists"], f"{where}: `.operations` should be a list.")
         that(reply["new"], f"{where}: each result should be a new Tensor, yours gives one of its operands back.")
 
     _with_stand_ins(student, "autodiff.evaluate", judge, values, steps, about)
@@ -282,6 +289,7 @@ def same_gradients(
     losses: list[int] | None = None,
     what: str | None = None,
     about: str = "Tensor",
+    grads: dict[str, list[float]] | None = None,
 ) -> None:
     """Compare the gradients of a program's inputs with torch's.
 
@@ -292,12 +300,16 @@ def same_gradients(
         losses: the places on which `backward()` is called; by default the last.
         what: what to call the program in the message; by default the program itself.
         about: the name of what the student wrote, for the message when it raises.
+        grads: see `torch_differentiate`.
     """
-    reference = torch_differentiate(values, steps, losses)
+    reference = torch_differentiate(values, steps, losses, grads)
     where = what or f"With {_inputs(values)}, {written(len(values), steps)}"
     if losses:
         names = [_name(len(values), len(steps), place) for place in losses]
         where += ", and " + ", then ".join(f"{name}.backward()" for name in names)
+    for number, held in (grads or {}).items():
+        where += f", the gradients of the inputs set to {', '.join(f'{grad:g}' for grad in held)} before pass "
+        where += str(int(number) + 1)
 
     def judge(reply: dict) -> None:
         same_number(reply["value"], reference["value"], f"{where}: the value")
@@ -307,7 +319,8 @@ def same_gradients(
             what = f"{where}: the value of {_name(len(values), len(steps), i)} after backward()"
             same_number(mine, expected, what, rtol=0.0, atol=0.0)
 
-    _with_stand_ins(student, "autodiff.differentiate", judge, values, steps, about, losses=losses)
+    options = {"losses": losses, "grads": grads}
+    _with_stand_ins(student, "autodiff.differentiate", judge, values, steps, about, **options)
 
 
 def same_operations(student: Student, values: list[float], steps: list) -> None:
@@ -353,6 +366,11 @@ def same_order(student: Student, rng: np.random.Generator, n_operations: int, gr
         order == list(range(n_operations))[::-1],
         f"A tensor with {n_operations} operations, numbered from 0: backward() should run each once, the last one "
         f"first; yours ran {order or 'none'}.",
+    )
+    that(
+        reply["kept"],
+        f"A tensor with {n_operations} operations: after backward() its `.operations` should be the same list in the "
+        "same order as before.",
     )
     text = f"A tensor with grad = {grad_before:g}, and with {n_operations} operations of which each changes its grad "
     text += "(g becomes a * g + b): backward() should set the grad to 1 before it runs them. Its grad at the end"
@@ -401,6 +419,7 @@ def same_topological_order(student: Student, graphs: list[tuple[list[list[int]],
     for sources, root in graphs:
         order = student.ask("autodiff.ordered", about="topological_order", sources=student.plain(sources), root=root)
         _judge_order(order["order"], sources, root)
+        that(order["kept"], "`topological_order` should leave the lists that `sources(node)` gives as they are.")
 
 
 def _judge_order(order: list[int | None] | None, sources: list[list[int]], root: int) -> None:
@@ -470,6 +489,8 @@ def clears(student: Student, rng: np.random.Generator) -> None:
         where = f"zero_grad of {n} parameter{'s' if n > 1 else ''} with the gradients {gradients}"
         same_list(reply["gradients"], [0.0] * n, f"{where}: the gradients after it", rtol=0.0, atol=0.0)
         same_list(reply["values"], values, f"{where}: the values after it", rtol=0.0, atol=0.0)
+        that(reply["kept"], f"{where}: the list of parameters should be as before.")
+        that(not reply["returned"], f"{where}: it should return nothing, yours returns something.")
 
 
 def linear_cost(student: Student, rng: np.random.Generator) -> None:

@@ -373,7 +373,8 @@ def _named(hyperparameters: dict[str, float]) -> str:
 
 
 def heeds_eps(student, name: str, rng: np.random.Generator, **hyperparameters: float) -> None:
-    """A large eps, then a gradient that is zero from the start, then the default eps where it matters, then 0.
+    """A large eps, then a gradient that is zero from the start, then the default eps where it matters; two optimizers
+    with different eps at once; eps = 0.
 
     Args:
         hyperparameters: all but eps, in the documented order.
@@ -381,26 +382,32 @@ def heeds_eps(student, name: str, rng: np.random.Generator, **hyperparameters: f
     agrees(student, name, gradients(rng, 1), *hyperparameters.values(), 0.5)
     agrees(student, name, with_zeros(gradients(rng, 1), last=4), eps=1e-6, **hyperparameters)
     agrees(student, name, gradients(rng, 1, scale=1e-5), **hyperparameters)
+    both = [{**hyperparameters, "eps": eps} for eps in (0.5, 0.02)]
+    runs = [{"start": [1.0], "gradients": gradients(rng, 1), "hyperparameters": one} for one in both]
+    agree(student, name, runs, lambda place: f"{_called(name, (), both[place], 1)} beside another with another eps")
     eta = COURSE[name][1]["eta"]
     _sized(student, name, rng, [(1e-12, eta), (1.0, eta)], eps=0.0)
 
 
 def judge_zero_grad(student, rng: np.random.Generator) -> None:
-    """The very parameters are kept, and their gradients are 0 after `zero_grad()`, again and again."""
-    values, before = (np.round(rng.normal(size=3) * 3, 3).tolist() for _ in range(2))
-    rounds = [np.round(rng.uniform(0.2, 4, size=(n, 3)) * rng.choice([-1, 1], (n, 3)), 3).tolist() for n in (2, 3)]
-    asked = {"values": values, "gradients": before, "rounds": rounds}
+    """The very parameters are kept, and their gradients are 0 after `zero_grad()`, again and again; no others are."""
+    n = int(rng.integers(6, 12))
+    values, before = (np.round(rng.normal(size=n) * 3, 3).tolist() for _ in range(2))
+    rounds = [np.round(rng.uniform(0.2, 4, size=(m, n)) * rng.choice([-1, 1], (m, n)), 3).tolist() for m in (2, 3)]
+    others = np.round(rng.uniform(0.2, 4, size=(2, 2)), 3).tolist()
+    asked = {"values": values, "gradients": before, "rounds": rounds, "others": others}
     reply = student.ask("optimizers.zero_grad", about="Optimizer", **asked)
     compare.that(not reply["returned"], "`zero_grad()` should return nothing, yours returns something.")
     compare.that(
         reply["kept"], "`Optimizer(params).params` should hold the very parameters that it was given, in order."
     )
     for cleared in reply["cleared"]:
-        compare.same_list(cleared, [0.0] * 3, "The gradients after `zero_grad()`")
+        compare.same_list(cleared, [0.0] * n, "The gradients after `zero_grad()`")
     compare.same_list(reply["values"], values, "The values after `zero_grad()`")
     for sums, rows in zip(reply["sums"], rounds, strict=True):
         expected = np.sum(rows, axis=0).tolist()
         compare.same_list(sums, expected, f"The gradients after `zero_grad()` and after {len(rows)} numbers were added")
+    compare.same_list(reply["others"], others, "The gradients of other optimizers' parameters after `zero_grad()`")
 
 
 def judge_step_raises(student, rng: np.random.Generator) -> None:

@@ -154,7 +154,7 @@ def _operation(asked: dict) -> Check:
 
 def _evaluate(asked: dict) -> Check:
     values, fresh = items(result, _places(asked)), items(row(result, result), len(asked["values"]))
-    return record(values=values, fresh=fresh, new=flag)
+    return record(values=values, fresh=fresh, new=flag, lists=flag)
 
 
 def _differentiate(asked: dict) -> Check:
@@ -168,12 +168,12 @@ def _recorded(asked: dict) -> Check:
 
 
 def _ordered(asked: dict) -> Check:
-    return record(order=either(nothing, items(either(nothing, count))), asked=count)
+    return record(order=either(nothing, items(either(nothing, count))), asked=count, kept=flag)
 
 
 def _cleared(asked: dict) -> Check:
     each = items(result, len(asked["values"]))
-    return record(gradients=each, values=each)
+    return record(gradients=each, values=each, kept=flag, returned=flag)
 
 
 # optimizers
@@ -187,7 +187,8 @@ def _follow(asked: dict) -> Check:
 def _zero_grad(asked: dict) -> Check:
     n, rounds = len(asked["values"]), len(asked["rounds"])
     rows = items(items(result, n), rounds)
-    return record(cleared=rows, sums=rows, values=items(result, n), kept=flag, returned=flag)
+    others = row(*(items(result, len(gradients)) for gradients in asked["others"]))
+    return record(cleared=rows, sums=rows, values=items(result, n), others=others, kept=flag, returned=flag)
 
 
 def _step_raises(asked: dict) -> Check:
@@ -286,7 +287,7 @@ SCHEMAS: dict[str, Callable[[dict], Check]] = {
     "autodiff.evaluate": _evaluate,
     "autodiff.differentiate": _differentiate,
     "autodiff.recorded": _recorded,
-    "autodiff.backward_order": lambda asked: record(order=items(count), grad=result),
+    "autodiff.backward_order": lambda asked: record(order=items(count), grad=result, kept=flag),
     "autodiff.ordered": _ordered,
     "autodiff.ordering_seconds": lambda asked: number,
     "autodiff.zero_grad": _cleared,

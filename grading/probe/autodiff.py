@@ -82,7 +82,8 @@ def evaluate(namespace: dict, values: list, steps: list, slopes: list | None = N
 
     Returns:
         `{"values": of every place, "fresh": the values and gradients of the inputs before the first step, "new":
-        whether every step gave a new object}`; a step that gave no `Tensor` has the value None.
+        whether every step gave a new object, "lists": whether `operations`, where there are any, are lists}`; a step
+        that gave no `Tensor` has the value None.
     """
     with _operations(namespace, slopes, own_tensor):
         tensor = core.lookup(namespace, "Tensor")
@@ -90,7 +91,9 @@ def evaluate(namespace: dict, values: list, steps: list, slopes: list | None = N
         fresh = [[leaf.value, leaf.grad] for leaf in inputs]
         places = _run(inputs, steps)
         new = len({id(place) for place in places}) == len(places)
-        return {"values": [p.value if isinstance(p, tensor) else None for p in places], "fresh": fresh, "new": new}
+        lists = all(isinstance(getattr(place, "operations", []), list) for place in places)
+        results = [p.value if isinstance(p, tensor) else None for p in places]
+        return {"values": results, "fresh": fresh, "new": new, "lists": lists}
 
 
 def differentiate(
@@ -100,6 +103,7 @@ def differentiate(
     losses: list | None = None,
     slopes: list | None = None,
     own_tensor: bool = True,
+    grads: dict | None = None,
 ) -> dict:
     """Evaluate a straight-line program with the student's tensors and run `backward()`.
 
@@ -111,6 +115,7 @@ def differentiate(
         slopes: if given, the student's operations are replaced by stand-ins that look their local derivatives up in
             these rows, so that a slip in those does not count twice; see `_operations`.
         own_tensor: if false, the student's `Tensor` is replaced as well, for the sake of the student's `tanh`.
+        grads: what the inputs' gradients are set to before some of the passes, by the number of the pass, from "0".
 
     Returns:
         `{"value": of the last loss, "gradients", "values": of the inputs after it, "torch": where torch's autograd was
@@ -120,7 +125,9 @@ def differentiate(
     with _operations(namespace, slopes, own_tensor), _torch_autograd_use() as used:
         inputs = [core.lookup(namespace, "Tensor")(value) for value in values]
         places = _run(inputs, steps)
-        for place in losses:
+        for number, place in enumerate(losses):
+            for leaf, grad in zip(inputs, (grads or {}).get(str(number), [])):
+                leaf.grad = grad
             places[place].backward()
         after = {"gradients": [leaf.grad for leaf in inputs], "values": [leaf.value for leaf in inputs]}
         return {"value": places[losses[-1]].value, **after, "torch": used["where"]}
@@ -162,7 +169,8 @@ def backward_order(namespace: dict, changes: list, grad_before: float) -> dict:
         changes: for each operation a pair (a, b): it sets the tensor's gradient from g to a * g + b.
 
     Returns:
-        `{"order": the numbers of the operations as they ran, "grad": the tensor's gradient at the end}`.
+        `{"order": the numbers of the operations as they ran, "grad": the tensor's gradient at the end, "kept": whether
+        the tensor's operations are the same as before}`.
     """
     tensor = core.lookup(namespace, "Tensor")(3.0)
     order = []
@@ -178,10 +186,11 @@ def backward_order(namespace: dict, changes: list, grad_before: float) -> dict:
             factor, summand = changes[self.number]
             tensor.grad = factor * tensor.grad + summand
 
-    tensor.operations = [Changing(number) for number in range(len(changes))]
+    operations = [Changing(number) for number in range(len(changes))]
+    tensor.operations = list(operations)
     tensor.grad = grad_before
     tensor.backward()
-    return {"order": order, "grad": tensor.grad}
+    return {"order": order, "grad": tensor.grad, "kept": list(tensor.operations) == operations}
 
 
 def ordered(namespace: dict, sources: list, root: int) -> dict:
@@ -193,19 +202,21 @@ def ordered(namespace: dict, sources: list, root: int) -> dict:
 
     Returns:
         `{"order": the nodes' numbers, None for what is no node; None if it is no list, "asked": how often the sources
-        of a node were asked for}`.
+        of a node were asked for, "kept": whether the lists of sources are as before}`.
     """
     nodes, asked = [Node(float(number)) for number in range(len(sources))], 0
+    made_from = [[nodes[number] for number in one] for one in sources]
     numbers = {id(node): number for number, node in enumerate(nodes)}
 
     def sources_of(node):
         nonlocal asked
         asked += 1
-        return [nodes[number] for number in sources[numbers[id(node)]]]
+        return made_from[numbers[id(node)]]
 
     order = core.lookup(namespace, "topological_order")(nodes[root], sources_of)
     found = [numbers.get(id(node)) for node in order] if isinstance(order, (list, tuple)) else None
-    return {"order": found, "asked": asked}
+    kept = [[numbers.get(id(node)) for node in one] for one in made_from] == [list(one) for one in sources]
+    return {"order": found, "asked": asked, "kept": kept}
 
 
 def ordering_seconds(namespace: dict, sources: list, root: int, times: int = 1) -> float:
@@ -223,11 +234,14 @@ def zero_grad(namespace: dict, values: list, gradients: list) -> dict:
     """Call `zero_grad` with a list of parameters.
 
     Returns:
-        `{"gradients", "values": of the parameters after it}`.
+        `{"gradients", "values": of the parameters after it, "kept": whether the list is as before, "returned": whether
+        something was returned}`.
     """
     params = [Node(value, gradient) for value, gradient in zip(values, gradients)]
-    core.lookup(namespace, "zero_grad")(list(params))
-    return {"gradients": [param.grad for param in params], "values": [param.value for param in params]}
+    given = list(params)
+    returned = core.lookup(namespace, "zero_grad")(given) is not None
+    numbers = {"gradients": [param.grad for param in params], "values": [param.value for param in params]}
+    return {**numbers, "kept": given == params, "returned": returned}
 
 
 def cost(namespace: dict, values: list, steps: list, slopes: list | None = None) -> dict:

@@ -149,24 +149,30 @@ def _change(optimizer, name: str, before: float, value: float) -> bool:
     return True
 
 
-def zero_grad(namespace: dict, values: list, gradients: list, rounds: list) -> dict:
+def zero_grad(namespace: dict, values: list, gradients: list, rounds: list, others: list) -> dict:
     """What `zero_grad()` leaves, and what gradients that are added afterwards come to.
 
     Args:
         values, gradients: of the parameters, at the beginning.
         rounds: in each `zero_grad()` is called, then each of its rows is added to the gradients.
+        others: gradients of the parameters of two more optimizers, one made before and one made after.
 
     Returns:
         `{"cleared": for each round the gradients right after `zero_grad()`, "sums": at its end, "values": at the very
-        end, "kept": whether `params` holds the very objects given, in order, "returned": whether `zero_grad()` returned
-        something}`.
+        end, "others": the gradients of the other parameters at the end, "kept": whether each `params` holds the very
+        objects given, in order, "returned": whether `zero_grad()` returned something}`.
     """
-    params = [Parameter(value) for value in values]
-    for param, gradient in zip(params, gradients):
-        param.grad = gradient
-    optimizer = core.lookup(namespace, "Optimizer")(params)
-    held = list(optimizer.params)
-    kept = len(held) == len(params) and all(mine is theirs for mine, theirs in zip(params, held))
+    cls, groups = core.lookup(namespace, "Optimizer"), []
+    for row in (others[0], gradients, others[1]):
+        groups.append([Parameter(value) for value in (values if row is gradients else row)])
+        for param, gradient in zip(groups[-1], row):
+            param.grad = gradient
+    optimizers = [cls(params) for params in groups]
+    optimizer, params = optimizers[1], groups[1]
+    kept = True
+    for one, given in zip(optimizers, groups):
+        held = list(one.params)
+        kept &= len(held) == len(given) and all(mine is theirs for mine, theirs in zip(given, held))
     cleared, sums, returned = [], [], False
     for rows in rounds:
         returned |= optimizer.zero_grad() is not None
@@ -175,8 +181,9 @@ def zero_grad(namespace: dict, values: list, gradients: list, rounds: list) -> d
             for param, more in zip(params, row):
                 param.grad = param.grad + more if isinstance(param.grad, (int, float)) else more
         sums.append([_number(param.grad) for param in params])
-    values = [_number(param.value) for param in params]
-    return {"cleared": cleared, "sums": sums, "values": values, "kept": kept, "returned": returned}
+    numbers = {"values": [_number(param.value) for param in params]}
+    numbers["others"] = [[_number(param.grad) for param in group] for group in (groups[0], groups[2])]
+    return {"cleared": cleared, "sums": sums, **numbers, "kept": kept, "returned": returned}
 
 
 def step_raises(namespace: dict, values: list, gradients: list, rate: float) -> dict:
