@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from given.checks import NOTEBOOK, NotYet, expect, expect_number, self_check, show
+from given.checks import NOTEBOOK, NotYet, expect, expect_number, name_of, self_check, show
 
 # ---- The notebook's cell begins here. ----
 
@@ -15,7 +15,7 @@ from given.checks import NOTEBOOK, NotYet, expect, expect_number, self_check, sh
 def called(function, arguments):
     """A call as you would write it: `gd_rate([1, 4], 0.4)`."""
     words = (str(np.asarray(a).tolist()) if np.ndim(a) else repr(a) for a in arguments)
-    return f"{function.__name__}({', '.join(words)})"
+    return f"{name_of(function)}({', '.join(words)})"
 
 
 def is_near(yours, expected, tolerance=1e-6):

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 
-from given.checks import NOTEBOOK, NotYet, expect, expect_number, shown
+from given.checks import NOTEBOOK, NotYet, expect, expect_number, name_of, shown
 from given.optimizers.tensor import Tensor, x1, x2
 
 # ---- The notebook's cell begins here. ----
@@ -26,7 +26,7 @@ def on_any_base(optimizer_class, test):
         return test()
     except Exception as error:
         first = error
-    base = next((cls for cls in optimizer_class.__mro__ if cls.__name__ == "Optimizer"), None)
+    base = next((cls for cls in getattr(optimizer_class, "__mro__", ()) if cls.__name__ == "Optimizer"), None)
     if base is None:
         raise first
     before = {name: part for name, part in vars(base).items() if callable(part) or isinstance(part, property)}
@@ -79,7 +79,7 @@ def expect_still(optimizer_class, **hyperparameters):
 
 
 def _stay(optimizer_class, hyperparameters):
-    name, param = optimizer_class.__name__, Tensor(3.0)
+    name, param = name_of(optimizer_class), Tensor(3.0)
     optimizer = optimizer_class([param], **hyperparameters)
     for _ in range(2):
         param.grad = 0.0
@@ -116,7 +116,7 @@ def _step(optimizer_class, gradients, points, hint, or_points, hyperparameters):
         wanted = " or ".join(shown(path[step - 1]) for path in open_paths)
         expect(
             agreeing,
-            f"{optimizer_class.__name__}, step {step}: x1 should be {wanted} ({_listed(hyperparameters)}, from x1=-5, "
+            f"{name_of(optimizer_class)}, step {step}: x1 should be {wanted} ({_listed(hyperparameters)}, from x1=-5, "
             f"gradients {', '.join(shown(g) for g in gradients[:step])}), yours is {shown(param.value)}. {hint}",
         )
         open_paths = agreeing
@@ -147,7 +147,7 @@ def expect_pairs(path, points, what, hints, tolerance=1e-6):
 def _expect_numbers(optimizer_class, params, step):
     """Each value must be a number in double precision."""
     for name, param in params.items():
-        where = f"{optimizer_class.__name__}, step {step}: {name}"
+        where = f"{name_of(optimizer_class)}, step {step}: {name}"
         value = getattr(param, "value", None)
         expect(value is not None, f"{where} has the value None. Assign a number to `param.value`.")
         expect(
@@ -184,7 +184,7 @@ def _say_where(optimizer_class, params, points, step, tolerance, hints, hyperpar
     name = next(n for n in points if not _near(params[n].value, points[n][step - 1], tolerance))
     yours = params[name].value
     text = (
-        f"{optimizer_class.__name__}, step {step}: {name} should be {shown(points[name][step - 1])} "
+        f"{name_of(optimizer_class)}, step {step}: {name} should be {shown(points[name][step - 1])} "
         f"({_listed(hyperparameters)}, from {name}={shown(STARTS[name])}), yours is {shown(yours)}. "
     )
     if step == 1 and float(yours) == STARTS[name]:

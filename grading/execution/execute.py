@@ -215,6 +215,8 @@ class Execute(LimitedOutputs):
             else:
                 failed.evalue = "\n".join([failed.evalue, *likely])
                 failed.traceback = [*failed.traceback, *likely]
+        if verdict.ended is not None:
+            raise verdict.ended
 
     def _name_mistake(self, cell: NotebookNode, transcript: list) -> list[str]:
         """The mistake of the catalogue that answers just like this student: noted in the cell, and told in words."""

@@ -2,7 +2,7 @@
 
 import linecache
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import CodeType
 from typing import Protocol
@@ -38,6 +38,7 @@ class Verdict:
         remarks: lines to tell the student besides.
         suspicion: what a person should look at, in plain words.
         fault: the traceback of a test that failed itself: then nothing is known about the answer.
+        ended: how the student's kernel failed after the verdict, when it was asked for the reason.
     """
 
     error: AssertionError | None = None
@@ -45,6 +46,7 @@ class Verdict:
     remarks: list[str] = field(default_factory=list)
     suspicion: str = ""
     fault: str = ""
+    ended: Exception | None = None
 
 
 def judge(source: str, name: str, channel: GuardedChannel, drawn_by: inputs.Key = 0) -> Verdict:
@@ -66,7 +68,10 @@ def judge(source: str, name: str, channel: GuardedChannel, drawn_by: inputs.Key 
             return Verdict(transcript=verdict.transcript, suspicion=NEEDS_TORCH)
     if verdict.error is None:
         return verdict
-    suspicion, transcript = channel.delegated()
+    try:
+        suspicion, transcript = channel.delegated()
+    except NOT_THE_TESTS as failure:
+        return replace(verdict, ended=failure)
     if isinstance(verdict.error, Delegated):
         suspicion = str(verdict.error)
     # Where torch's optimizers are, the answer is that of a known mistake, also if it could do nothing without them.

@@ -8,6 +8,7 @@ from grading.authoring import embed
 from grading.course import notebooks
 from grading.course.folder import Course
 from grading.execution.rehearsal import rehearse
+from tests.assignments import odd_answers
 from tests.conftest import ROOT
 
 SOURCES = {name: notebooks.read(Course(ROOT).source(name)) for name in Course(ROOT).assignments}
@@ -15,9 +16,9 @@ OTHERS = {"answer", "check", "cls", "core", "first", "grading", "hint", "make", 
 OWN = {"self_check", "keep_apart", "NOTEBOOK", "scoreboard"}  # what the cells themselves name
 
 
-def lost(assignment: str, replaced: dict[str, str]) -> dict[str, str]:
-    """What the failing tests say, by test."""
-    verdicts = rehearse(SOURCES[assignment], replaced)
+def lost(assignment: str, replaced: dict[str, str], tests: list[str] | None = None) -> dict[str, str]:
+    """What the failing tests say, by test; of all tests, or of these."""
+    verdicts = rehearse(SOURCES[assignment], replaced, only=tests)
     assert verdicts
     return {test: message for test, message in verdicts.items() if message is not None}
 
@@ -84,3 +85,14 @@ INHERITS = """class Nesterov(Momentum):
 def test_a_wrong_base_class_costs_points_in_its_own_exercise_alone(base):
     missing = lost("optimizers", {"optimizer": base, "nesterov": INHERITS})
     assert missing.keys() <= {"test_optimizer", "test_optimizer_step"} and missing
+
+
+ODD = [(assignment, name) for assignment, answers in odd_answers.ANSWERS.items() for name in answers]
+
+
+@pytest.mark.parametrize(("assignment", "name"), ODD)
+def test_a_right_answer_of_an_unusual_form_keeps_its_points(assignment, name):
+    replaced = odd_answers.ANSWERS[assignment][name]
+    of = notebooks.tests_of(SOURCES[assignment])
+    tests = None if "optimizer" in replaced else [test for exercise in replaced for test in of[exercise]]
+    assert lost(assignment, replaced, tests) == {}

@@ -250,7 +250,7 @@ def test_a_cell_that_is_run_again_says_everything_once(battle: Battle):
     for name in TESTS["gradient_descent"]:
         outputs = notebooks.by_id(notebooks.read(path))[name].outputs
         said = [out.ename for out in outputs if out.output_type == "error"]
-        assert said[-1] == "DeadKernelError" and len(said) == len(set(said)), said
+        assert said == ["Mismatch", "DeadKernelError"]
 
 
 def test_no_file_of_the_course_changes(battle: Battle):
