@@ -6,6 +6,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")  # what spreadsheets 
 
 def printed(text: str, longest: int = LONGEST) -> str:
     """A text without anything that a terminal would obey, that turns its direction, or that a file cannot hold."""
+    if len(text) <= longest and text.isprintable():
+        return text
     plain = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:longest])
     return plain + "..." * (len(text) > longest)
 

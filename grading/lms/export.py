@@ -24,13 +24,18 @@ Found = dict[str, dict[str, Submission]]  # the submissions by assignment and st
 
 
 class _Exporter(ExportPlugin):
-    """What the exporters share: which assignments and students, and proper quoting."""
+    """What the exporters share: which assignments and students, and proper quoting.
+
+    Attributes:
+        known: the scores by assignment, if they have been read already.
+    """
 
     default_name = "grades.csv"
+    known: dict[str, dict[str, Submission]] | None = None
 
     def export(self, gradebook: Gradebook) -> None:
         names = [a.name for a in gradebook.assignments if not self.assignment or a.name in map(str, self.assignment)]
-        found = {name: scores.read(gradebook, name) for name in names}
+        found = self.known or {name: scores.read(gradebook, name) for name in names}
         students = self._students(gradebook)
         path = Path(self.to or self.default_name)
         with path.open("w", newline="", encoding="utf-8") as file:
@@ -155,9 +160,10 @@ def export(course: Course, assignments: list[str]) -> list[Path]:
     paths = []
     name = f"-{assignments[0]}" if len(assignments) == 1 else ""
     with course.gradebook() as gradebook:
+        known = {name: scores.read(gradebook, name) for name in assignments}
         for plugin in (MoodleExporter, CanvasExporter, CellsExporter):
             exporter = plugin(config=course.config)
-            exporter.assignment = assignments
+            exporter.assignment, exporter.known = assignments, known
             path = course.root / plugin.default_name.replace(".csv", f"{name}.csv")
             exporter.to = str(path)
             exporter.export(gradebook)

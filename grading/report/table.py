@@ -91,11 +91,13 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
     # rich measures every cell of a column without a width, which takes as long as to print them.
     longest = max((cell_len(_cell(result.student)) for result in results), default=0)
     table.add_column("student", no_wrap=True, width=max(len("student"), min(40, longest)))
+    # All exercises are one column: for a class of a thousand rich takes seconds for each further one.
+    widths = []
     for i, (name, points) in enumerate(known.items(), start=1):
-        marks = ["?" if name in result.waiting else f"{result.points.get(name, 0.0):g}" for result in results]
-        table.add_column(
-            f"{i}\n/{points:g}", justify="right", no_wrap=True, width=_width(f"{i}", f"/{points:g}", *marks)
-        )
+        widths.append(_width(f"{i}", f"/{points:g}", *(_plain_mark(result, name) for result in results)))
+    heads = (map(str, range(1, len(known) + 1)), (f"/{points:g}" for points in known.values()))
+    lines = ["  ".join(word.rjust(width) for word, width in zip(words, widths)) for words in heads]
+    table.add_column("\n".join(lines), no_wrap=True, width=len(lines[0]))
     late = any(result.penalty for result in results)
     if late:
         table.add_column("late", justify="right", no_wrap=True)
@@ -108,21 +110,18 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
         if result.points and result.record and not result.record.has_grade:
             notes.append(EARLIER)
         if not result.points:
-            table.add_row(_cell(result.student), *["-"] * (len(known) + 1 + late), _cell("; ".join(notes)))
+            marks = "  ".join("-".rjust(width) for width in widths)
+            table.add_row(_cell(result.student), marks, *["-"] * (1 + late), _cell("; ".join(notes)))
             continue
-        marks = [
-            "?" if name in result.waiting else _mark(result.points.get(name, 0.0), points)
-            for name, points in known.items()
-        ]
-        if late:
-            marks.append(f"-{result.penalty:g}" if result.penalty else "")
+        marks = "  ".join(_mark(result, name, full, width) for (name, full), width in zip(known.items(), widths))
+        penalty = [f"-{result.penalty:g}" if result.penalty else ""] if late else []
         if result.waiting:
             notes.append(f"not graded by hand yet: {', '.join(result.waiting)}")
         empty = [name for name, words in result.wrong.items() if words == NOT_WRITTEN]
         notes += [f"{name}: {words}" for name, words in result.wrong.items() if words != NOT_WRITTEN]
         if empty:
             notes.append(f"{NOT_WRITTEN}: {'all' if len(empty) == len(known) else ', '.join(empty)}")
-        table.add_row(_cell(result.student), *marks, f"{result.total:g}", _cell("; ".join(notes)))
+        table.add_row(_cell(result.student), marks, *penalty, f"{result.total:g}", _cell("; ".join(notes)))
     captions = _about_lateness(course, assignment, results)
     if any(result.record and not result.record.isolated for result in results):
         captions.append(NOT_ISOLATED)
@@ -227,8 +226,15 @@ def _cell(text: str) -> str:
     return escape(printed(text))
 
 
-def _mark(points: float, full: float) -> str:
-    return f"{points:g}" if points == full else f"[bold yellow]{points:g}[/]"
+def _plain_mark(result: Result, exercise: str) -> str:
+    return "?" if exercise in result.waiting else f"{result.points.get(exercise, 0.0):g}"
+
+
+def _mark(result: Result, exercise: str, full: float, width: int) -> str:
+    """The points of an exercise, right-aligned; bold if they are not all."""
+    text = _plain_mark(result, exercise)
+    right = exercise in result.waiting or result.points.get(exercise, 0.0) == full
+    return " " * (width - len(text)) + (text if right else f"[bold yellow]{text}[/]")
 
 
 def _tells(record: Record | None, course: Course, path: Path) -> bool:

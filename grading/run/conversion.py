@@ -56,6 +56,20 @@ class Executed:
     findings: Findings
 
 
+def is_unchanged(course: Course, submission: Submission, settings: str, before: Record, graded_before: dict) -> bool:
+    """Whether the submission was graded, as it is, with these tests and settings, and all that is still there.
+
+    Args:
+        settings: the fingerprint of the course, see `fingerprint.of_course`.
+        graded_before: the scores in the gradebook, by student.
+    """
+    if not before.has_grade or not graded_before.get(submission.student):
+        return False
+    name = submission.assignment
+    there = (course.root / "autograded" / submission.student / name / f"{name}.ipynb").is_file()
+    return there and before.fingerprint == fingerprint.of_submission(settings, submission.digest())
+
+
 class Converter(Autograde):
     """nbgrader's Autograde, cut where the notebook is executed, and with one gradebook for the class.
 
@@ -82,12 +96,6 @@ class Converter(Autograde):
         self.target = self.target_folder(submission.assignment, submission.student)
         self.draft = draft or self.target.with_name(f".{submission.assignment}.new")
         self.fingerprint = fingerprint.of_submission(settings, submission.digest())
-
-    def is_unchanged(self, before: Record, graded_before: dict) -> bool:
-        """Whether the submission was graded, as it is, with these tests and settings, and all that is still there."""
-        there = (self.target / f"{self.submission.assignment}.ipynb").is_file()
-        recorded = before.has_grade and before.fingerprint == self.fingerprint
-        return there and recorded and bool(graded_before.get(self.submission.student))
 
     def sanitize(self) -> Sanitized:
         """Restore what the student must not change."""

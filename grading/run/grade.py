@@ -24,7 +24,7 @@ from grading.gradebook.database import ClassGradebook, keep_copy, scores
 from grading.gradebook.records import Record
 from grading.intake.submission import find
 from grading.run import canary, fingerprint
-from grading.run.conversion import Converter, without_grade
+from grading.run.conversion import Converter, is_unchanged, without_grade
 from grading.run.pool import run
 from grading.sandbox.bubblewrap import why_not
 
@@ -79,12 +79,11 @@ def grade(
         for submission in submissions:
             before = known.get(submission.student)
             try:
-                converter = Converter(course, submission, gradebook, settings, isolated)
-                if not force and before and converter.is_unchanged(before, graded_before):
+                if not force and before and is_unchanged(course, submission, settings, before, graded_before):
                     before.unchanged = True
                     finish(before)
                 else:
-                    converters.append(converter)
+                    converters.append(Converter(course, submission, gradebook, settings, isolated))
             except Exception as error:
                 finish(without_grade(course, submission, error, isolated))
         if converters:

@@ -44,7 +44,7 @@ from grading.intake.submission import Submission, find
 from grading.report import attempt_page, feedback
 from grading.run import fingerprint, grade, inbox
 from grading.run.attempts import FAILED, GRADED, GRADING, HELD, WAITING, Attempt, AttemptPolicy, Journal, best
-from grading.run.conversion import Converter, Executed, without_grade
+from grading.run.conversion import Converter, Executed, is_unchanged, without_grade
 from grading.run.fair_queue import FairQueue
 from grading.run.pool import submit
 from grading.sandbox.bubblewrap import why_not
@@ -277,7 +277,7 @@ class Watcher:
             work.converter = converter = Converter(self.course, submission, gradebook, settings_here, self.isolated)
             known = records.Record.load(records.file_of(self.course, attempt.assignment, attempt.student))
             scores = {attempt.student: known.tests} if known else {}
-            if known and converter.is_unchanged(known, scores):  # graded, and the grader was killed after it
+            if known and is_unchanged(self.course, submission, settings_here, known, scores):  # killed after it
                 work.record = known
                 self._saved(work, known, pool, running)
                 return
