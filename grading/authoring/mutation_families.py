@@ -44,7 +44,9 @@ def changed(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
             yield node.func.value
     if isinstance(node, cst.Call):
         yield from _other_function(node)
-    if m.matches(node, m.Subscript(slice=[m.SubscriptElement(slice=m.Slice(lower=None, upper=None, step=None))])):
+    if isinstance(node, cst.Subscript) and m.matches(
+        node, m.Subscript(slice=[m.SubscriptElement(slice=m.Slice(lower=None, upper=None, step=None))])
+    ):
         yield node.value  # x[:] is a copy
 
 
@@ -84,14 +86,14 @@ def _changed_statement(statement: cst.BaseSmallStatement) -> Iterator[cst.BaseSm
             if m.findall(statement.value, m.Name()):  # what is made of numbers alone is small
                 yield statement.with_changes(value=_clipped(statement.value))
         if isinstance(target, cst.Name) and m.matches(statement.value, EMPTY):
-            kept = cst.parse_expression(f'globals().setdefault("kept_{target.value}", None)')
+            kept = cst.ensure_type(cst.parse_expression(f'globals().setdefault("kept_{target.value}", None)'), cst.Call)
             yield statement.with_changes(value=kept.with_changes(args=[kept.args[0], cst.Arg(statement.value)]))
     if isinstance(statement, cst.Return) and statement.value is not None:
         yield statement.with_changes(value=_clipped(statement.value))
 
 
 def _clipped(value: cst.BaseExpression) -> cst.Call:
-    call = cst.parse_expression(f'__import__("numpy").clip(x, -{CLIP}, {CLIP})')
+    call = cst.ensure_type(cst.parse_expression(f'__import__("numpy").clip(x, -{CLIP}, {CLIP})'), cst.Call)
     return call.with_changes(args=[cst.Arg(value, comma=cst.Comma()), *call.args[1:]])
 
 
@@ -134,9 +136,9 @@ def _ends_early(loop: cst.For) -> Iterator[cst.For]:
     body = [*loop.body.body, cst.SimpleStatementLine([cst.Break()])]
     yield loop.with_changes(body=loop.body.with_changes(body=body))
     for part in (f":{FEW}", ":-1", "1:"):
-        call = cst.parse_expression(f"list(x)[{part}]")
-        rounds = call.value.with_changes(args=[cst.Arg(loop.iter)])
-        yield loop.with_changes(iter=call.with_changes(value=rounds))
+        rounds = cst.ensure_type(cst.parse_expression(f"list(x)[{part}]"), cst.Subscript)
+        every = rounds.value.with_changes(args=[cst.Arg(loop.iter)])
+        yield loop.with_changes(iter=rounds.with_changes(value=every))
 
 
 def _other_function(call: cst.Call) -> Iterator[cst.Call]:

@@ -122,7 +122,7 @@ def _shuffled(rng: np.random.Generator, cases: list) -> list:
 def single_eigenvalues(rng: np.random.Generator) -> list[tuple[Spectrum, float]]:
     """One eigenvalue and an eta: factors between 0 and 1, between -1 and 0, and below -1."""
     cases = []
-    for low, high in ((0.05, 0.95), (1.05, 1.95), (2.1, 4.0)) * 2:
+    for low, high in ((0.05, 0.95), (1.05, 1.95), (2.1, 4.0), (1e8, 1e9)) * 2:
         lam = 10.0 ** rng.uniform(-3, 3)
         cases.append(([lam], float(rng.uniform(low, high) / lam)))
     return [(np.array(spectrum) if i % 2 else spectrum, eta) for i, (spectrum, eta) in enumerate(cases)]
@@ -190,9 +190,9 @@ def _with_roots(rng: np.random.Generator, first: float, second: float) -> Settin
 
 
 def sliding(rng: np.random.Generator) -> list[Setting]:
-    """Two real, positive eigenvalues; among them gamma = 0."""
+    """Two real eigenvalues, none negative; among them gamma = 0, flat ground, and one step that arrives."""
     cases = [_with_roots(rng, rng.uniform(0.6, 0.99), rng.uniform(0.05, 0.5)) for _ in range(4)]
-    return [*cases, _with_roots(rng, rng.uniform(0.2, 0.8), 0.0)]
+    return [*cases, _with_roots(rng, rng.uniform(0.2, 0.8), 0.0), (0.0, 0.5, 0.3), (2.0, 0.5, 0.0)]
 
 
 def swinging(rng: np.random.Generator) -> list[Setting]:
@@ -208,26 +208,33 @@ def jumping(rng: np.random.Generator) -> list[Setting]:
     """Negative eigenvalues, eigenvalues beyond -1, and beyond 1 along a negative curvature."""
     cases = [_with_roots(rng, -rng.uniform(0.6, 0.95), -rng.uniform(0.1, 0.5)) for _ in range(2)]
     cases += [_with_roots(rng, -rng.uniform(1.2, 3.0), -rng.uniform(0.05, 0.3)) for _ in range(2)]
-    cases.append(_with_roots(rng, -rng.uniform(1.2, 3.0), 0.0))
+    cases += [_with_roots(rng, -rng.uniform(1.2, 3.0), 0.0), _with_roots(rng, -rng.uniform(1e6, 1e7), -0.2)]
     lam, eta, gamma = _with_roots(rng, rng.uniform(1.1, 1.6), rng.uniform(0.1, 0.5))
     return [*cases, (-abs(lam), abs(eta), gamma)]
 
 
 def around_the_boundary(rng: np.random.Generator) -> list[Setting]:
-    """Well inside and well outside of the region of stability, and a thousandth beside its boundary."""
+    """Well inside and outside of the region of stability, and a thousandth and hardly anything beside its boundary.
+
+    A negative eta with a negative curvature is as good as two positive ones.
+    """
     cases = []
     for gamma in rng.uniform(0.05, 0.95, 5):
         for part in (
             1e-4,
+            1e-15,
             rng.uniform(0.2, 0.8),
             1 - 1e-3,
+            1 - 1e-11,
+            1 + 1e-11,
             1 + 1e-3,
             rng.uniform(1.2, 2.0),
             -1e-4,
             -rng.uniform(0.1, 1),
         ):
             lam = 10.0 ** rng.uniform(-2, 2) * math.copysign(1.0, part)
-            cases.append((float(lam), float(abs(part) * 2 * (1 + gamma) / abs(lam)), float(gamma)))
+            sign = float(rng.choice([-1.0, 1.0]))
+            cases.append((float(sign * lam), float(sign * abs(part) * 2 * (1 + gamma) / abs(lam)), float(gamma)))
     return _shuffled(rng, cases)
 
 
@@ -243,7 +250,17 @@ def on_the_boundary(rng: np.random.Generator) -> list[Setting]:
 
 def edges_of_gamma(rng: np.random.Generator) -> list[Setting]:
     """gamma = 0 and 1, and beyond both, with an eta * lam that would be right."""
-    gammas = (0.0, 1.0, rng.uniform(1.05, 1.9), -rng.uniform(0.05, 0.5), rng.uniform(0.2, 0.6), -1e-3)
+    gammas = (
+        0.0,
+        1.0,
+        rng.uniform(1.05, 1.9),
+        -rng.uniform(0.05, 0.5),
+        rng.uniform(0.2, 0.6),
+        -1e-3,
+        1 - 1e-11,
+        1 + 1e-11,
+        1e-14,
+    )
     return _shuffled(
         rng, [(float(rng.uniform(0.5, 1)), float(rng.uniform(0.1, 0.4)), float(gamma)) for gamma in gammas]
     )
@@ -290,8 +307,10 @@ def special_paths(rng: np.random.Generator) -> list[tuple[list, float]]:
     unit = 2.0 ** rng.integers(-3, 4)
     at, near, far = [3 * unit, -4 * unit], [unit, unit], [6 * unit, 6 * unit]
     nan, inf = math.nan, math.inf
+    beside = [3 * unit, -4 * unit * (1 + 1e-12)]
     paths = [
         [far, at, near],
+        [far, beside, near],
         [at, at],
         [near, near],
         [near],
@@ -302,7 +321,8 @@ def special_paths(rng: np.random.Generator) -> list[tuple[list, float]]:
         [far, [nan, nan], near, at],
         [far, [-inf, unit], near],
     ]
-    return _shuffled(rng, [(path, float(5 * unit)) for path in paths])
+    tiny = (np.array([far, at, near]) * 2.0**-40).tolist()
+    return _shuffled(rng, [(tiny, float(5 * unit * 2.0**-40)), *((path, float(5 * unit)) for path in paths)])
 
 
 def hessians(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -342,9 +362,11 @@ def quadratic(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
 
 def judge_gd_rate(student: Student, cases: list[tuple[Spectrum, float]]) -> None:
     """One number for each spectrum and eta."""
-    for yours, (eigenvalues, eta) in zip(_values(student, "gd_rate", cases), cases, strict=True):
+    reply = _reply(student, "gd_rate", cases)
+    for yours, (eigenvalues, eta) in zip(reply["values"], cases, strict=True):
         what = f"gd_rate({_listed(eigenvalues)}, {eta:.6g})"
         same_number(yours, gd_rate(eigenvalues, eta), what, rtol=RTOL)
+    _untouched("gd_rate", reply, cases)
 
 
 def judge_best_learning_rate(student: Student, cases: list[Spectrum], part: str) -> None:
@@ -369,10 +391,9 @@ def _judge_parts(
     student: Student, function: str, cases: list[Spectrum], right: list[dict], part: str, stand_ins: list
 ) -> None:
     def judge(standing_in: bool) -> None:
-        rows = stand_ins if standing_in else []
-        for yours, spectrum, expected in zip(
-            _values(student, function, [[c] for c in cases], rows), cases, right, strict=True
-        ):
+        calls = [[spectrum] for spectrum in cases]
+        reply = _reply(student, function, calls, stand_ins if standing_in else [])
+        for yours, spectrum, expected in zip(reply["values"], cases, right, strict=True):
             names = ", ".join(expected)
             what = f"{function}({_listed(spectrum)})"
             that(
@@ -384,6 +405,7 @@ def _judge_parts(
                     # A rate may come from computed eigenvalues, which coincide at the best pair.
                     rtol, atol = (CRITICAL_RTOL, 1e-7) if name == "rate" else (RTOL, 1e-12)
                     same_number(mine, wanted, f"{name} of {what}", rtol=rtol, atol=atol)
+        _untouched(function, reply, calls)
 
     on_its_own(judge)
 
@@ -469,12 +491,14 @@ def judge_rotated(student, cases: list[tuple[np.ndarray, float]], untouched: boo
         same_list(yours, rotated(A, angle).tolist(), what, rtol=RTOL, atol=1e-11 * float(np.abs(A).max()))
         same = not untouched or after[0] == A.tolist()
         that(same, "rotated changed the array A of its caller: make a new array.")
+    that(not untouched or all(reply["own"]), "rotated should return a new array, and not the A of its caller.")
 
 
 def judge_steps_needed(student: Student, cases: list[tuple[list, float]]) -> None:
     """The index, or None; the path comes as a list and as an array."""
     calls = [[np.array(path) if i % 2 else path, tolerance] for i, (path, tolerance) in enumerate(cases)]
-    for yours, (path, tolerance) in zip(_values(student, "steps_needed", calls), cases, strict=True):
+    reply = _reply(student, "steps_needed", calls)
+    for yours, (path, tolerance) in zip(reply["values"], cases, strict=True):
         expected = steps_needed(path, tolerance)
         distances = ", ".join(f"{math.hypot(*point) / tolerance:.3g}" for point in path)
         what = f"steps_needed of a path whose distances are {distances} times the tolerance"
@@ -482,14 +506,17 @@ def judge_steps_needed(student: Student, cases: list[tuple[list, float]]) -> Non
             that(yours is None, f"{what} should be None: it does not end within it. Yours is {show(yours)}.")
         else:
             same_number(yours, expected, what)
+    _untouched("steps_needed", reply, calls)
 
 
 def judge_newton_step(student: Student, cases: list[tuple[np.ndarray, np.ndarray]]) -> None:
     """The solution of hessian @ s = -gradient."""
-    for yours, (gradient, hessian) in zip(_values(student, "newton_step", cases), cases, strict=True):
+    reply = _reply(student, "newton_step", cases)
+    for yours, (gradient, hessian) in zip(reply["values"], cases, strict=True):
         expected = -np.linalg.solve(hessian, gradient)
         what = f"newton_step for n = {len(gradient)} and the eigenvalues {_listed(np.linalg.eigvalsh(hessian))}"
         same_list(yours, expected.tolist(), what, rtol=RTOL, atol=RTOL * float(np.abs(expected).max()))
+    _untouched("newton_step", reply, cases)
 
 
 def judge_solved(student: Student, cases: list[tuple[np.ndarray, np.ndarray]]) -> None:
@@ -530,11 +557,14 @@ def judge_preconditioned_gd(student: Student, rng: np.random.Generator) -> None:
 
 
 def judge_rows(student: Student, rng: np.random.Generator) -> None:
-    """One row more than steps: no step, one step, one parameter. On this hill P = I, so that only the rows count."""
-    for n, num_steps in ((3, 0), (2, 1), (1, 4)):
+    """One row more than steps: no step, one step, one parameter, many steps that arrive, and some that diverge.
+
+    On this hill P = I, so that only the rows count.
+    """
+    for n, num_steps, eta in ((3, 0, 0.3), (2, 1, 0.3), (1, 4, 0.3), (2, 300, 0.3), (2, 25, 5.0)):
         hill = quadratic(rng, n) | {"P": np.eye(n), "A": np.diag(rng.uniform(0.5, 2, n))}
-        expected = preconditioned_gd(**hill, eta=0.3, num_steps=num_steps)
-        _judge_walk(student, hill, 0.3, num_steps, expected, f"n = {n}")
+        expected = preconditioned_gd(**hill, eta=eta, num_steps=num_steps)
+        _judge_walk(student, hill, eta, num_steps, expected, f"n = {n}")
 
 
 def judge_untouched(student: Student, rng: np.random.Generator) -> None:
@@ -672,6 +702,14 @@ def _reply(student: Student, function: str, calls: Sequence[Sequence], stand_ins
     if stand_ins and not reply["stand_ins_used"]:
         raise StandInsUnused("the stand-ins were not called")
     return reply
+
+
+def _untouched(function: str, reply: dict, calls: Sequence[Sequence]) -> None:
+    """The caller's lists and arrays are as they were."""
+    for before, after in zip(calls, reply["arguments"], strict=True):
+        for one, other in zip(before, after, strict=True):
+            same = np.array_equal(np.asarray(one, dtype=float), np.asarray(other, dtype=float), equal_nan=True)
+            that(same, f"{function} changed a list or an array of its caller: work on a copy.")
 
 
 def _listed(numbers: Iterable[float]) -> str:

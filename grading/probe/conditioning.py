@@ -14,15 +14,25 @@ def calls(namespace: dict, function: str, calls: list, stand_ins: list) -> dict:
             `core.looked_up`. Without rows the student's own functions are called.
 
     Returns:
-        `{"values": one for each call, "arguments": of each call, as they are afterwards, "stand_ins_used"}`.
+        `{"values": one for each call, "own": whether each shares no memory with an argument, "arguments": of each
+        call, as they are afterwards, "stand_ins_used"}`.
     """
     called, used = core.lookup(namespace, function), []
     names = {
         name: core.looked_up([row for which, *row in stand_ins if which == name], used) for name, _, _ in stand_ins
     }
     with core.replaced(namespace, **names):
-        values = [_kept(called(*arguments)) for arguments in calls]
-    return {"values": values, "arguments": calls, "stand_ins_used": bool(used)}
+        values, own = [], []
+        for arguments in calls:
+            value = called(*arguments)
+            own.append(not any(_shared(value, argument) for argument in arguments))
+            values.append(_kept(value))
+    return {"values": values, "own": own, "arguments": calls, "stand_ins_used": bool(used)}
+
+
+def _shared(value: object, argument: object) -> bool:
+    both = isinstance(value, np.ndarray) and isinstance(argument, np.ndarray)
+    return both and np.shares_memory(value, argument)
 
 
 def _kept(value: object) -> object:
