@@ -24,6 +24,7 @@ import matplotlib.pyplot as plt
 
 from grading import templates
 from grading.authoring import sample_class
+from grading.authoring.hand_in import HandIn, measure_hand_in
 from grading.authoring.large_class import enlarge
 from grading.authoring.measure import Cost, measure
 from grading.authoring.release import release
@@ -34,6 +35,7 @@ from grading.course.folder import Course
 from grading.gradebook.database import scores
 
 LARGE = 1000
+ALONE = 5  # hand-ins one after another
 STOCK_SETTINGS = """
 c = get_config()
 c.CourseDirectory.course_id = "bench"
@@ -53,6 +55,7 @@ class Result:
         growth: `make grade`, by number of submissions.
         feedback: `make feedback` for the smallest class; `feedback_again` when nothing has changed.
         stages: processor time of one submission.
+        hand_in: `make watch`, from the exchange to the page.
         differing: students whose scores are not the same with both.
     """
 
@@ -64,6 +67,7 @@ class Result:
     feedback: Cost
     feedback_again: Cost
     stages: Stages
+    hand_in: HandIn
     differing: list[str]
 
     def ratio(self, size: int) -> float:
@@ -93,6 +97,9 @@ class Result:
         found = {f"grade {size}: times as fast as stock": self.ratio(size) for size in sorted(self.growth)}
         found["a submission: times the floor"] = self.stages.total / self.stages.floor
         found["a feedback page: share of grading"] = self.page
+        found["from hand-in to page: share of stock's autograde and feedback"] = self.hand_in.median / (
+            (self.stock.wall + self.stock_feedback.wall) / self.few
+        )
         return {f"{self.assignment}, {name}": round(value, 3) for name, value in found.items()}
 
 
@@ -169,7 +176,11 @@ def run(
     alone = _class(course, folder / "stages", assignment, students[: min(10, *sizes)])
     stages = measure_stages(alone, assignment)
     differing = [student for student in expected if expected[student] != got.get(student)]
-    return Result(assignment, few, stock_cost, stock_feedback, growth, feedback, feedback_again, stages, differing)
+    own = _class(course, folder / "hand-in", assignment, [])
+    hand_in = measure_hand_in(own, assignment, mixed_class(course, assignment, 1 + ALONE + min(sizes)), ALONE, said)
+    return Result(
+        assignment, few, stock_cost, stock_feedback, growth, feedback, feedback_again, stages, hand_in, differing
+    )
 
 
 def run_large(

@@ -58,11 +58,16 @@ def measure(command: list[str], folder: Path, environment: dict[str, str] | None
 
 def _sample(pid: int, peak: list[int], ended: threading.Event) -> None:
     while not ended.wait(0.5):
-        generation, total = [pid], 0
-        while generation:
-            total += sum(map(proportional, generation))
-            generation = [child for one in generation for child in children(one)]
-        peak[0] = max(peak[0], total)
+        peak[0] = max(peak[0], proportional_tree(pid))
+
+
+def proportional_tree(pid: int) -> int:
+    """The bytes of a process and of all below it, each shared page divided among those that have it."""
+    generation, total = [pid], 0
+    while generation:
+        total += sum(map(proportional, generation))
+        generation = [child for one in generation for child in children(one)]
+    return total
 
 
 def _reap(seconds: float = 10) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from grading.authoring.benchmark import Report, Result, mixed_class, write_report
+from grading.authoring.hand_in import HandIn
 from grading.authoring.measure import Cost
 from grading.authoring.stages import Stages
 from grading.course import notebooks
@@ -23,7 +24,16 @@ def made(wall: float = 120) -> Report:
     growth = {10: Cost(20, 30, 2**30), 110: Cost(wall, 130, 2**30)}
     stages = Stages(references=0.2, cells=0.02, questions=0.03, sanitize=0.02, judge=0.06, kernel=0.1, save=0.02)
     result = Result(
-        "averages", 2, Cost(60, 50, 0), Cost(8, 8, 0), growth, Cost(4, 1, 0), Cost(1, 1, 0), stages, ["ada"]
+        "averages",
+        2,
+        Cost(60, 50, 0),
+        Cost(8, 8, 0),
+        growth,
+        Cost(4, 1, 0),
+        Cost(1, 1, 0),
+        stages,
+        HandIn([0.5, 0.7], 10, 4.0, 2**30),
+        ["ada"],
     )
     return Report([result], 2, {"export": Cost(3, 2, 0)})
 
@@ -36,6 +46,7 @@ def test_the_report_shows_ratio_growth_stages_and_other_scores(tmp_path):
     assert "| averages | 110 | 30.0 | 1.09 | **28** | 25.0 | 1.18 | 1.00 GiB | NO: ada |" in text
     assert "| averages | 20 | 30 | 20 | 60 | 100 | 20 | 200 | **4.0** | 200 |" in text
     assert "| averages | 10 | 4.0 | 0.40 | 0.10 | **0.50** | 1.0 |" in text
+    assert "| averages | **0.60** | 0.70 | 10 | 4.0 | 1.00 GiB | 34.0 |" in text
     assert "| export | 3.0 | 2.0 |" in text
     assert (tmp_path / "report.png").stat().st_size > 5000
 
