@@ -73,7 +73,7 @@ def test_no_other_setting_is_faster(seed):
 def test_stability_is_a_rate_below_one(seed):
     rng = np.random.default_rng(seed)
     for lam, eta, gamma in [*conditioning.around_the_boundary(rng), *conditioning.edges_of_gamma(rng)]:
-        if gamma >= 0:
+        if gamma >= 0 and abs(conditioning.momentum_rate(lam, eta, gamma) - 1) > 1e-9:  # a computed rate is rounded
             stable = conditioning.momentum_rate(lam, eta, gamma) < 1 - 1e-12
             assert conditioning.is_stable(lam, eta, gamma) is stable
     settings = conditioning.on_the_boundary(rng)
@@ -90,7 +90,7 @@ def test_cases_cover_what_their_names_say(seed):
     for lam, eta, gamma in conditioning.swinging(rng):
         assert conditioning.momentum_rate(lam, eta, gamma) == pytest.approx(math.sqrt(gamma))
     rates = [conditioning.momentum_rate(*setting) for setting in conditioning.jumping(rng)]
-    assert sum(rate > 1 for rate in rates) == 4
+    assert sum(rate > 1 for rate in rates) == 5
     for spectrum, eta in conditioning.spectra_and_rates(rng)[:6:2]:
         assert conditioning.gd_rate(spectrum, eta) == pytest.approx(1 - eta * min(spectrum))
     for spectrum, eta in conditioning.spectra_and_rates(rng)[1:6:2]:
@@ -105,10 +105,10 @@ def test_cases_cover_what_their_names_say(seed):
         2: 1,
     }
     assert Counter(conditioning.steps_needed(*case) for case in conditioning.special_paths(rng)) == {
-        1: 1,
+        1: 2,
         0: 3,
         None: 4,
-        2: 2,
+        2: 3,
     }
 
 
