@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 
-from grading.authoring import embed, new_exercise, sample_class
+from grading.authoring import embed, new_exercise, pictures, sample_class
 from grading.authoring.lock import check_lock
 from grading.authoring.release import release
 from grading.course import catalogue, notebooks
@@ -59,7 +59,7 @@ def check(course: Course, assignment: str | None = None, done: Callable[[str], N
 
 
 def check_source(course: Course, assignment: str) -> list[str]:
-    """Normal form, grade ids, points, hidden tests, and files that nbgrader would hand out."""
+    """Normal form, grade ids, points, hidden tests, texts of pictures, and files that nbgrader would hand out."""
     path = course.source(assignment)
     try:
         notebook = notebooks.read(path)
@@ -89,6 +89,7 @@ def check_source(course: Course, assignment: str) -> list[str]:
         elif kind == "solution" and ("### BEGIN SOLUTION" not in cell.source or "TODO" not in cell.source):
             faults.append(f"{where}: {name} needs a `# TODO: ...` that says what to write, and BEGIN/END SOLUTION")
     faults += [f"{where}: the exercise {name} has no test" for name, tests in exercises.items() if not tests]
+    faults += [f"{where}: {words}" for words in pictures.without_text(notebook)]
     return faults + _check_headings(where, notebook, exercises)
 
 
