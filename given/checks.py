@@ -323,6 +323,3 @@ def expect_choice(yours, name, *choices):
     """Fail unless the answer to a question is one of the choices, whichever."""
     listed = " or ".join(repr(choice) for choice in choices)
     expect(isinstance(yours, str) and yours in choices, f"`{name}` should be {listed}; yours is {yours!r}.")
-
-
-show = shown

@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from given.checks import NOTEBOOK, NotYet, expect, expect_number, name_of, self_check, show
+from given.checks import NOTEBOOK, NotYet, expect, expect_number, name_of, self_check, shown
 
 # ---- The notebook's cell begins here. ----
 
@@ -45,7 +45,9 @@ def expect_return(function, arguments, expected, hint="", slips=None, of="", you
     if is_near(yours, expected):
         hint = COARSE
     if np.ndim(yours):
-        raise NotYet(f"{of}{called(function, arguments)} should be one number, yours is {show(yours)}. {hint}".rstrip())
+        raise NotYet(
+            f"{of}{called(function, arguments)} should be one number, yours is {shown(yours)}. {hint}".rstrip()
+        )
     expect_number(yours, expected, f"{of}{called(function, arguments)}", hint, tolerance)
 
 
@@ -58,7 +60,7 @@ def expect_returns(function, arguments, **parts):
     yours = function(*arguments)
     expect(
         isinstance(yours, (tuple, list, np.ndarray)) and len(yours) == len(parts),
-        f"{what} should return {len(parts)} numbers, ({names}); yours returned {show(yours)}.",
+        f"{what} should return {len(parts)} numbers, ({names}); yours returned {shown(yours)}.",
     )
     for mine, (name, (expected, *more)) in zip(yours, parts.items()):
         if expected is not None:
@@ -71,9 +73,9 @@ def as_array(yours, shape, what, hint=""):
     try:
         mine = np.asarray(math.nan if yours is None else yours, dtype=float)
     except (TypeError, ValueError, RuntimeError):
-        raise NotYet(f"{what} should be an array of shape {shape}, yours is {show(yours)}. {hint}".rstrip()) from None
+        raise NotYet(f"{what} should be an array of shape {shape}, yours is {shown(yours)}. {hint}".rstrip()) from None
     if mine.shape != shape:
-        came = f"has the shape {mine.shape}" if mine.shape else f"is {show(yours)}"
+        came = f"has the shape {mine.shape}" if mine.shape else f"is {shown(yours)}"
         raise NotYet(f"{what} should be an array of shape {shape}, yours {came}. {hint}".rstrip())
     return mine
 
@@ -101,7 +103,7 @@ def expect_path(yours, expected, what, hints, slips=None):
     expected = np.asarray(expected, dtype=float)
     count = f"{len(expected)} rows" if len(expected) > 1 else "1 row"
     rows = len(yours) if np.ndim(yours) else None
-    came = f"is {show(yours)}" if rows is None else f"has {rows}"
+    came = f"is {shown(yours)}" if rows is None else f"has {rows}"
     expect(rows == len(expected), f"{what} should have {count}, the start and one after each step; yours {came}.")
     mine = as_array(yours, expected.shape, what)
     for row, (right, came) in enumerate(zip(expected, mine)):
@@ -125,7 +127,7 @@ def expect_verdict(function, arguments, expected, hint):
     yours = function(*arguments)
     expect(
         isinstance(yours, (bool, np.bool_)),
-        f"{called(function, arguments)} should be True or False, yours is {show(yours)}.",
+        f"{called(function, arguments)} should be True or False, yours is {shown(yours)}.",
     )
     expect(bool(yours) is expected, f"{called(function, arguments)} should be {expected}, yours is {yours}. {hint}")
 
@@ -296,7 +298,7 @@ def expect_orthogonalized(function):
             expected = (U * sigma) @ V
             came = function(G.clone(), steps=steps)
             what = f"orthogonalize of a {shape[0]} by {shape[1]} matrix with steps={steps}"
-            expect(isinstance(came, torch.Tensor), f"{what} should return a tensor, yours is {show(came)}.")
+            expect(isinstance(came, torch.Tensor), f"{what} should return a tensor, yours is {shown(came)}.")
             expect(came.shape == G.shape, f"{what} should have the shape of G, yours has {tuple(came.shape)}.")
             hint = (
                 "With no step G is divided by its norm."
@@ -362,7 +364,7 @@ def check_lion(function):
             came = function(x, m, np.array(gradient), eta=0.1, beta1=0.5, beta2=0.8)
             expect(
                 isinstance(came, (tuple, list)) and len(came) == 2,
-                f"lion_step should return the next x and the next m, yours is {show(came)}.",
+                f"lion_step should return the next x and the next m, yours is {shown(came)}.",
             )
             x, m = (as_array(part, (3,), "each of the two arrays that lion_step returns") for part in came)
             moved = np.round((x - before) / 0.1, 6).tolist()

@@ -1,36 +1,13 @@
-import base64
-import html
-import io
-import json
-import uuid
-
 import matplotlib.pyplot as plt
 from IPython.display import display
+
+from given.movable import Movable
 
 # ---- The notebook's cell begins here. ----
 
 """Pictures. You need not read this cell."""
 
-BLUE, ORANGE, GREEN, PINK, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000"
-STYLES = [(BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, "-.", "^"), (PINK, ":", "D"), (BLACK, (0, (5, 1)), "v")]
-plt.rcParams.update({"figure.dpi": 90, "legend.fontsize": 9, "axes.grid": True, "grid.alpha": 0.3})
-
-
-class Movable:
-    """A picture that moves with its sliders: HTML and a short script. It needs no kernel and no network."""
-
-    def __init__(self, body, script, alt, **data):
-        self.alt = alt
-        self.page = (
-            f'<div id="{{id}}" style="max-width: 860px; font: 14px sans-serif">{body}</div><script>(function () {{'
-            f'const box = document.getElementById("{{id}}"), data = {json.dumps(data)}; {script} }})();</script>'
-        )
-
-    def __repr__(self):
-        return f"[picture that moves: {self.alt}]"
-
-    def _repr_html_(self):
-        return self.page.replace("{id}", f"movable-{uuid.uuid4().hex}")
+plt.rcParams.update({"axes.grid": True, "grid.alpha": 0.3})
 
 
 def slider(name, label, low, high, step, value):
@@ -232,25 +209,3 @@ def show_map(rate):
     sliders = slider("product", "ηλ", 0, 4.2, 0.05, 0.5) + slider("gamma", "γ", 0, 1, 0.02, 0.5)
     body = two_pictures(sliders, "map", "path", (("430 360", 430), ("400 360", 400)), alt)
     display(Movable(body, COMMON + MAP_SCRIPT, alt, columns=columns, rows=rows, rates=rates))
-
-
-class Picture:
-    """A drawn figure as an image, with a text for those who do not see it."""
-
-    def __init__(self, figure, text):
-        file = io.BytesIO()
-        figure.savefig(file, format="png", bbox_inches="tight")
-        self.text, self.data = text, base64.b64encode(file.getvalue()).decode()
-
-    def __repr__(self):
-        return f"[picture: {self.text}]"
-
-    def _repr_html_(self):
-        return f'<img alt="{html.escape(self.text)}" src="data:image/png;base64,{self.data}">'
-
-
-def show_figure(text):
-    """Show the figure that was drawn last; `text` says in words what is to be seen."""
-    figure = plt.gcf()
-    display(Picture(figure, text))
-    plt.close(figure)

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from given.conditioning.methods import FIVE, HILL, START, TURN, level_lines, steps_to_arrive, walk
-from given.conditioning.plots import BLACK, BLUE, ORANGE, STYLES, show_figure
+from given.pictures import BLACK, BLUE, ORANGE, STYLES, show_figure
 
 # ---- The notebook's cell begins here. ----
 
@@ -14,7 +14,7 @@ from given.conditioning.plots import BLACK, BLUE, ORANGE, STYLES, show_figure
 def show_envelope(gd_rate):
     """The factor of each of three eigenvalues over eta, and the rate."""
     etas = np.linspace(0, 0.55, 221)
-    _, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
+    _, ax = plt.subplots(figsize=(7, 3.8))
     for lam, (color, line, _) in zip((0.2, 1.5, 4.0), STYLES[1:]):
         ax.plot(etas, abs(1 - etas * lam), line, color=color, label=f"|1 − η·{lam:g}|")
     ax.plot(
@@ -51,7 +51,7 @@ def show_fifty_directions(best_learning_rate):
     for _ in range(400):
         x = (1 - eta * spectrum) * x
         far.append(np.linalg.norm(x))
-    _, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    _, ax = plt.subplots(figsize=(7, 3.6))
     ax.semilogy(far, "o", color=BLUE, markersize=4, markevery=10, label="measured")
     ax.semilogy(rate ** np.arange(401), "--", color=ORANGE, label=f"your rate, {rate:.4f}, to the power t")
     ax.set(
@@ -89,7 +89,7 @@ def show_trough(best_momentum, momentum_rate):
     """The rate of the slower of two directions over eta, for several gammas."""
     eta, gamma, _ = best_momentum([0.2, 4.0])
     etas = np.linspace(0.01, 1.0, 199)
-    _, ax = plt.subplots(figsize=(7.4, 4), layout="constrained")
+    _, ax = plt.subplots(figsize=(7.4, 4))
     for g, (color, line, _), label in zip(
         (0.0, 0.2, gamma, 0.8),
         STYLES[1:4] + STYLES[:1],
@@ -120,7 +120,7 @@ def show_price_of_a_digit(best_learning_rate, best_momentum, speed_up):
         "gradient descent": [math.log(0.1) / math.log(best_learning_rate([1.0, k])[1]) for k in kappas],
         "momentum": [math.log(0.1) / math.log(best_momentum([1.0, k])[2]) for k in kappas],
     }
-    _, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
+    _, ax = plt.subplots(figsize=(7, 3.8))
     for (label, steps), (color, line, marker) in zip(digits.items(), STYLES[1::-1]):
         ax.loglog(kappas, steps, color=color, linestyle=line, marker=marker, markersize=4, label=f"{label}, its best")
     ax.set(xlabel="condition number κ", ylabel="steps for a digit", title="What a digit costs")
@@ -144,7 +144,7 @@ def show_race(best_learning_rate, best_momentum):
         f"gradient descent, η = {eta_gd:.3f}": walk("gradient descent", HILL, START, eta_gd, 24),
         f"momentum, η = {eta:.3f}, γ = {gamma:.3f}": walk("Momentum", HILL, START, eta, 24, gamma=gamma),
     }
-    _, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained", width_ratios=(3, 2))
+    _, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(3, 2))
     level_lines(left, HILL, (-5.6, 1.6, -3.9, 3.9))
     for (label, path), (color, line, marker) in zip(runs.items(), STYLES[1::-1]):
         left.plot(*path.T, color=color, linestyle=line, marker=marker, markersize=4, label=label)

@@ -2,7 +2,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from given.pictures import BLUE, ORANGE, show_plotly
+from given.pictures import BLUE, ORANGE
+from given.plotly_pictures import show_plotly
 
 # ---- The notebook's cell begins here. ----
 

@@ -1,7 +1,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from given.pictures import BLUE, ORANGE, show_figure, show_plotly
+from given.pictures import BLUE, ORANGE, show_figure
+from given.plotly_pictures import show_plotly
 
 # ---- The notebook's cell begins here. ----
 

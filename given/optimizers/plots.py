@@ -2,7 +2,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from given.optimizers.tensor import f_2d
-from given.pictures import STYLES, show_figure, show_plotly
+from given.pictures import STYLES, show_figure
+from given.plotly_pictures import show_plotly
 
 # ---- The notebook's cell begins here. ----
 
@@ -22,7 +23,7 @@ def show_paths(*panels, title=""):
     bottom, top = max(LIMITS[2], min(low[1], -2.6)), min(LIMITS[3], max(high[1], 1.6))
     width = {1: 7.5, 2: 5.2}.get(len(panels), 4.2)
     size = (width * len(panels), width * (top - bottom) / (right - left) + 0.8)
-    fig, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True, layout="constrained")
+    fig, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
     x1_grid, x2_grid = np.meshgrid(np.linspace(left, right, 200), np.linspace(bottom, top, 200))
     for ax, panel in zip(axes[0], panels):
         ax.contour(x1_grid, x2_grid, f_2d(x1_grid, x2_grid), levels=LEVELS, colors="0.75", linewidths=0.8)

@@ -2,7 +2,7 @@ import numpy as np
 
 from given.optimizers.plots import landmarks, level_lines, lines, slider
 from given.optimizers.tensor import Tensor, f_2d
-from given.pictures import show_plotly
+from given.plotly_pictures import show_plotly
 
 # ---- The notebook's cell begins here. ----
 

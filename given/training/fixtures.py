@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from given.checks import expect, show
+from given.checks import expect, shown
 from given.training.helpers import expect_items, standing_in
 
 evaluate = None  # the notebook makes it
@@ -87,7 +87,7 @@ def expect_plain(value, what):
         not isinstance(value, torch.Tensor),
         f"{what} should be a plain number, yours is a tensor. `.item()` takes its number.",
     )
-    expect(isinstance(value, (int, float, np.number)), f"{what} should be a plain number, yours is {show(value)}.")
+    expect(isinstance(value, (int, float, np.number)), f"{what} should be a plain number, yours is {shown(value)}.")
 
 
 def expect_mode(model, mode, function):
@@ -145,10 +145,10 @@ def try_fit(make_scheduler=None, **kwargs):
 
 def expect_lists(history, *names):
     """Fail unless the history is a dictionary with these lists of three plain numbers."""
-    expect(isinstance(history, dict), f"fit should return a dictionary, yours returns {show(history)}.")
+    expect(isinstance(history, dict), f"fit should return a dictionary, yours returns {shown(history)}.")
     for name in names:
         expect(name in history, f"the dictionary should have the key {name!r}; the keys of yours: {list(history)}.")
-        expect(isinstance(history[name], list), f"{name!r} should be a list, yours is {show(history[name])}.")
+        expect(isinstance(history[name], list), f"{name!r} should be a list, yours is {shown(history[name])}.")
         expect(
             len(history[name]) == 3,
             f"after three epochs {name!r} should hold three numbers, yours holds {len(history[name])}. "

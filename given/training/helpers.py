@@ -10,7 +10,7 @@ from IPython.display import display
 from torch import nn
 from torch.utils.data import DataLoader
 
-from given.checks import NOTEBOOK, NotYet, expect, self_check, show
+from given.checks import NOTEBOOK, NotYet, expect, self_check, shown
 
 # ---- The notebook's cell begins here. ----
 
@@ -24,9 +24,9 @@ def expect_shape(yours, shape, what, hint=""):
     try:
         mine = np.asarray(math.nan if yours is None else yours, dtype=float)
     except (TypeError, ValueError):
-        raise NotYet(f"{what} should be an array of shape {shape}, yours is {show(yours)}. {hint}".rstrip()) from None
+        raise NotYet(f"{what} should be an array of shape {shape}, yours is {shown(yours)}. {hint}".rstrip()) from None
     if mine.shape != shape:
-        came = f"has the shape {mine.shape}" if mine.shape else f"is {show(yours)}"
+        came = f"has the shape {mine.shape}" if mine.shape else f"is {shown(yours)}"
         raise NotYet(f"{what} should be an array of shape {shape}, yours {came}. {hint}".rstrip())
     return mine
 
@@ -46,7 +46,7 @@ def expect_array(yours, expected, what, hint="", tolerance=1e-6):
 def expect_items(yours, what, *names):
     """Fail unless the call returned as many things as there are names; return them as a list."""
     items = list(yours) if isinstance(yours, (tuple, list)) or np.ndim(yours) > 0 else []
-    came = f"{len(items)}: {show(yours)}" if items else show(yours)
+    came = f"{len(items)}: {shown(yours)}" if items else shown(yours)
     expect(
         len(items) == len(names),
         f"{what} should return {len(names)} things, ({', '.join(names)}); yours returned {came}.",
@@ -91,7 +91,7 @@ def expect_kind(yours, kind, of_what, hint):
     words = ("minimum", "maximum", "saddle", "undetermined")
     expect(
         isinstance(yours, str) and yours in words,
-        f"classify_stationary_point should return one of the texts {', '.join(map(repr, words))}; yours returned {show(yours)}.",
+        f"classify_stationary_point should return one of the texts {', '.join(map(repr, words))}; yours returned {shown(yours)}.",
     )
     expect(yours == kind, f"{of_what} should give {kind!r}, yours says {yours!r}. {hint}")
 
@@ -102,13 +102,13 @@ def read_batches(batches):
     try:
         each = iter(batches)
     except TypeError:
-        raise NotYet(f"{form}; yours returned {show(batches)}.") from None
+        raise NotYet(f"{form}; yours returned {shown(batches)}.") from None
     items = list(each)  # an error in here is one of the code that yields
     expect(items, f"{form}; yours gave no batch at all. Does the loop run, and `yield` or `append` in it?")
     pairs = []
     for item in items:
         expect(
-            isinstance(item, (tuple, list)) and len(item) == 2, f"{form}; yours gave {show(item)} in place of a pair."
+            isinstance(item, (tuple, list)) and len(item) == 2, f"{form}; yours gave {shown(item)} in place of a pair."
         )
         X_batch, y_batch = np.asarray(item[0]), np.asarray(item[1])
         expect(

@@ -1,8 +1,7 @@
-import json
-import uuid
-
 import numpy as np
 from IPython.display import display
+
+from given.movable import Movable
 
 digits = None  # the notebook makes it
 pictures = None  # the notebook makes it
@@ -47,23 +46,6 @@ def knob_runs(rates, n_epochs=10, batch_size=50, hidden=32):
             _, _, log_shares, loss = run(pictures[valid], digits[valid])
             checked.append(loss)
     return np.array(losses).T, np.array(checked).T, np.nan_to_num(log_shares, nan=-1.0).argmax(axis=2)
-
-
-class Movable:
-    """A picture that moves with its slider: HTML and a short script. It needs no kernel and no network."""
-
-    def __init__(self, body, script, alt, **data):
-        self.alt = alt
-        self.page = (
-            f'<div id="{{id}}" style="max-width: 860px; font: 14px sans-serif">{body}</div><script>(function () {{'
-            f'const box = document.getElementById("{{id}}"), data = {json.dumps(data)}; {script} }})();</script>'
-        )
-
-    def __repr__(self):
-        return f"[picture that moves: {self.alt}]"
-
-    def _repr_html_(self):
-        return self.page.replace("{id}", f"movable-{uuid.uuid4().hex}")
 
 
 def show_knob():

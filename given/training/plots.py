@@ -1,34 +1,20 @@
-import base64
-import html
-import io
 import time
 
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 
+from given.pictures import BLUE, ORANGE, Picture
+
 fit = None  # the notebook makes it
 
 # ---- The notebook's cell begins here. ----
 
-"""Colors that color-blind readers can tell apart (Okabe and Ito), and a line style and marker for each."""
-
-BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, BLACK = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-)
-STYLES = [(BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, "-.", "^"), (PINK, ":", "D"), (BLACK, (0, (5, 1)), "v")]
+"""Pictures. You need not read this cell."""
 
 plt.rcParams.update(
     {
         "figure.figsize": (7, 4.2),
-        "figure.dpi": 90,
-        "legend.fontsize": 9,
         "axes.grid": True,
         "grid.alpha": 0.3,
         "lines.linewidth": 1.8,
@@ -38,35 +24,8 @@ plt.rcParams.update(
 
 def axes(n=1, size=None, **kwargs):
     """One figure with `n` pictures side by side."""
-    _, drawn = plt.subplots(1, n, figsize=size or (5.2 * n if n > 1 else 7, 4.2), layout="constrained", **kwargs)
+    _, drawn = plt.subplots(1, n, figsize=size or (5.2 * n if n > 1 else 7, 4.2), **kwargs)
     return drawn
-
-
-class Picture:
-    """A drawn figure as an image, with a text for those who do not see it."""
-
-    def __init__(self, figure, text):
-        file = io.BytesIO()
-        plt.imsave(file, np.asarray(figure.canvas.buffer_rgba()), format="png")
-        self.text, self.data = text, base64.b64encode(file.getvalue()).decode()
-
-    def __repr__(self):
-        return f"[picture: {self.text}]"
-
-    def _repr_html_(self):
-        return f'<img alt="{html.escape(self.text)}" src="data:image/png;base64,{self.data}">'
-
-
-def show_figure(text):
-    """Show the figure that was drawn last."""
-    figure = plt.gcf()
-    for axis in [axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]:
-        low, high = axis.get_view_interval()
-        if axis.get_scale() == "log" and high > 100 * low:  # then its minor ticks take half of the time of a picture
-            axis.set_minor_locator(plt.NullLocator())
-    figure.canvas.draw()
-    display(Picture(figure, text))
-    plt.close(figure)
 
 
 def train_live(runs, n_epochs, text, top, size):
