@@ -76,7 +76,7 @@ def check_source(course: Course, assignment: str) -> list[str]:
         for file in sorted(path.parent.rglob("*.py"))
     ]
     ids = Counter(notebooks.grade_id(cell) for cell in notebook.cells if notebooks.grade_id(cell))
-    faults += [f"{where}: the grade_id {name} stands {n} times" for name, n in ids.items() if n > 1]
+    faults += [f"{where}: the grade_id {name} occurs {n} times" for name, n in ids.items() if n > 1]
     exercises = notebooks.tests_of(notebook)
     for name, cell in notebooks.by_id(notebook).items():
         kind = notebooks.kind(cell)

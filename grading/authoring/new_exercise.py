@@ -127,9 +127,9 @@ def new_exercise(course: Course, assignment: str, name: str) -> list[str]:
     with catalogue.open("a", encoding="utf-8") as file:
         file.write(CATALOGUE.format(**words))
     return [
-        f"source/{assignment}/{assignment}.ipynb: exercise {number}, {name}, stands behind the last one, and works",
+        f"source/{assignment}/{assignment}.ipynb: exercise {number}, {name}, was added after the last one",
         f"mistakes/{assignment}.toml: two mistakes and an unusual right answer",
-        f"Now make it yours. make check says what is left. Then: make normalize release check ASSIGNMENT={assignment}",
+        f"Edit it; make check lists what is left. Then run: make normalize release check ASSIGNMENT={assignment}",
     ]
 
 

@@ -57,8 +57,8 @@ def check(course: Course, assignment: str | None) -> None:
     for fault in faults:
         click.echo(f"  {fault}", err=True)
     if faults:
-        raise click.ClickException(f"{len(faults)} thing{'s' * (len(faults) > 1)} to mend, see above")
-    click.echo("All is well.")
+        raise click.ClickException(f"{len(faults)} problem{'s' * (len(faults) > 1)}, see above")
+    click.echo("No problems found.")
 
 
 @click.command()
@@ -126,7 +126,7 @@ def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: 
         click.echo(f"mistakes/equivalent.toml: {words}", err=True)
     click.echo(f"{len(trials)} mutants, {len(weak)} survived. The matrix: {page}")
     if weak or stale:
-        raise click.ClickException("strengthen the hidden tests, or mend mistakes/equivalent.toml")
+        raise click.ClickException("strengthen the hidden tests, or correct mistakes/equivalent.toml")
 
 
 @click.command()
@@ -137,7 +137,7 @@ def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: 
 @jobs_option
 @click.pass_obj
 def bench(course: Course, assignment: str | None, sizes: str, few: int, out: Path, jobs: int | None) -> None:
-    """Measure against stock nbgrader and write a report. Let nothing else run on the machine meanwhile."""
+    """Measure against stock nbgrader and write a report. Run nothing else on the machine meanwhile."""
     from grading.authoring import benchmark as measuring
 
     numbers, jobs = [int(word) for word in sizes.split(",")], jobs or os.cpu_count() or 1

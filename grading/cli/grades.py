@@ -107,7 +107,7 @@ def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool)
 
     chosen = [name for name in course.chosen(assignment) if any((course.root / "submitted").glob(f"*/{name}"))]
     if not chosen:
-        raise CourseError("Nothing is submitted that could be graded again.")
+        raise CourseError("There are no submissions to grade again.")
     total = sum(len(list((course.root / "submitted").glob(f"*/{name}"))) for name in chosen)
     with steps("Grading in build/regrade", total) as advance:
         made = again.preview(course, chosen, jobs, done=lambda ended: advance(f"{ended.student} {ended.state}"))
@@ -123,13 +123,13 @@ def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool)
         changes = len(made.changes)
         click.echo(f"{changes} change{'s' * (changes > 1)}, {students} student{'s' * (students > 1)}.")
     if not yes and not sys.stdin.isatty():
-        click.echo("Nothing is written. To write it: make regrade YES=yes")
+        click.echo("Nothing was written. To write the changes: make regrade YES=yes")
         return
     if not yes and not click.confirm("Write this to the gradebook?"):
-        click.echo("Nothing is written.")
+        click.echo("Nothing was written.")
         return
     click.echo(f"Written. The old gradebook: {again.accept(course, made)}")
-    click.echo("Feedback pages are as they were. Run: make feedback")
+    click.echo("Feedback pages have not been updated. Run: make feedback")
 
 
 @click.command("diff-grades")
@@ -185,7 +185,7 @@ def _grade(course: Course, assignment: str, jobs: int | None, force: bool, start
     if path.is_file():  # else `grade` says so
         catalogue.load(path, notebooks.read(course.source(assignment)))
     if release_if_unknown(course, assignment):
-        click.echo(f"release/{assignment}: written, as the gradebook did not know its tests yet")
+        click.echo(f"release/{assignment}: written, because the gradebook did not have its tests yet")
     late_penalties.apply(course)
     before = database.scores(course, assignment)
     ended = run(course, assignment, jobs, started, force)
@@ -195,13 +195,15 @@ def _grade(course: Course, assignment: str, jobs: int | None, force: bool, start
     changed = table.changes(before, database.scores(course, assignment), tests)
     unchanged = sum(one.unchanged for one in ended)
     if unchanged:
-        click.echo(f"{unchanged} of {len(ended)} submissions are as when they were graded (FORCE=yes: grade again).")
+        click.echo(
+            f"{unchanged} of {len(ended)} submissions are unchanged and were skipped (FORCE=yes grades them again)."
+        )
     if changed:
-        click.echo("Scores that are other than before:")
+        click.echo("Changed scores:")
         for line in changed:
             click.echo(f"  {line}")
     elif before and unchanged < len(ended):
-        click.echo("No score is other than before.")
+        click.echo("No score has changed.")
     click.echo(f"Graded notebooks: {course.root / 'autograded'}/<student>/{assignment}/")
     click.echo(f"How each was graded: {course.root / 'records' / assignment}/<student>.json")
     return sum(not one.has_grade or bool(one.faults) for one in ended)

@@ -43,7 +43,7 @@ def main(ctx: click.Context, root: Path) -> None:
 
 @click.command()
 def doctor() -> None:
-    """Say what this machine can do, and how to mend what it can't."""
+    """Check whether this machine can isolate students' code, and say how to fix it."""
     import platform
     from importlib.metadata import version
 

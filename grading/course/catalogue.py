@@ -140,7 +140,9 @@ def _entry(table: dict, right: bool, cells: dict[str, NotebookNode], contract: d
                 raise CatalogueError("needs `old` and `new`, a list of `edits`, or a whole `source`")
             old, new = edit["old"].strip("\n"), edit["new"].strip("\n")
             if source.count(old) != 1:
-                raise CatalogueError(f"its `old` stands {source.count(old)} times in the cell, not once: {old!r}")
+                raise CatalogueError(
+                    f"its `old` must occur once in the cell, but occurs {source.count(old)} times: {old!r}"
+                )
             source = source.replace(old, new)
     sentence = _line(contract.get(str(breaks), ""))
     return Entry(table["name"], _line(table["why"]), table["cell"], source, loses, right, breaks, sentence)

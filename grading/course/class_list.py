@@ -76,7 +76,7 @@ def read(course: Course) -> dict[str, Student]:
         try:
             student = _student(row, course)
             if student.id in students:
-                raise CourseError(f"the id {student.id} stands twice")
+                raise CourseError(f"the id {student.id} occurs twice")
             students[student.id] = student
         except CourseError as error:
             faults.append(f"{path}, line {line}: {error}")

@@ -39,7 +39,7 @@ class Course:
         """
         if not (self.root / "nbgrader_config.py").is_file():
             raise CourseError(
-                f"{self.root} is no course: it has no nbgrader_config.py. Go to the course's folder first."
+                f"{self.root} is not a course folder: it has no nbgrader_config.py. Change to the course folder first."
             )
         config = PyFileConfigLoader("nbgrader_config.py", path=str(self.root)).load_config()
         config.CourseDirectory.root = str(self.root)
@@ -110,7 +110,7 @@ class Course:
             lock.acquire(timeout=0)
         except Timeout:
             raise CourseError(
-                "Another command is grading in this course at this moment. Wait until it is done, then run this again."
+                "Another command is grading in this course. Wait until it has finished, then try again."
             ) from None
         try:
             yield

@@ -103,7 +103,7 @@ class Execute(LimitedOutputs):
     max_restarts = Integer(20, help="Fresh kernels a submission may use up.").tag(config=True)
     max_seconds = Integer(600, help="Seconds for all cells of a submission together.").tag(config=True)
     max_memory = Integer(2 * 2**30, help="Bytes in memory for a kernel and all that it starts.").tag(config=True)
-    max_disk = Integer(64 * 2**20, help="Bytes on disk, beside the scratch folder in memory.").tag(config=True)
+    max_disk = Integer(64 * 2**20, help="Bytes on disk, not counting the scratch folder in memory.").tag(config=True)
     max_message = Integer(20_000_000, help="Bytes of one message from a kernel; more is not received.").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict, km: object = None) -> tuple[NotebookNode, dict]:
@@ -293,7 +293,7 @@ def _fail(cell: NotebookNode, name: str, message: str) -> None:
 def _needs_person(cell: NotebookNode, fault: str) -> None:
     """Leave a test without points until a person has looked: nothing is known about the answer."""
     cell.metadata["grading"] = {"fault": fault.strip().splitlines()[-1]}
-    text = "This hidden test failed itself: your instructor will look at your answer. It is no fault of yours.\n"
+    text = "This hidden test itself failed. It is not your fault: your instructor will grade your answer.\n"
     cell.outputs.append(new_output("stream", name="stdout", text=text))
 
 

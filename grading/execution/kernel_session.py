@@ -16,7 +16,7 @@ from grading.gradebook import records
 from grading.kernels.channel import KernelStuck
 from grading.kernels.messages import BrokenMessage
 
-POISONED = "Because of this cell Python ended, or did nothing more, in a cell below. The cells below ran without it."
+POISONED = "This cell later crashed Python or made it hang. The cells below ran without it."
 IDLE = 0.5  # seconds in which a kernel may end that a cell has spoilt
 FAILURES = (DeadKernelError, CellTimeoutError, KernelStuck, BrokenMessage)  # a kernel's; all else is the grader's
 
@@ -123,7 +123,7 @@ class Session:
         return blamed
 
     def _not_run(self, cell: NotebookNode, index: int, state: str = "") -> Trouble:
-        return Trouble(cell, index, "DeadKernelError", f"This cell could not be run to its end: {self._spent}.", state)
+        return Trouble(cell, index, "DeadKernelError", f"This cell did not run to its end: {self._spent}.", state)
 
     def _run_or_blame(self, work: Callable[[], None], blamed: list[Trouble]) -> None:
         """Do the work. If Python ends or hangs, look first whether that comes from a cell above, which then fails."""
@@ -215,5 +215,5 @@ def in_words(error: Exception, limits: Limits, late: bool) -> tuple[str, str]:
     if isinstance(error, KernelStuck):
         return "CellTimeoutError", f"No answer in time: {error}. Is there a loop that never ends?"
     if isinstance(error, BrokenMessage):
-        return "BrokenMessage", f"This cell sent something that is no message ({error})."
-    return "DeadKernelError", f"This cell could not be run to its end: {str(error).rstrip('.')}."
+        return "BrokenMessage", f"This cell sent a malformed message ({error})."
+    return "DeadKernelError", f"This cell did not run to its end: {str(error).rstrip('.')}."

@@ -39,9 +39,9 @@ def open_gradebook(path: Path) -> Gradebook:
         CourseError: there is no such file, or it is no gradebook. (nbgrader would make a new one.)
     """
     if not path.is_file():
-        raise CourseError(f"{path}: there is no such gradebook")
+        raise CourseError(f"{path}: no such gradebook")
     if not path.read_bytes()[:16].startswith(b"SQLite format 3"):
-        raise CourseError(f"{path}: is no gradebook of nbgrader")
+        raise CourseError(f"{path}: is not an nbgrader gradebook")
     return Gradebook(f"sqlite:///{path}", course_id=None)
 
 

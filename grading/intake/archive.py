@@ -170,7 +170,7 @@ def _unzip(source: Path, target: Path, budget: Budget, zone: tzinfo | None) -> d
             reason = unsafe or over
             path = target.joinpath(*parts)
             if reason is None and path.exists():
-                reason = "stands twice in the archive; the first one was taken"
+                reason = "occurs twice in the archive; the first one was taken"
             if reason is None:
                 reason = _extract(archive, info, path, zone)
             if reason is not None:

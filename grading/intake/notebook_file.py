@@ -27,7 +27,7 @@ OTHERS = {  # what a file is that begins so, and what to do
     b"7z\xbc\xaf": "is an archive (7z); unpack it",
     b"Rar!": "is an archive (rar); unpack it",
     b"%PDF": "is a PDF; ask for the notebook",
-    b"{\\rtf": "is a text of a word processor (RTF); ask for the notebook",
+    b"{\\rtf": "is a word processor document (RTF); ask for the notebook",
     b"\x89PNG": "is a picture; ask for the notebook",
     b"\xff\xd8\xff": "is a picture; ask for the notebook",
     b"<": "is a web page; ask for the notebook",
@@ -55,7 +55,7 @@ def read(path: Path) -> tuple[NotebookNode, list[str]]:
         raise NotebookError(f"{path}: cannot be read ({error.strerror}); {AGAIN}") from None
     text, repairs = _text(path, data)
     if not _is_json(text) and (merged := resolve(text, _has_cells, longest=2_000_000)):
-        text, repairs = merged.text, [*repairs, f"the file held {merged.words}"]
+        text, repairs = merged.text, [*repairs, f"the file contained {merged.words}"]
     try:
         content, end = json.JSONDecoder().raw_decode(text)
     except RecursionError:
@@ -64,7 +64,7 @@ def read(path: Path) -> tuple[NotebookNode, list[str]]:
         conflict = ", because of a merge conflict" if MARKER.search(text) else ""
         raise NotebookError(f"{path}: is not a notebook{conflict} ({_why(error, text)}); {AGAIN}") from None
     if end < len(text):
-        repairs.append("what stood after the end of the notebook was left out")
+        repairs.append("text after the end of the notebook was ignored")
     if not isinstance(content, dict):
         raise NotebookError(f"{path}: is not a notebook (it is a list or a single value); {AGAIN}")
     if not isinstance(content.get("cells"), list):
@@ -104,13 +104,13 @@ def _text(path: Path, data: bytes) -> tuple[str, list[str]]:
         text = data.decode(encoding, "replace")
         bad = text.count("\ufffd")
         if bad < sum(character > "\x7f" for character in text) / 2:
-            words = f"{bad} of the file's characters were no {encoding.upper()}, and were replaced by \ufffd"
+            words = f"{bad} of the file's characters were not valid {encoding.upper()} and were replaced by \ufffd"
             return text.strip(AROUND), [words]
         for other in ("cp1252", "latin-1"):  # Windows', in which an ellipsis is what would end a line in the other
             with contextlib.suppress(UnicodeDecodeError):
                 if _is_json(text := data.decode(other)):
-                    return text, [f"the file was not written in UTF-8, and was read as {other}"]
-        raise NotebookError(f"{path}: is no text in {encoding.upper()} (byte {error.start}); {AGAIN}") from None
+                    return text, [f"the file is not in UTF-8 and was read as {other}"]
+        raise NotebookError(f"{path}: is not {encoding.upper()} text (byte {error.start}); {AGAIN}") from None
     repairs = [] if encoding == "utf-8" else [f"the file was written in {encoding[:6].upper()}"]
     return text.strip(AROUND), repairs
 

@@ -98,23 +98,23 @@ def restored(submitted: list[NotebookNode], released: list[NotebookNode]) -> tup
             continue
         if index in moved:
             after[homes[index]].append(_fresh(NotebookNode(cell_type="code"), texts[index], f"own-{index}"))
-            repairs.add("answers were in locked cells, and were put before them", name)
+            repairs.add("answers in locked cells were moved before them", name)
         own[name] = _like(wanted[name], None if index in moved else texts[index])
         if cell.get("cell_type") != wanted[name].cell_type:
             kind = cell.get("cell_type")
-            kind = kind if kind in ("code", "markdown", "raw") else "of no kind"
-            repairs.add(f"cells that had become {kind} were put right", name)
+            kind = kind if kind in ("code", "markdown", "raw") else "an unknown type"
+            repairs.add(f"cells changed to {kind} were changed back", name)
         if "nbgrader" in cell.metadata and _settings(cell) != _settings(wanted[name]):
-            repairs.add("changed points or settings were put right", name)
+            repairs.add("changed points or settings were reset", name)
     missing = [name for name in wanted if name not in own]
     written = set()
     if any(notebooks.kind(wanted[name]) == "solution" for name in missing):
         cells = [*own.values(), *chain(*after.values())]
         written = of_all(makes, (cell.source for cell in cells if cell.cell_type == "code"))
     for name in missing:
-        repairs.add("missing cells were put back", name)
+        repairs.add("missing cells were restored", name)
     if list(own) != [name for name in wanted if name in own]:
-        repairs.add("cells were put back in order")
+        repairs.add("the order of cells was restored")
     cells = after[None]
     for name, model in wanted.items():
         cells = [*cells, own.get(name) or _put_back(model, written), *after[name]]
@@ -164,17 +164,17 @@ def _places(
         name = by_id.get(cell.get("id")) if _name(cell) not in wanted else None
         if name is not None and name not in found:
             found[name] = [index]
-            repairs.add("cells without their names, known by their ids", name)
+            repairs.add("cells without names, recognized by their ids", name)
     texts_of = {cell.source.strip(): name for name, cell in wanted.items() if notebooks.kind(cell) in ("given", "test")}
     for index, text in enumerate(texts):
         name = texts_of.get((text or "").strip()) if _name(submitted[index]) not in wanted else None
         if name is not None and name not in found:
             found[name] = [index]
-            repairs.add("cells without their names, known by their texts", name)
+            repairs.add("cells without names, recognized by their texts", name)
     places, left_out, order = {}, set(), list(wanted)
     for name, indices in found.items():
         if len(indices) > 1:
-            repairs.add("cells that were there more than once, of which the last one in its place counts", name)
+            repairs.add("duplicate cells, of which the last one in place counts", name)
             untouched = {index for index in indices if _same(texts[index], wanted[name])}
             left_out |= untouched if len(untouched) < len(indices) else set(indices[:-1])
         copies = [index for index in indices if index not in left_out]
@@ -255,7 +255,7 @@ def _text(cell: NotebookNode, kind: str | None, name: str, repairs: _Repairs) ->
         return None
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     if HALF.search(source):
-        repairs.add("cells with halves of characters, which were replaced by \ufffd", name)
+        repairs.add("cells with broken characters, which were replaced by \ufffd", name)
         source = HALF.sub("\ufffd", source)
     if kind == "code" and len(source) <= BY_HAND:
         if STRAY.search(source) and not is_python(source):

@@ -90,7 +90,7 @@ class Submission:
             text = path.read_text(encoding="utf-8").strip()
             return times.parse(text, self.zone) if text else None
         except (OSError, ValueError):
-            self.repairs.append("timestamp.txt holds no time, so nothing is known of when this was handed in")
+            self.repairs.append("timestamp.txt holds no valid time, so the time of submission is unknown")
             return None
 
     def files(self) -> list[Path]:

@@ -296,7 +296,7 @@ class KernelChannel:
         if message["parent_header"].get("msg_id") == self._answering:
             self._answering = None
             _require_sound(message["content"])
-            raise StudentError("The notebook's Python could not be asked any more (it has stopped to answer).")
+            raise StudentError("The notebook's Python stopped responding.")
 
     async def _reply(self, sent: str, seconds: float) -> dict:
         deadline = time.monotonic() + seconds
@@ -326,7 +326,7 @@ def _reply_content(text: bytes) -> dict:
             content |= {"ename": str(reply["ename"]), "evalue": str(reply["evalue"])}
             content |= {"traceback": [str(line) for line in reply["traceback"]]}
         return content
-    raise StudentError("The notebook's Python could not be asked any more (its answer is none).")
+    raise StudentError("The notebook's Python stopped responding (its last answer was malformed).")
 
 
 async def _readable(line: socket.socket, seconds: float) -> bool:
@@ -347,4 +347,4 @@ def _require_sound(content: dict) -> None:
     result = result if isinstance(result, dict) else {}
     if result.get("status") != "ok":
         reason = f"{result.get('ename', 'no answer')}: {str(result.get('evalue', ''))[:200]}"
-        raise StudentError(f"The notebook's Python could not be asked any more ({reason}).")
+        raise StudentError(f"The notebook's Python stopped responding ({reason}).")

@@ -166,7 +166,7 @@ class CanvasCollector(_Collector):
         if len(numbered) == 1:
             student = numbered[0]
         elif numbered:
-            raise NotMatched(f"the lms_id {match['user']} stands with {' and '.join(numbered)} in students.csv")
+            raise NotMatched(f"the lms_id {match['user']} belongs to {' and '.join(numbered)} in students.csv")
         else:
             student = _by_short_name(match["name"], match["user"], students)
             remarks.append(f"matched by name; {student} has no lms_id in students.csv, Canvas's is {match['user']}")
@@ -322,7 +322,7 @@ def prepare(
     """
     course.source(assignment)
     if not source.exists():
-        raise CourseError(f"{source}: there is no such file or folder")
+        raise CourseError(f"{source}: no such file or folder")
     sheet = read_worksheet(worksheet, times.zone_of(course)) if worksheet else None
     downloaded = course.root / "downloaded" / assignment
     shutil.rmtree(downloaded / "archive", ignore_errors=True)
@@ -429,7 +429,11 @@ def _app(course: Course, assignment: str) -> ZipCollectApp:
 
 
 def _lms_of(extracted: Path, source: Path) -> str:
-    """Told from the names; a download in which some are Moodle's and some Canvas's is nobody's."""
+    """Recognize the LMS by the file names.
+
+    Raises:
+        CourseError: some are Moodle's and some are Canvas's.
+    """
     names = [path.relative_to(extracted).as_posix() for path in extracted.rglob("*") if path.is_file()]
     if not names:
         raise CourseError(f"{source}: holds no file that can be collected")

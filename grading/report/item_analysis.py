@@ -35,9 +35,9 @@ def in_words(points: np.ndarray, totals: np.ndarray, full: float) -> str:
     if not len(points):
         return "nobody has been graded"
     if np.all(points >= full):
-        return "everybody passes: it tells nobody apart"
+        return "every student passes: it does not distinguish students"
     if np.all(points <= 0):
-        return "nobody passes: too hard, not reached, or wrong"
+        return "no student passes: too hard, not reached, or wrong"
     if len(points) < ENOUGH:
         return f"too few students to say (fewer than {ENOUGH})"
     r = discrimination(points, totals)

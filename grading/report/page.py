@@ -415,7 +415,7 @@ def advice(facts: Facts) -> list[str]:
         said.append(f"Weaker students do better than strong ones in {', '.join(odd)}: check what they test.")
     nobody = [item.name for item in facts.tests if item.share == 0]
     if nobody:
-        said.append(f"Nobody passes {', '.join(nobody)}: too hard, not reached, or a wrong test.")
+        said.append(f"No student passes {', '.join(nobody)}: too hard, not reached, or a wrong test.")
     return said
 
 

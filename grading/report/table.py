@@ -17,7 +17,7 @@ from grading.gradebook.records import Record
 
 NOT_WRITTEN = "not written yet"
 EARLIER = "the points are those of an earlier submission"
-NOT_ISOLATED = "Students' code was NOT isolated (SANDBOX=none): it ran with the rights of whoever graded."
+NOT_ISOLATED = "Students' code was NOT isolated (SANDBOX=none): it ran with the grader's rights."
 
 
 @dataclass

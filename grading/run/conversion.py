@@ -115,7 +115,7 @@ class Converter(Autograde):
         resources["nbgrader"]["inputs"] = drawn_by
         if submission.beside and is_untouched(notebook, self._released()):
             others = ", ".join(submission.beside)
-            submission.repairs.append(f"all its gaps are empty, and beside it there is {others}, which was not graded")
+            submission.repairs.append(f"all its gaps are empty; the folder also holds {others}, which was not graded")
         return Sanitized(notebook, resources, handed_in)
 
     def _released(self) -> NotebookNode:
@@ -223,13 +223,11 @@ def without_grade(course: Course, submission: Submission, error: Exception, isol
         state, reason = error.state, str(error)
     elif isinstance(error, PermissionError) and Path(str(error.filename)).is_relative_to(submission.folder):
         state = records.UNREADABLE
-        reason = (
-            f"{error.filename}: may not be read; give yourself the right: chmod -R u+rX '{submission.folder.parent}'"
-        )
+        reason = f"{error.filename}: permission denied; run: chmod -R u+rX '{submission.folder.parent}'"
     elif isinstance(error, OperationalError) and "locked" in str(error):
         reason = "The gradebook was locked by another program, formgrader perhaps, for a minute; grade again."
     elif isinstance(error, BrokenExecutor):
-        reason = f"{submission.folder}: the process that graded it ended twice; look at it by hand"
+        reason = f"{submission.folder}: grading it crashed twice; grade it by hand"
     shutil.rmtree(course.root / "autograded" / submission.student / f".{submission.assignment}.new", ignore_errors=True)
     ended = Record(submission.student, submission.assignment, state, reason, isolated=isolated, graded_at=now())
     if state == records.NOT_GRADABLE:

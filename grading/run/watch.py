@@ -366,7 +366,7 @@ class Watcher:
         deaths = self._deaths.get(work.attempt.id, 0) + 1
         self._deaths[work.attempt.id] = deaths
         if deaths > 2:
-            self._fail(work, RuntimeError("the process that graded it ended three times; look at it by hand"))
+            self._fail(work, RuntimeError("grading it crashed three times; grade it by hand"))
             return
         self.queue.done(work.attempt.student)
         attempt = self._set(work.attempt, state=WAITING)

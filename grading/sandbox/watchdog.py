@@ -66,9 +66,9 @@ class Watchdog(threading.Thread):
             elif crowded > LOOKS:
                 self.tripped = f"more than {CROWD} processes and threads of it went on computing at the same time"
             elif (size := _size(self.folder, self.disk)) is None:
-                self.tripped = "folders were made beside the scratch folder that cannot be looked into"
+                self.tripped = "unreadable folders were made outside the scratch folder"
             elif size > self.disk:
-                self.tripped = f"more than {self.allowed / 2**20:g} MiB were written beside the scratch folder"
+                self.tripped = f"more than {self.allowed / 2**20:g} MiB were written outside the scratch folder"
             elif any(made(pid, path) > SCRATCH_INODES for pid in pids[:1] for path in self.private):
                 self.tripped = f"more than {SCRATCH_INODES} files were made in one folder"
             elif len(pids) > 2 and sum(map(opened, pids)) > OPEN:

@@ -72,7 +72,7 @@ def test_a_source_that_nbgrader_refuses_is_one_fault_and_the_rest_is_checked(tin
     edit(tiny, lambda notebook, cells: notebook.cells.append(twin(cells["test_mean"])))
     (tiny.root / "README.md").write_text("", encoding="utf-8")
     faults = check.check(tiny)
-    assert any("the grade_id test_mean stands 2 times" in fault for fault in faults)
+    assert any("the grade_id test_mean occurs 2 times" in fault for fault in faults)
     assert any("nbgrader could not make the release" in fault for fault in faults)
     assert "README.md: the table of notebooks has no row for averages" in faults
 
@@ -115,7 +115,7 @@ def set_source(name: str, old: str, new: str):
         ),
         "twice": (
             lambda notebook, cells: notebook.cells.append(twin(cells["mean"])),
-            "the grade_id mean stands 2 times",
+            "the grade_id mean occurs 2 times",
         ),
         "no hidden": (
             lambda notebook, cells: cells["test_mean"].update(source="assert mean([1]) == 1"),

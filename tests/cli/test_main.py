@@ -93,7 +93,7 @@ def test_check_lists_the_faults_and_fails(tiny):
     assert result.exit_code == 1
     assert "checked: release of averages" in result.output
     assert "  README.md: the table of notebooks has no row for averages\n" in result.output
-    assert "Error: 2 things to mend, see above" in result.output
+    assert "Error: 2 problems, see above" in result.output
 
 
 @pytest.mark.parametrize("command", ["release", "check", "grade", "feedback", "grades"])
@@ -186,7 +186,7 @@ def test_regrade_shows_what_would_change_and_writes_only_when_told(demo, tmp_pat
     result = run(own, "regrade", "--jobs", "1")
     assert result.exit_code == 0, result.output
     assert "averages: test_mean gives 4 points instead of 2" in result.output
-    assert "Nothing is written. To write it: make regrade YES=yes" in result.output
+    assert "Nothing was written. To write the changes: make regrade YES=yes" in result.output
     assert (own.root / "gradebook.db").read_bytes() == before
     result = run(own, "regrade", "--jobs", "1", "--yes")
     kept = re.search(r"The old gradebook: (\S+)", result.output).group(1)
@@ -219,5 +219,5 @@ def test_release_after_a_test_is_gone_keeps_the_gradebook_as_it_was(tiny):
 
 def test_new_exercise_says_what_it_wrote_and_what_is_next(tiny):
     result = run(tiny, "new-exercise", "-a", "averages", "clip")
-    assert result.exit_code == 0 and "exercise 2, clip, stands behind the last one" in result.output
+    assert result.exit_code == 0 and "exercise 2, clip, was added after the last one" in result.output
     assert run(tiny, "new-exercise", "-a", "averages", "Clip").output.startswith("Error: 'Clip' cannot be")

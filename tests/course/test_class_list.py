@@ -35,7 +35,7 @@ def test_extensions(tiny):
     [
         ("name\nada\n", "has no column `id`"),
         ("id,nmae\nada,x\n", "there is no column `nmae`"),
-        ("id\nada\nada\n", "line 3: the id ada stands twice"),
+        ("id\nada\nada\n", "line 3: the id ada occurs twice"),
         ("id,email\n../x,a@b\n", "line 2: '../x' cannot be an id"),
         ("id,email\n,a@b\n", "line 2: '' cannot be an id"),
         ("id,extensions\nada,medians: 3\n", 'the extension "medians: 3" should read'),

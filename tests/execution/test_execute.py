@@ -53,7 +53,7 @@ def test_points(classroom, student, scores):
         ("exits_and_raises", "test_mean", "SystemExit"),
         ("exits_and_raises", "test_mean_negative", "`mean` raised ZeroDivisionError: division by zero"),
         ("exits_and_raises", "test_mean_negative", "in your line: return sys.exit() if"),
-        ("ends_python", "test_mean", "could not be run to its end"),
+        ("ends_python", "test_mean", "did not run to its end"),
         ("loops_when_asked", "test_mean", "waited 4 s for the code above. Is there a loop that never ends?"),
         ("loops_and_ends_python_when_asked", "test_mean", "did not finish within 4 s: is there a loop"),
         ("loops_and_ends_python_when_asked", "test_mean_negative", "Python itself ended"),

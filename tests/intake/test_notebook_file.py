@@ -40,7 +40,7 @@ def read(tmp_path, data: bytes):
         (TEXT.encode("utf-32"), ["the file was written in UTF-32"]),
         (
             TEXT.replace('"metadata": {},\n "cells"', '"metadata": {"title": "\xe9"},\n "cells"').encode("latin-1"),
-            ["the file was not written in UTF-8, and was read as cp1252"],
+            ["the file is not in UTF-8 and was read as cp1252"],
         ),
         (TEXT.replace('"nbformat": 4', '"nbformat": "4"').encode(), []),
         (TEXT.replace('"metadata": {},\n "cells"', '"metadata": null,\n "cells"').encode(), []),
@@ -52,7 +52,7 @@ def read(tmp_path, data: bytes):
             TEXT.replace(
                 ' "nbformat_minor": 5,\n', conflict(' "nbformat_minor": 5,', ' "nbformat_minor": 4,')
             ).encode(),
-            ["the file held a merge conflict, of which the first version was kept"],
+            ["the file contained a merge conflict, of which the first version was kept"],
         ),
     ],
 )
@@ -74,10 +74,10 @@ def test_what_can_be_read(tmp_path, data, repairs):
         (b"\xef\xbb\xbf\n<?xml version='1.0'?><html>", "is a web page; ask for the notebook"),
         (json.dumps({"cells": [GOOD["cells"]]}).encode(), "is not a notebook (none of its cells is one)"),
         (b"version https://git-lfs.github.com/spec/v1\n", "only points to a file in Git LFS; ask for the notebook"),
-        (b"{\xe9", "is no text in UTF-8 (byte 1)"),
+        (b"{\xe9", "is not UTF-8 text (byte 1)"),
         (b"7z\xbc\xaf\x27\x1c", "is an archive (7z); unpack it"),
         (b"\x89PNG\r\n", "is a picture; ask for the notebook"),
-        (b"{\\rtf1\\ansi", "is a text of a word processor (RTF); ask for the notebook"),
+        (b"{\\rtf1\\ansi", "is a word processor document (RTF); ask for the notebook"),
         (
             TEXT[:-5].encode(),
             "is not a notebook (it ends in the middle, or is damaged, from line ",
@@ -110,14 +110,14 @@ def test_what_programs_leave_behind_a_text_is_left_out(tmp_path):
 @pytest.mark.parametrize("more", ["}", " " + TEXT, "\nSaved at noon"])
 def test_what_stands_after_the_notebook_is_left_out(tmp_path, more):
     notebook, told = read(tmp_path, (TEXT + more).encode())
-    assert (notebook.cells[0].source, told) == (RIGHT, ["what stood after the end of the notebook was left out"])
+    assert (notebook.cells[0].source, told) == (RIGHT, ["text after the end of the notebook was ignored"])
 
 
 def test_a_file_of_windows_is_read_as_that(tmp_path):
     text = TEXT.replace("return", "# “done …”\\n    return")
     notebook, told = read(tmp_path, text.encode("cp1252"))
     assert "# “done …”" in notebook.cells[0].source
-    assert told == ["the file was not written in UTF-8, and was read as cp1252"]
+    assert told == ["the file is not in UTF-8 and was read as cp1252"]
 
 
 def test_the_tag_of_a_cell_that_is_not_to_run_is_kept(tmp_path):
@@ -145,7 +145,7 @@ def test_one_bad_byte_does_not_change_the_other_characters(tmp_path):
     data = TEXT.replace("def mean", "# \u03b2\u03b3 \u00e9\\ndef mean").encode().replace("\u00e9".encode(), b"\xe9")
     notebook, told = read(tmp_path, data)
     assert notebook.cells[0].source.startswith("# \u03b2\u03b3 \ufffd\n")
-    assert told == ["1 of the file's characters were no UTF-8, and were replaced by \ufffd"]
+    assert told == ["1 of the file's characters were not valid UTF-8 and were replaced by \ufffd"]
 
 
 def test_half_a_character_in_a_picture_costs_only_the_picture(tmp_path):
@@ -159,7 +159,7 @@ def test_half_a_character_in_a_picture_costs_only_the_picture(tmp_path):
 def test_a_conflict_with_nothing_keeps_the_notebook(tmp_path, nothing):
     notebook, told = read(tmp_path, conflict(nothing, TEXT).encode())
     assert notebook.cells[0].source == RIGHT
-    assert told == ["the file held a merge conflict, of which the second version was kept"]
+    assert told == ["the file contained a merge conflict, of which the second version was kept"]
 
 
 @pytest.mark.parametrize("source", [None, 7, [1], {"a": "b"}])

@@ -40,7 +40,7 @@ def test_halves_of_characters_are_replaced(released):
     submitted.append(new_markdown_cell("\udfff"))
     cells, repairs = restored(submitted, released)
     assert cells[1].source == "def mean(values): return '\ufffd'" and cells[-1].source == "\ufffd"
-    assert repairs == ["cells with halves of characters, which were replaced by \ufffd: mean, cell 6"]
+    assert repairs == ["cells with broken characters, which were replaced by \ufffd: mean, cell 6"]
 
 
 def test_a_notebook_with_few_of_the_cells_may_be_another_one(released):
@@ -59,7 +59,7 @@ def test_untouched_is_who_wrote_into_no_gap(released):
 def test_a_deleted_cell_is_put_back(released):
     cells, repairs = restored(copy.deepcopy(released[:2] + released[3:]), released)
     assert ids(cells) == NAMES
-    assert repairs == ["missing cells were put back: test_mean"]
+    assert repairs == ["missing cells were restored: test_mean"]
 
 
 def test_the_last_of_two_answers_counts(released):
@@ -68,7 +68,7 @@ def test_the_last_of_two_answers_counts(released):
     cells, repairs = restored([*submitted[:2], second, *submitted[2:]], released)
     assert ids(cells) == NAMES
     assert next(c.source for c in cells if notebooks.grade_id(c) == "mean") == second.source
-    assert repairs == ["cells that were there more than once, of which the last one in its place counts: mean"]
+    assert repairs == ["duplicate cells, of which the last one in place counts: mean"]
 
 
 def test_changed_points_type_and_order_are_repaired_and_named(released):
@@ -80,9 +80,9 @@ def test_changed_points_type_and_order_are_repaired_and_named(released):
     assert ids(cells) == NAMES
     assert [notebooks.points(c) for c in cells if notebooks.kind(c) == "test"] == [2, 1]
     assert all(c.cell_type == "code" for c in cells if notebooks.grade_id(c))
-    assert "changed points or settings were put right: test_mean" in repairs
-    assert "cells that had become markdown were put right: test_median" in repairs
-    assert "cells were put back in order" in repairs
+    assert "changed points or settings were reset: test_mean" in repairs
+    assert "cells changed to markdown were changed back: test_median" in repairs
+    assert "the order of cells was restored" in repairs
 
 
 @pytest.mark.parametrize("metadata", [{}, {"nbgrader": {}}, {"nbgrader": "text"}, {"nbgrader": {"grade_id": 3}}])
@@ -156,7 +156,7 @@ def test_an_import_in_a_locked_cell_that_an_answer_needs_is_kept(released):
     submitted[2].source = "import math\n" + submitted[2].source
     cells, repairs = restored(submitted, released)
     assert submitted[2].source in [one.source for one in cells]
-    assert repairs == ["answers were in locked cells, and were put before them: test_mean"]
+    assert repairs == ["answers in locked cells were moved before them: test_mean"]
 
 
 def test_an_empty_copy_beside_an_answer_is_left_out(released):
@@ -164,7 +164,7 @@ def test_an_empty_copy_beside_an_answer_is_left_out(released):
     submitted[1].source = "def mean(values): return 1"
     cells, repairs = restored([*submitted, copy.deepcopy(released[1])], released)
     assert [one.source for one in cells if "def mean" in one.source] == ["def mean(values): return 1"]
-    assert repairs == ["cells that were there more than once, of which the last one in its place counts: mean"]
+    assert repairs == ["duplicate cells, of which the last one in place counts: mean"]
 
 
 def test_a_cell_without_metadata_is_known_by_its_id(released):
@@ -174,7 +174,7 @@ def test_a_cell_without_metadata_is_known_by_its_id(released):
     submitted[1].source = "def mean(values): return 1"
     cells, repairs = restored(submitted, released)
     assert ids(cells) == NAMES and cells[1].source == "def mean(values): return 1"
-    assert "cells without their names, known by their ids: mean, test_mean, median, test_median" in repairs
+    assert "cells without names, recognized by their ids: mean, test_mean, median, test_median" in repairs
 
 
 @pytest.mark.parametrize("place", [1, 5])
@@ -185,7 +185,7 @@ def test_an_answer_in_a_cell_of_its_own_is_not_replaced_by_an_empty_gap(released
     cells, repairs = restored(submitted, released)
     put_back = next(one for one in cells if notebooks.grade_id(one) == "mean")
     assert put_back.source == "# This cell was missing; mean: see another cell."
-    assert repairs == ["missing cells were put back: mean"]
+    assert repairs == ["missing cells were restored: mean"]
 
 
 def test_two_answers_in_one_cell_both_stay(released):
@@ -232,8 +232,8 @@ def test_many_repairs_are_told_in_short(released):
     many = [cell("def mean(values): return 1", "solution", "mean") for _ in range(3000)]
     _, repairs = restored([*copy.deepcopy(released), *many], released)
     assert repairs == [
-        "cells that were there more than once, of which the last one in its place counts: mean",
-        "cells were put back in order",
+        "duplicate cells, of which the last one in place counts: mean",
+        "the order of cells was restored",
     ]
 
 
@@ -252,7 +252,7 @@ def test_an_answer_that_was_retyped_is_mended_like_others(released, kind):
     assert (cells[1].cell_type, cells[1].source) == ("code", ANSWER)
     assert repairs == [
         "cells with invisible characters, which were removed: mean",
-        f"cells that had become {kind or 'of no kind'} were put right: mean",
+        f"cells changed to {kind or 'an unknown type'} were changed back: mean",
     ]
 
 
@@ -275,7 +275,7 @@ def test_an_answer_under_the_name_of_a_test_is_kept(released, name):
     assert ids(cells) == NAMES and "see another cell" in next(
         c.source for c in cells if notebooks.grade_id(c) == "mean"
     )
-    assert f"answers were in locked cells, and were put before them: {name}" in repairs
+    assert f"answers in locked cells were moved before them: {name}" in repairs
 
 
 def test_names_of_an_answer_and_its_test_may_be_swapped(released):
@@ -291,7 +291,7 @@ def test_an_answer_that_was_merged_into_its_test_is_kept(released):
     submitted[2].source = f"{ANSWER}\n{submitted[2].source}"
     cells, repairs = restored(submitted, released)  # the gap is still there
     assert sources(cells)[1:4] == [released[1].source, submitted[2].source, released[2].source]
-    assert repairs == ["answers were in locked cells, and were put before them: test_mean"]
+    assert repairs == ["answers in locked cells were moved before them: test_mean"]
 
 
 def test_a_test_that_was_changed_is_no_answer(released):
@@ -311,7 +311,7 @@ def test_without_names_and_ids_locked_cells_are_known_by_their_texts(released):
     cells, repairs = restored(submitted, released)
     kept = [text for text in sources(cells) if not text.startswith("# This cell was missing")]
     assert kept == [one.source for one in submitted]
-    assert repairs[0] == "cells without their names, known by their texts: test_mean, test_median"
+    assert repairs[0] == "cells without names, recognized by their texts: test_mean, test_median"
 
 
 @pytest.mark.parametrize("text", ["![![" * 150_000, "![a](attachment:" * 30_000, "![a](attachment:" + "b " * 200_000])

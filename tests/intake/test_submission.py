@@ -59,7 +59,7 @@ def test_a_merge_conflict_in_the_file_is_resolved_to_the_first_version(handed_in
         text.replace(line + "\n", conflict(line, line.replace("sum", "max"))), encoding="utf-8"
     )
     assert mean_of(handed_in) == RIGHT
-    assert handed_in.repairs == ["the file held a merge conflict, of which the first version was kept"]
+    assert handed_in.repairs == ["the file contained a merge conflict, of which the first version was kept"]
 
 
 def test_a_conflict_that_no_version_solves_is_unreadable(handed_in):
@@ -216,7 +216,7 @@ def test_a_linked_time_is_not_followed(handed_in, tmp_path):
     (tmp_path / "time").write_text("2026-01-02 03:04:05 UTC")
     (handed_in.folder / "timestamp.txt").symlink_to(tmp_path / "time")
     assert handed_in.timestamp() is None
-    assert handed_in.repairs == ["timestamp.txt holds no time, so nothing is known of when this was handed in"]
+    assert handed_in.repairs == ["timestamp.txt holds no valid time, so the time of submission is unknown"]
 
 
 @pytest.mark.parametrize("name", ["a\nb", "caf\udce9", " ada", "ada "])

@@ -123,10 +123,10 @@ def test_a_student_who_breaks_the_probes_gets_a_message(kernel):
         student.call("f", 1)
     assert len(kernel.ask("{}")) <= wire.MAX_CHARACTERS + 1
     kernel.cell("core = sys.modules.pop('grading.probe.core')")
-    with connected(kernel), pytest.raises(StudentError, match=r"could not be asked any more \(KeyError"):
+    with connected(kernel), pytest.raises(StudentError, match=r"stopped responding \(KeyError"):
         student.call("f", 1)
     kernel.cell("core._questions.close(); core._line.close(); sys.modules['grading.probe.core'] = core")
-    with connected(kernel), pytest.raises(StudentError, match=r"could not be asked any more \(ValueError"):
+    with connected(kernel), pytest.raises(StudentError, match=r"stopped responding \(ValueError"):
         student.call("f", 1)
     kernel.load_probes()
     with connected(kernel), pytest.raises(DeadKernelError, match="Python itself ended"):
@@ -147,7 +147,7 @@ def test_an_answer_that_breaks_off_is_none(kernel):
         "import sys; sys.modules['grading.probe.core'].answer = lambda *args: core._line.sendall(b'1') or 1 / 0"
     )
     kernel.cell("core = sys.modules['grading.probe.core']")
-    with connected(kernel), pytest.raises(StudentError, match=r"could not be asked any more \(ZeroDivisionError"):
+    with connected(kernel), pytest.raises(StudentError, match=r"stopped responding \(ZeroDivisionError"):
         student.call("f", 1)
 
 

@@ -27,7 +27,7 @@ def course(released, tmp_path_factory) -> Course:
     reason, repairs = "a cell of slow ran out of time", ["a cell came back"]
     timed_out = {"state": "cell_timed_out", "reason": f"{reason}; {repairs[0]}", "repairs": repairs}
     mark(course, "slow", (2, 1), isolated=False, **timed_out)
-    repairs = ["the cell mean was there twice", "cells were put back in order"]
+    repairs = ["the cell mean was there twice", "the order of cells was restored"]
     mark(course, "strong0", state="repaired", reason="; ".join(repairs), repairs=repairs)
     mark(
         course, "broken", (0, 0), state="notebook_unreadable", reason=f"{course.root}/submitted/broken: is no notebook"
@@ -90,7 +90,7 @@ def test_who_needs_a_person_and_why(facts, page):
     assert [(row.student, row.reasons) for row in facts.attention] == [
         ("broken", ["submitted/broken: is no notebook"]),
         ("slow", ["a cell of slow ran out of time", "a cell came back"]),
-        ("strong0", ["the cell mean was there twice", "cells were put back in order"]),
+        ("strong0", ["the cell mean was there twice", "the order of cells was restored"]),
     ]
     assert "slow graded; a cell ran out of time" in words(page)
 

@@ -45,7 +45,7 @@ def test_every_student_is_there_in_order(classroom, found):
         ("forgets_to_divide", 0, "forgets to divide"),
         ("unwritten", 0, "not written yet"),
         ("copies_the_visible_answer", 0, "mean([2, 3, 7]) should be 4, yours is 3."),
-        ("ends_python", 1, "This cell could not be run to its end: Kernel died."),
+        ("ends_python", 1, "This cell did not run to its end: Kernel died."),
     ],
 )
 def test_points_and_words(found, student, points, words):

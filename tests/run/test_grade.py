@@ -101,7 +101,7 @@ def test_who_hands_in_the_empty_release_beside_the_work_is_told(tiny, pool):
         path = submit(tiny, student, solution)
         shutil.copy(path, path.with_name("mine.ipynb"))
     outcomes = graded(tiny, pool).outcomes
-    words = "all its gaps are empty, and beside it there is mine.ipynb, which was not graded"
+    words = "all its gaps are empty; the folder also holds mine.ipynb, which was not graded"
     assert [one.reason for one in outcomes.values()] == [words, ""]
 
 
@@ -195,7 +195,7 @@ def test_what_is_gone_or_tested_otherwise_is_graded_again(tiny, pool, lost):
 
 def test_the_record_says_what_happened(classroom):
     died = classroom.outcomes["ends_python"]
-    assert died.state == "kernel_died" and died.reason.startswith("test_mean: This cell could not be run to its end")
+    assert died.state == "kernel_died" and died.reason.startswith("test_mean: This cell did not run to its end")
     assert (died.score, died.max_score) == (1, 3)
     assert died.tests["test_mean"]["exercise"] == "mean" and died.tests["test_mean"]["points"] == 0
     assert classroom.outcomes["has_a_cell_that_loops"].state == "cell_timed_out"

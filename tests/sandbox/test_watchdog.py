@@ -199,7 +199,7 @@ def test_folders_that_are_too_deep_are_noticed(family, tmp_path):
     def write():
         (tmp_path / "/".join(["d" * 99] * 30)).mkdir(parents=True)
 
-    assert watch(process, tmp_path, write) == "folders were made beside the scratch folder that cannot be looked into"
+    assert watch(process, tmp_path, write) == "unreadable folders were made outside the scratch folder"
     assert process.wait(timeout=10) == -9
 
 
