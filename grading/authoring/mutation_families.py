@@ -87,22 +87,14 @@ def _changed_statement(statement: cst.BaseSmallStatement) -> Iterator[cst.BaseSm
             if m.findall(statement.value, m.Name()):  # what is made of numbers alone is small
                 yield statement.with_changes(value=_clipped(statement.value))
         if isinstance(target, cst.Name) and m.matches(statement.value, EMPTY):
-<<<<<<< HEAD
             kept = cst.ensure_type(cst.parse_expression(f'globals().setdefault("kept_{target.value}", None)'), cst.Call)
-=======
-            kept: Any = cst.parse_expression(f'globals().setdefault("kept_{target.value}", None)')
->>>>>>> b8104b9 (Types: mutation families)
             yield statement.with_changes(value=kept.with_changes(args=[kept.args[0], cst.Arg(statement.value)]))
     if isinstance(statement, cst.Return) and statement.value is not None:
         yield statement.with_changes(value=_clipped(statement.value))
 
 
 def _clipped(value: cst.BaseExpression) -> cst.Call:
-<<<<<<< HEAD
     call = cst.ensure_type(cst.parse_expression(f'__import__("numpy").clip(x, -{CLIP}, {CLIP})'), cst.Call)
-=======
-    call: Any = cst.parse_expression(f'__import__("numpy").clip(x, -{CLIP}, {CLIP})')
->>>>>>> b8104b9 (Types: mutation families)
     return call.with_changes(args=[cst.Arg(value, comma=cst.Comma()), *call.args[1:]])
 
 
@@ -145,15 +137,9 @@ def _ends_early(loop: cst.For) -> Iterator[cst.For]:
     body = [*loop.body.body, cst.SimpleStatementLine([cst.Break()])]
     yield loop.with_changes(body=loop.body.with_changes(body=body))
     for part in (f":{FEW}", ":-1", "1:"):
-<<<<<<< HEAD
         rounds = cst.ensure_type(cst.parse_expression(f"list(x)[{part}]"), cst.Subscript)
         every = rounds.value.with_changes(args=[cst.Arg(loop.iter)])
         yield loop.with_changes(iter=rounds.with_changes(value=every))
-=======
-        call: Any = cst.parse_expression(f"list(x)[{part}]")
-        rounds = call.value.with_changes(args=[cst.Arg(loop.iter)])
-        yield loop.with_changes(iter=call.with_changes(value=rounds))
->>>>>>> b8104b9 (Types: mutation families)
 
 
 def _other_function(call: cst.Call) -> Iterator[cst.Call]:
