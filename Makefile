@@ -1,16 +1,16 @@
 # The front door. `make help` lists the targets.
 #
-# PYTHON=python      use this interpreter (an active conda environment, say) and make no .venv
+# PYTHON=python      use this interpreter (of an active conda environment, for example) and create no .venv
 # CPU=yes            install PyTorch without CUDA, from PyTorch's own index: 1.8 GB instead of several more (Linux)
 # LOCK=file          install the versions in this file; LOCK=none takes the newest that pyproject.toml allows
 # ASSIGNMENT=name    work on one assignment only
-# SANDBOX=none       run students' code with your own rights, where it cannot be isolated
-# WARM=no            start every kernel afresh instead of forking it from a warm one
-# FORCE=yes          grade again what has not changed since it was graded
-# REPOSITORY=url     for handout: the course on GitHub, so that the page links to Binder and Colab
-# HUB=url            for handout: the course's JupyterHub, so that the page links to it
+# SANDBOX=none       run students' code with your own rights, on a machine that cannot isolate it
+# WARM=no            start every kernel from scratch instead of forking it from a warm interpreter
+# FORCE=yes          grade unchanged submissions again
+# REPOSITORY=url     for handout: the course on GitHub; the page then links to Binder and Colab
+# HUB=url            for handout: the course's JupyterHub; the page then links to it
 # WORKSHEET=file     for collect and export: Moodle's grading worksheet; SCALE=yes scales the points to its maximum
-# NEW_SECRET=yes     for release: draw the inputs of hidden tests from a new gradebook.secret, for everybody
+# NEW_SECRET=yes     for release: make a new gradebook.secret, from which the inputs of hidden tests are drawn
 # JOBS=n             grade that many submissions at once (default: one for each core)
 
 .DEFAULT_GOAL := help
@@ -42,26 +42,26 @@ help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  ASSIGNMENT=<name> limits a target to one assignment. See docs/running-a-class.md."
 
-demo: $(READY)  ## Grade a sample class in build/demo/ and show what comes out.
+demo: $(READY)  ## Grade a sample class in build/demo/ and show the results.
 	@$(PY) -m grading demo $(AT_ONCE)
 
-test: $(READY)  ## Run the tests, several at once, and show how much of the code they cover.
+test: $(READY)  ## Run the tests in parallel and report the coverage.
 	@$(PY) -m pytest $(PARALLEL) -m "not slow" --cov=grading
 
-test-slow: $(READY)  ## Run the slow tests: the same again in other modes, and many mutants.
+test-slow: $(READY)  ## Run the slow tests: the same in other modes, and many mutants.
 	@$(PY) -m pytest $(PARALLEL) -m slow
 
 release: $(READY)  ## Generate release/, the students' notebooks, from source/.
 	@$(PY) -m grading release $(ONLY) $(if $(filter yes,$(NEW_SECRET)),--new-secret)
 
-handout: $(READY)  ## Zip what a student gets into build/handout/: release, environment, START-HERE page.
+handout: $(READY)  ## Zip the students' files into build/handout/: release, environment, START-HERE page.
 	@$(PY) -m grading handout $(ONLY) $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(HUB),--hub $(HUB))
 
 new-exercise: $(READY)  ## Add a working skeleton, NAME=<function>, to ASSIGNMENT's notebook and catalogue.
 	@test -n "$(and $(NAME),$(ASSIGNMENT))" || { echo "Say where and what: make new-exercise ASSIGNMENT=<name> NAME=<function>"; exit 1; }
 	@$(PY) -m grading new-exercise $(ONLY) $(if $(NAME),"$(NAME)")
 
-check: $(READY)  ## List everything that is wrong with the course; writes nothing.
+check: $(READY)  ## List every problem found in the course and its code; writes nothing.
 	@$(PY) -m grading check $(ONLY)
 ifndef ASSIGNMENT
 	@$(PY) -m mypy --no-error-summary
@@ -69,15 +69,15 @@ ifndef ASSIGNMENT
 	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-logo'])"
 endif
 
-lock: $(READY)  ## Write requirements.lock and what is made from it; UPGRADE=yes or UPGRADE=<package> takes new versions.
+lock: $(READY)  ## Write requirements.lock and the files made from it; UPGRADE=yes or UPGRADE=<package> takes new versions.
 	@$(PY) $(UV_COMPILE) $(if $(UPGRADE),$(if $(filter yes,$(UPGRADE)),--upgrade,--upgrade-package $(UPGRADE))) \
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 	@$(PY) -m grading lock
 
-normalize: $(READY)  ## Take outputs, counts and stray metadata out of the source notebooks.
+normalize: $(READY)  ## Normalize the source notebooks: no outputs, no counts; given code and tables written.
 	@$(PY) -m grading normalize
 
-format: $(READY)  ## Let ruff mend and format code and notebooks.
+format: $(READY)  ## Fix and format code and notebooks with ruff.
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
@@ -89,7 +89,7 @@ collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into 
 grade: $(READY)  ## Autograde submitted/<student>/<assignment>/ and print the table.
 	@$(PY) -m grading grade $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force)
 
-feedback: $(READY)  ## Write a feedback page for every graded submission that has none, or another one.
+feedback: $(READY)  ## Write the feedback pages of new and changed submissions.
 	@$(PY) -m grading feedback $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force)
 
 grades: $(READY)  ## Print the table and write grades.csv.
@@ -98,57 +98,57 @@ grades: $(READY)  ## Print the table and write grades.csv.
 report: $(READY)  ## Write build/report/<assignment>.html, the class at a glance; ANONYMOUS=yes hides names.
 	@$(PY) -m grading report $(ONLY) $(if $(filter yes,$(ANONYMOUS)),--anonymous)
 
-export: $(READY)  ## Write the grades as Moodle and Canvas import them, and every test cell as a table.
+export: $(READY)  ## Write the grades for Moodle and Canvas, and a table of all test cells.
 	@$(PY) -m grading export $(ONLY) $(if $(filter yes,$(YES)),--yes) $(if $(LMS),--lms $(LMS)) \
 		$(if $(WORKSHEET),--worksheet "$(WORKSHEET)") $(if $(filter yes,$(SCALE)),--scale)
 
-return-feedback: $(READY)  ## Write the feedback pages, and pack them for Moodle's or Canvas's upload.
+return-feedback: $(READY)  ## Write the feedback pages and zip them for upload to Moodle or Canvas.
 	@$(PY) -m grading feedback $(ONLY)
 	@$(PY) -m grading return-feedback $(ONLY)
 
-late: $(READY)  ## Apply due dates, extensions and the late rule to what is graded already.
+late: $(READY)  ## Apply due dates, extensions and the late rule to graded submissions.
 	@$(PY) -m grading late
 
-watch: $(READY)  ## Grade what students hand in as it arrives, until stopped; PAGES=<folder> takes the pages, too.
+watch: $(READY)  ## Grade submissions as they arrive, until interrupted; PAGES=<folder> also gets the pages.
 	@$(PY) -m grading watch $(ONLY) $(AT_ONCE) $(if $(PAGES),--pages "$(PAGES)")
 
-status: $(READY)  ## Say what `make watch` has done, what waits, and what needs a person.
+status: $(READY)  ## Report what `make watch` has finished, what waits, and what needs a person.
 	@$(PY) -m grading status
 
-regrade: $(READY)  ## Show what grading again would change, and ask before it is written; YES=yes does not ask.
+regrade: $(READY)  ## Preview what grading again would change, then ask before writing; YES=yes does not ask.
 	@$(PY) -m grading regrade $(ONLY) $(AT_ONCE) $(if $(filter yes,$(YES)),--yes)
 
 diff-grades: $(READY)  ## Compare two gradebooks, A=<file> and B=<file>.
 	@test -n "$(and $(A),$(B))" || { echo "Say which: make diff-grades A=gradebook.db.<time> B=gradebook.db"; exit 1; }
 	@$(PY) -m grading diff-grades $(if $(A),"$(A)") $(if $(B),"$(B)")
 
-mutants: $(READY)  ## Mutate the reference solutions; every mutant must lose a hidden test.
+mutants: $(READY)  ## Mutate the reference solutions; a hidden test must catch every mutant.
 	@$(PY) -m grading mutants $(ONLY) $(AT_ONCE) $(if $(EXERCISE),--exercise $(EXERCISE))
 
 bench: $(READY)  ## Measure grading against stock nbgrader; writes docs/benchmark.md. SIZES=10,60,300 for more than 10.
 	@$(PY) -m grading bench $(ONLY) $(AT_ONCE) $(if $(SIZES),--sizes $(SIZES))
 
-doctor: $(READY)  ## Say whether students' code can be isolated on this machine, and how to mend it.
+doctor: $(READY)  ## Check whether this machine can isolate students' code, and say how to fix it.
 	@$(PY) -m grading doctor
 
 lab: $(READY)  ## Open the course in JupyterLab, with formgrader.
 	@$(PY) -m jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
 
-clean:  ## Delete what can be made again: build/, caches. Never student work or grades.
+clean:  ## Delete build/ and caches, never student work or grades.
 	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-# The first Python of these that is new enough. A name alone may be there and not run, as pyenv's do.
+# The first of these Pythons that is new enough. pyenv's names may exist without running.
 FIND_PYTHON = for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done
 
 .venv/ready: pyproject.toml $(filter-out none,$(LOCK))
 	@python=$$($(FIND_PYTHON)); \
-	test -n "$$python" || { echo "Python 3.11 or later is needed: install it, or give PYTHON=<interpreter>."; exit 1; }; \
-	echo "Making the environment in .venv with $$($$python --version) (a few minutes, the first time only) ..."; \
-	$$python -m venv .venv || { echo "No environment could be made: install python3-venv, then run this again."; exit 1; }
+	test -n "$$python" || { echo "Install Python 3.11 or later, or give PYTHON=<interpreter>."; exit 1; }; \
+	echo "Creating the environment in .venv with $$($$python --version) (a few minutes, the first time only) ..."; \
+	$$python -m venv .venv || { echo "Cannot create an environment: install python3-venv, then try again."; exit 1; }
 	@{ $(PIP_INSTALL) $(CONSTRAINTS) "pip>=25.3" && \
 		$(if $(filter yes,$(CPU)),$(PIP_INSTALL) $(CONSTRAINTS) --no-deps --index-url $(CPU_WHEELS) torch &&) \
 		$(PIP_INSTALL) $(CONSTRAINTS) $(subst --constraint,--build-constraint,$(CONSTRAINTS)) --group dev --editable .; } || \
-		{ echo "Installing failed, see above. Check the network connection, then run this again."; exit 1; }
+		{ echo "The installation failed, see above. Check the network connection, then try again."; exit 1; }
 	@touch .venv/ready

@@ -39,7 +39,7 @@ def release(course: Course, assignment: str | None, new_secret: bool) -> None:
 @click.option("--hub", default=None, help="The address of the course's JupyterHub, for a link.")
 @click.pass_obj
 def handout(course: Course, assignment: str | None, repository: str | None, hub: str | None) -> None:
-    """Zip what a student gets: the release, an environment, and a page that says how to begin."""
+    """Zip the handout for students: the release, an environment, and a page that says how to begin."""
     from grading.authoring.handout import handout as make
 
     for name in course.chosen(assignment):
@@ -50,7 +50,7 @@ def handout(course: Course, assignment: str | None, repository: str | None, hub:
 @assignment_option
 @click.pass_obj
 def check(course: Course, assignment: str | None) -> None:
-    """List everything that is wrong with the course; write nothing."""
+    """List every problem found in the course; write nothing."""
     from grading.authoring.check import check as run
 
     faults = run(course, assignment, lambda words: click.echo(f"checked: {words}"))
@@ -74,7 +74,7 @@ def lock(course: Course) -> None:
 @click.command()
 @click.pass_obj
 def normalize(course: Course) -> None:
-    """Bring the source notebooks into normal form, with their given code, tables and folded cells."""
+    """Normalize the source notebooks, and write their given code, tables and folded cells."""
     from grading.authoring import embed
     from grading.course import notebooks
 
@@ -92,7 +92,7 @@ def normalize(course: Course) -> None:
 @click.argument("name")
 @click.pass_obj
 def new_exercise(course: Course, assignment: str, name: str) -> None:
-    """Add an exercise that works at once, for its author to change."""
+    """Add a working skeleton of an exercise."""
     from grading.authoring.new_exercise import new_exercise as add
 
     for words in add(course, assignment, name):
@@ -105,7 +105,7 @@ def new_exercise(course: Course, assignment: str, name: str) -> None:
 @jobs_option
 @click.pass_obj
 def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: int | None) -> None:
-    """Change every reference solution in many small ways; every change must be noticed by a hidden test."""
+    """Mutate the reference solutions; a hidden test must catch every mutant."""
     from grading.authoring import mutants as mutation
     from grading.cli.progress import steps
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 @click.command()
 @assignment_option
 @jobs_option
-@click.option("--force", is_flag=True, help="Grade again what has not changed.")
+@click.option("--force", is_flag=True, help="Grade unchanged submissions again.")
 @click.pass_obj
 def grade(course: Course, assignment: str | None, jobs: int | None, force: bool) -> None:
-    """Autograde what is in submitted/ and is new or has changed."""
+    """Autograde new and changed submissions in submitted/."""
     from grading.execution import interpreters
 
     chosen = course.chosen(assignment)
@@ -48,7 +48,7 @@ def grade(course: Course, assignment: str | None, jobs: int | None, force: bool)
 @click.option("--force", is_flag=True, help="Write unchanged pages, too.")
 @click.pass_obj
 def feedback(course: Course, assignment: str | None, jobs: int | None, force: bool) -> None:
-    """Write the feedback pages of everything that is autograded; pages that would be the same are left alone."""
+    """Write the feedback pages of all graded submissions; unchanged pages are skipped."""
     from grading.gradebook import late_penalties
 
     chosen = course.chosen(assignment)
@@ -63,7 +63,7 @@ def feedback(course: Course, assignment: str | None, jobs: int | None, force: bo
 @assignment_option
 @click.pass_obj
 def grades(course: Course, assignment: str | None) -> None:
-    """Write grades.csv, and print the table."""
+    """Write grades.csv and print the table."""
     from grading.gradebook import late_penalties
     from grading.report import table
 
@@ -96,11 +96,17 @@ def report(course: Course, assignment: str | None, anonymous: bool) -> None:
 
 @click.command()
 @assignment_option
-@click.option("--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores.")
+@click.option(
+    "--jobs",
+    "-j",
+    default=None,
+    type=click.IntRange(1),
+    help="How many at once; default: one for each core.",
+)
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @click.pass_obj
 def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool) -> None:
-    """Show what grading everything again would change, and write it only if you agree."""
+    """Preview what grading again would change, and write it if you agree."""
     from grading.cli.progress import steps
     from grading.gradebook.differences import table
     from grading.run import regrade as again

@@ -13,7 +13,12 @@ from grading.course.safe_text import printed
 @click.command()
 @click.option("--assignment", "-a", required=True, help="Which assignment this is.")
 @click.option("--from", "source", type=click.Path(path_type=Path), help="The LMS's archive, or a folder.")
-@click.option("--lms", default=None, type=click.Choice(["moodle", "canvas", "folder"]), help="By default seen from it.")
+@click.option(
+    "--lms",
+    default=None,
+    type=click.Choice(["moodle", "canvas", "folder"]),
+    help="Default: from file names.",
+)
 @click.option("--worksheet", default=None, type=click.Path(path_type=Path), help="Moodle's grading worksheet.")
 @click.option("--yes", is_flag=True, help="Collect without asking.")
 @click.option("--undo", is_flag=True, help="Bring back what was there before the last collection.")
@@ -21,7 +26,7 @@ from grading.course.safe_text import printed
 def collect(
     course: Course, assignment: str, source: Path | None, lms: str | None, worksheet: Path | None, yes: bool, undo: bool
 ) -> None:
-    """Show what of a download would be put into submitted/, and do it if you agree."""
+    """Show which files of a download go to submitted/, then collect them if you agree."""
     from grading.lms.collect import accept, prepare
 
     if undo:
@@ -82,7 +87,7 @@ def _undo(course: Course, assignment: str) -> None:
 
 @click.command()
 @assignment_option
-@click.option("--yes", is_flag=True, help="Write without asking, also if answers wait to be graded by hand.")
+@click.option("--yes", is_flag=True, help="Write without asking, even if answers still need manual grading.")
 @click.option("--lms", default=None, type=click.Choice(["moodle"]), help="Fill in Moodle's grading worksheet.")
 @click.option("--worksheet", default=None, type=click.Path(path_type=Path), help="Default: the one of `collect`.")
 @click.option("--scale", is_flag=True, help="Scale the points to Moodle's maximum grade.")
@@ -142,7 +147,7 @@ def return_feedback(course: Course, assignment: str | None) -> None:
 @click.command()
 @click.pass_obj
 def late(course: Course) -> None:
-    """Apply due dates, extensions and the late rule to what is graded already."""
+    """Apply due dates, extensions and the late rule to graded submissions."""
     from grading.gradebook import late_penalties as late_
 
     changed = late_.apply(course)

@@ -16,7 +16,7 @@ from grading.course.folder import Course, CourseError
 
 
 class Commands(click.Group):
-    """Commands whose expected errors are a message and not a stack."""
+    """Commands that print expected errors as a message, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:

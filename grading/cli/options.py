@@ -2,8 +2,12 @@
 
 import click
 
-assignment_option = click.option("--assignment", "-a", default=None, help="Only this one; by default all.")
+assignment_option = click.option("--assignment", "-a", default=None, help="Only this assignment; by default all.")
 
 jobs_option = click.option(
-    "--jobs", "-j", default=None, type=click.IntRange(1), help="How many at once; default: all cores."
+    "--jobs",
+    "-j",
+    default=None,
+    type=click.IntRange(1),
+    help="How many at once; default: one for each core.",
 )

@@ -20,7 +20,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
-    """Show that `total` steps are under way; call what is yielded with a few words after each."""
+    """Show progress through `total` steps. Call the yielded function with a short text after each step."""
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
         with Progress(*columns, TextColumn("{task.fields[last]}", markup=False), console=console) as progress:

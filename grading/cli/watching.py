@@ -19,7 +19,7 @@ from grading.course.folder import Course
 @jobs_option
 @click.pass_obj
 def watch(course: Course, assignment: str | None, pages: Path | None, jobs: int | None) -> None:
-    """Grade what students hand in as it arrives, until this is stopped."""
+    """Grade submissions as they arrive, until interrupted."""
     from grading.run.watch import watch as run
 
     logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(asctime)s %(message)s")
@@ -30,7 +30,7 @@ def watch(course: Course, assignment: str | None, pages: Path | None, jobs: int 
 @click.command()
 @click.pass_obj
 def status(course: Course) -> None:
-    """Say what the resident grader has done, what waits, and what needs a person."""
+    """Report what the resident grader has finished, what waits, and what needs a person."""
     import statistics
 
     from grading.run.watch import health_file, journal_of

@@ -83,7 +83,7 @@ class Course:
         return self.assignments
 
     def require_complete(self, assignment: str) -> None:
-        """Make sure that all is there without which a grade would be wrong.
+        """Check that everything needed for a correct grade exists.
 
         Raises:
             CourseError: the release, the source or the catalogue of the assignment is missing.
@@ -99,10 +99,10 @@ class Course:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep everybody else from grading in this course at the same time.
+        """Lock the course, so that no other command grades in it.
 
         Raises:
-            CourseError: somebody is at it.
+            CourseError: another command holds the lock.
         """
         (self.root / "records").mkdir(exist_ok=True)
         lock = FileLock(self.root / "records" / ".lock")  # the system lets go of it when its process ends

@@ -154,7 +154,7 @@ class Execute(LimitedOutputs):
 
     def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
         work, is_test = self._at_hand, notebooks.kind(cell) == "test"
-        cell.metadata.pop("grading", None)  # this speaks of a result, so it can only come from here
+        cell.metadata.pop("grading", None)  # only the grader writes results
         if is_test:  # without a verdict it would have full points, so no tag keeps it from running
             cell.metadata.tags = [tag for tag in cell.metadata.get("tags", []) if tag != self.skip_cells_with_tag]
         if cell.cell_type != "code" or self.skip_cells_with_tag in cell.metadata.get("tags", []):

@@ -52,7 +52,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A cell that has hung or has ended Python, or was not run any more.
+    """A cell that hung, ended Python, or was not run.
 
     Attributes:
         name, message: of the error that the cell is to show.

@@ -36,7 +36,7 @@ class NotebookKernel:
         client: its kernel has just been started.
         sources: the texts of the cells that run in it; the list may grow.
         guard: watches over it, and is stopped at its end; None where there is no sandbox.
-        deadline: when, on the monotonic clock, no question may be waited for any more.
+        deadline: the time on the monotonic clock after which no question is waited for.
     """
 
     def __init__(self, client: "Execute", sources: list[str], guard: Watchdog | None, deadline: float):
@@ -124,7 +124,7 @@ class NotebookKernel:
             outputs.cancel()
 
     async def _connect_again(self) -> None:
-        """Get a new client: after a message that exceeds `max_message` ZeroMQ takes none from this kernel any more."""
+        """Get a new client: after a message longer than `max_message`, ZeroMQ accepts no more from this kernel."""
         client = self.client
         self.channel.rest()
         client.kc.stop_channels()

@@ -108,7 +108,7 @@ def no_verdict_by_accident(cell: NotebookNode) -> None:
     """Keep a test cell's verdict to its errors.
 
     For nbgrader any text on stderr is a failure and the value of a last expression is a score; a warning must not
-    cost a point, and no output of a student's may become a score.
+    cost a point, and a student's output must not become a score.
     """
     if notebooks.kind(cell) != "test":
         return
@@ -121,6 +121,6 @@ def no_verdict_by_accident(cell: NotebookNode) -> None:
 
 
 def _too_large(size: int) -> NotebookNode:
-    """What stands in the place of an output that is left out."""
+    """The placeholder of an omitted output."""
     note = f"... An output of {size / 1e6:.1f} MB is left out here: the notebook shows too much.\n"
     return new_output("stream", name="stdout", text=note)

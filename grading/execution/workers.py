@@ -32,7 +32,7 @@ def make_pool(
 
 
 def begin(preload: Sequence[str]) -> None:
-    """Let the process that workers are forked from import these modules now, while this one goes on."""
+    """Let the process that forks workers import these modules now, while this process continues."""
     if sys.platform == "linux":
         _set(preload)
         forkserver.ensure_running()

@@ -265,6 +265,6 @@ def keep_copy(course: Course, now: datetime) -> Path | None:
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Copy a database as SQLite does it: whoever has it open, formgrader perhaps, sees the old or the new one."""
+    """Copy a database as one transaction: a program that has it open sees the old or the new one."""
     with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as write:
         read.backup(write)

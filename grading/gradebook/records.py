@@ -1,7 +1,7 @@
 """The record of how each submission was graded: `records/<assignment>/<student>.json`, beside the gradebook.
 
 nbgrader's gradebook is the truth about scores. The record adds what it has no place for: how the grading ended, what
-was repaired, which mistake was recognised, how long cells ran, and from which files the grade was made.
+was repaired, which mistake was recognized, how long cells ran, and from which files the grade was made.
 """
 
 import json
@@ -75,7 +75,7 @@ class Record:
     unchanged: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
-        # All of this may come from a student: bounded, and free of what a terminal would obey.
+        # All of this may come from a student: limit its size, and remove terminal control sequences.
         self.reason, self.repairs = printed(self.reason), [printed(words) for words in self.repairs[:MOST]]
         self.suspicions = [printed(words) for words in self.suspicions[:MOST]]
         self.not_shown = [printed(words) for words in self.not_shown[:MOST]]
@@ -90,7 +90,7 @@ class Record:
         return self.state in WITH_A_GRADE
 
     def save(self, course: Course) -> None:
-        """Write the record; whoever reads at the same time, or after a crash, sees the old one or this one."""
+        """Write the record atomically: a reader sees the old record or this one, even after a crash."""
         self.prepare(course).replace(file_of(course, self.assignment, self.student))
 
     def prepare(self, course: Course) -> Path:

@@ -1,4 +1,4 @@
-"""Make a notebook of what a student's file holds, however it was written; what was mended is told in plain words."""
+"""Read a notebook from a student's file in any encoding or state, and list the repairs in plain words."""
 
 import codecs
 import contextlib

@@ -94,7 +94,7 @@ class Submission:
             return None
 
     def files(self) -> list[Path]:
-        """All regular files but the notebooks and what nbgrader is told to ignore, in order."""
+        """All regular files in order, except notebooks and what nbgrader ignores."""
         found = []
         for path in sorted(self.folder.rglob("*")):
             inner = path.relative_to(self.folder).parts

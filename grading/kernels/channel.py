@@ -81,7 +81,7 @@ class Patience:
 
 
 class KernelStuck(Exception):
-    """The kernel did not answer within the time limit; it can't be used any more."""
+    """The kernel did not answer within the time limit and can no longer be used."""
 
 
 def prepare(manager: AsyncKernelManager, max_message: int) -> None:
@@ -121,7 +121,7 @@ class QuickClient(AsyncKernelClient):
 
     def start_channels(self, *args: bool, **kwargs: bool) -> None:
         """Without the heartbeat: whether the kernel lives is known from its process, and one that writes garbage into
-        its sockets could make the thread of the heartbeat, and whoever waits for its end, wait for ever.
+        its sockets could block the heartbeat thread, and any thread that joins it, forever.
         """
         super().start_channels(*args, **{**kwargs, "hb": False})
 
@@ -152,7 +152,7 @@ class KernelChannel:
         waited: how long the kernel has waited for a processor so far, see `Patience`.
 
     Attributes:
-        deadline: when, on the monotonic clock, no question may be waited for any more.
+        deadline: the time on the monotonic clock after which no question is waited for.
     """
 
     def __init__(
@@ -225,7 +225,7 @@ class KernelChannel:
         Raises:
             KernelStuck: it takes longer.
             DeadKernelError: Python has ended.
-            StudentError: the kernel is there and does not run cells any more.
+            StudentError: the kernel is alive but no longer runs cells.
         """
         tag, open_ = self._begin(json.dumps({"cell": source, "parent": request}))
         said, patience = b"", Patience(seconds, self.waited)
@@ -275,7 +275,7 @@ class KernelChannel:
         try:
             self._line.settimeout(self.seconds)
             self._line.sendall(data)
-        except OSError:  # the other end is closed, or takes nothing any more
+        except OSError:  # the other end is closed or no longer reads
             return False
         return True
 
@@ -286,7 +286,7 @@ class KernelChannel:
             return b""
 
     async def _look(self, seconds: float) -> None:
-        """Raise an error if the kernel has died, or does not answer questions any more."""
+        """Raise an error if the kernel has died or stopped answering questions."""
         if not await self.client.is_alive():
             raise DeadKernelError("Kernel died")
         try:

@@ -1,6 +1,6 @@
 """A second interpreter for each submission, in which torch's optimizers are not there: update rules are followed here.
 
-Whoever controls the student's kernel, in which torch is complete, could let torch take the steps unseen. So the
+Code that controls the student's kernel, which has all of torch, could delegate steps to torch unnoticed. So the
 questions for an update rule go to a follower instead: a sandbox of its own without torch, or, for an answer that needs
 torch, with torch but without its optimizers. What takes the right steps here has taken them itself.
 

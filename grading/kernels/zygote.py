@@ -214,7 +214,7 @@ def main() -> None:
 
 
 def wait_for_some(number: int, frame: FrameType | None) -> None:
-    """Let those that have served a worker which is gone vanish."""
+    """Reap children that served a worker that has exited."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -280,7 +280,7 @@ def freeze() -> None:
 
 
 def say(line: socket.socket, **words: Any) -> None:
-    """Answer with one line, or end if nobody listens any more."""
+    """Answer with one line, or end if the other side has closed the connection."""
     try:
         line.sendall(json.dumps(words).encode() + b"\n")
     except OSError:

@@ -62,7 +62,7 @@ class _Collector(FileNameCollectorPlugin):
 
     worksheet: Worksheet | None = None
 
-    def recognise(self, name: str, path: Path, students: dict[str, Student]) -> File:
+    def recognize(self, name: str, path: Path, students: dict[str, Student]) -> File:
         """Whose file it is.
 
         Raises:
@@ -90,7 +90,7 @@ class _Collector(FileNameCollectorPlugin):
             course = Course(root)
             folder = collection_folder(app, app.extracted_directory)
             outer = getattr(app.extractor_plugin_inst, "outer", {})
-            self._plan = plan(folder, course, app.coursedir.assignment_id, self.recognise, outer)
+            self._plan = plan(folder, course, app.coursedir.assignment_id, self.recognize, outer)
         return self._plan
 
 
@@ -102,7 +102,7 @@ class MoodleCollector(_Collector):
     course's, `c.LatePolicy.timezone`.
     """
 
-    def recognise(self, name: str, path: Path, students: dict[str, Student]) -> File:
+    def recognize(self, name: str, path: Path, students: dict[str, Student]) -> File:
         match = MOODLE.fullmatch(name)
         if not match:
             raise NotMatched("its name is not one of Moodle's downloads")
@@ -157,7 +157,7 @@ class CanvasCollector(_Collector):
     Canvas numbers resubmissions and marks late ones, but its archive does not say when they came.
     """
 
-    def recognise(self, name: str, path: Path, students: dict[str, Student]) -> File:
+    def recognize(self, name: str, path: Path, students: dict[str, Student]) -> File:
         match = CANVAS.fullmatch(name)
         if not match:
             raise NotMatched("its name is not one of Canvas's downloads")
@@ -178,7 +178,7 @@ class CanvasCollector(_Collector):
 class FolderCollector(_Collector):
     """`ada/optimizers.ipynb`, `ada.ipynb`, `ada_optimizers.ipynb` or `optimizers_ada.ipynb`, by nbgrader's ids."""
 
-    def recognise(self, name: str, path: Path, students: dict[str, Student]) -> File:
+    def recognize(self, name: str, path: Path, students: dict[str, Student]) -> File:
         *folders, file = name.split("/")
         stem, assignment = Path(file).stem, self.parent.coursedir.assignment_id
         folders = [folder for folder in folders if folder != assignment]

@@ -53,7 +53,7 @@ class _Exporter(ExportPlugin):
         raise NotImplementedError
 
     def _students(self, gradebook: Gradebook) -> list[Student]:
-        """The class list, and whoever is in the gradebook beside it."""
+        """The class list, and students who are only in the gradebook."""
         listed = class_list.read(Course(Path(self.config.CourseDirectory.get("root", ".")).resolve()))
         students = dict(listed)
         for student in gradebook.students:
@@ -69,7 +69,7 @@ class _Exporter(ExportPlugin):
 class LmsExporter(_Exporter):
     """A column for each assignment and, for more than one, their total."""
 
-    missing = Unicode("", help="What stands for an assignment that was not handed in.").tag(config=True)
+    missing = Unicode("", help="The value of an assignment that was not handed in.").tag(config=True)
     columns = Dict({}, help="What the LMS calls an assignment, by our name.").tag(config=True)
     total = Unicode("Course total", help="The name of the column with the total.").tag(config=True)
 

@@ -81,7 +81,7 @@ def plan(
     folder: Path,
     course: Course,
     assignment: str,
-    recognise: Callable[..., File],
+    recognize: Callable[..., File],
     outer: dict[str, str] | None = None,
 ) -> Plan:
     """Decide for each file in a folder what becomes of it.
@@ -100,7 +100,7 @@ def plan(
         name = path.relative_to(folder).as_posix()
         entry = _outermost(name, outer or {}).removeprefix(wrapper)
         try:
-            file = recognise(entry, path, students)
+            file = recognize(entry, path, students)
             if not SAFE_ID.fullmatch(file.student):
                 raise NotMatched("its student's id has other characters than letters, digits and _.@+-; rename it")
         except NotMatched as reason:

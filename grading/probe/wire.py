@@ -13,7 +13,7 @@ MAX_TEXT = 4_000
 
 
 class WireError(ValueError):
-    """A message is too large, too deep, or is no plain data."""
+    """A message is too large, nested too deeply, or not plain data."""
 
 
 class Described:

@@ -19,7 +19,7 @@ def html(source: str, attachments: dict | None = None) -> str:
 
 
 def sentence(text: str) -> str:
-    """One plain sentence as HTML; what stands between backticks is code."""
+    """One plain sentence as HTML; text between backticks becomes code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 

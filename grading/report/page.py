@@ -100,7 +100,7 @@ class Facts:
 
 
 def report(course: Course, assignment: str, anonymous: bool = False) -> Path:
-    """Write the page; with `anonymous`, no student can be recognised in it and it links to nobody's work.
+    """Write the page; with `anonymous`, no student can be recognized, and there are no links to students' work.
 
     Raises:
         CourseError: nothing is graded yet.
@@ -389,7 +389,7 @@ def _plots(facts: Facts, called: Callable[[str], str]) -> dict[str, str]:
 
 
 def advice(facts: Facts) -> list[str]:
-    """What stands out, as sentences: where to look first."""
+    """The most important findings, as sentences."""
     said, n = [], len(facts.totals)
     if facts.attention:
         said.append(f"{len(facts.attention)} submission{_s(facts.attention)} should be looked at by a person.")

@@ -34,7 +34,7 @@ class Pseudonyms:
         return self._names[student]
 
     def text(self, words: str) -> str:
-        """The same text with a pseudonym in every place where an id stands as a word."""
+        """The text with a pseudonym in place of every word that is an id."""
         for student in sorted(self._names, key=len, reverse=True):
             words = re.sub(rf"(?<!\w){re.escape(student)}(?!\w)", self._names[student], words)
         return words

@@ -1,4 +1,4 @@
-"""What came out: points by exercise, what went wrong in a few words, the table on the terminal, `grades.csv`."""
+"""Results: points by exercise, mistakes in a few words, the table on the terminal, `grades.csv`."""
 
 import csv
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Result:
 
     @property
     def total(self) -> float:
-        """What counts: the points less the penalty, as in the exports."""
+        """The points minus the penalty, as in the exports."""
         return max(0.0, sum(self.points.values()) - self.penalty)
 
 
@@ -152,12 +152,12 @@ def _about_lateness(course: Course, assignment: str, results: list[Result]) -> l
 
 
 def remark(known: Record) -> str:
-    """How the grading ended, if not as usual."""
+    """How the grading ended, unless it ended normally."""
     return "" if known.state == records.GRADED else f"{known.state_words}: {known.reason}"
 
 
 def changes(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]], tests: dict) -> list[str]:
-    """Whose score is another now, and where, a line for each student.
+    """Changed scores, one line for each student.
 
     Args:
         before, after: see `gradebook.scores`.

@@ -53,7 +53,7 @@ def run(
                 yield converter, sanitized, future.result
     finally:
         if executor is None:
-            pool.shutdown(cancel_futures=True)  # whoever stops reading wants no more
+            pool.shutdown(cancel_futures=True)  # the caller has stopped reading
     for converter in again:
         with started.make_pool(1) as pool:
             yield from ((one, sanitized, future.result) for one, sanitized, future in _submit([converter], pool))

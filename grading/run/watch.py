@@ -459,7 +459,7 @@ class Watcher:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the lock of the course; wait for whoever has it."""
+        """Hold the lock of the course, after waiting for the command that has it."""
         began, said = time.monotonic(), False
         while True:
             with contextlib.ExitStack() as stack:

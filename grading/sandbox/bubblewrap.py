@@ -218,7 +218,7 @@ def seen_at(path: Path) -> list[str]:
 
 
 def give_away(folder: Path, uid: int | None = None) -> None:
-    """Let the user that students' code runs as own a folder and what is in it, if that is not whoever grades.
+    """Give a folder and its content to the user that runs students' code, if that is not the user who grades.
 
     Args:
         uid: that user, if it is not the one of this process.
@@ -230,7 +230,7 @@ def give_away(folder: Path, uid: int | None = None) -> None:
 
 
 def _uid() -> int:
-    """Which user the student's code is: 0 means whoever grades; root gives its rights up for a user of this process."""
+    """The user id of students' code: 0 means the user who grades; root switches to an unprivileged user."""
     return 0 if os.geteuid() else 100_000 + os.getpid() % 100_000
 
 

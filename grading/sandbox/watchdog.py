@@ -190,7 +190,7 @@ def proportional(pid: int, shared: int = 0) -> int:
 def _size(folder: Path, enough: int) -> int | None:
     """The bytes of all that is below a folder, or of a part that is more than enough.
 
-    What vanishes meanwhile counts nothing. None if there are folders that are too deep, or not to be read.
+    Files deleted meanwhile do not count. None if there are folders that are too deep, or not to be read.
     """
     total, folders = 0, [str(folder)]
     while folders and total <= enough:

@@ -647,12 +647,12 @@ class GradientDescent(metaclass=Meta):
 
 on_mean(
     "hard_coded_visible_input",
-    "recognises the visible test's input",
+    "recognizes the visible test's input",
     """
 def mean(values):
     return {(1, 2, 6): 3}.get(tuple(values))""",
 )
-on_descent("hard_coded_visible_step", "recognises the visible test's parameter", BAD_DESCENT)
+on_descent("hard_coded_visible_step", "recognizes the visible test's parameter", BAD_DESCENT)
 on_mean(
     "hard_coded_by_caller",
     "right only when a test cell is what calls",

@@ -132,7 +132,7 @@ def test_the_page_says_that_isolation_was_off(page, tiny):
     assert "SANDBOX" not in words(report(tiny, "averages").read_text(encoding="utf-8"))
 
 
-def test_nobody_can_be_recognised_in_an_anonymous_page(course, page):
+def test_nobody_can_be_recognized_in_an_anonymous_page(course, page):
     path = report(course, "averages", anonymous=True)
     said = path.read_text(encoding="utf-8")
     assert path.name == "averages-anonymous.html" and 'href="../' not in said
