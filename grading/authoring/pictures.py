@@ -36,7 +36,7 @@ def _in_code(tree: ast.Module) -> list[str]:
             faults.append("calls show(), so its picture has no text alternative; use show_figure(text)")
         elif name in TEXTS and not _has_text(call, *TEXTS[name]):
             faults.append(f"calls {name} without a text that says what is to be seen")
-    definitions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    definitions: list[ast.stmt] = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     free = [node for node in tree.body if node not in definitions]
     scopes: list[list[ast.stmt]] = [free, *([node] for node in definitions)]
     for scope in scopes:
