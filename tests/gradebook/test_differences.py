@@ -75,7 +75,7 @@ def test_the_table_shows_missing_points_as_dashes(files):
 
 
 def test_what_is_no_gradebook_is_a_message_and_makes_none(tiny):
-    with pytest.raises(CourseError, match="there is no such gradebook"):
+    with pytest.raises(CourseError, match="no such gradebook"):
         differences.compare_files(tiny.root / "gradebook.db", tiny.root / "none.db")
     assert not (tiny.root / "none.db").exists()
     with pytest.raises(CourseError, match="is no gradebook of nbgrader"):
