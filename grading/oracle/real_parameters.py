@@ -167,7 +167,7 @@ def judge_norms(reply: dict, cases: list[dict]) -> None:
 
 def clip_cases(rng: np.random.Generator, *max_norms: float, scale: float = 1.0) -> list[dict]:
     """Three parameters each, of which one has no gradient."""
-    start, cases = parameters((4,), (2, 3), (1,)), []
+    start, cases = parameters((4,), (2, 1, 3), (1,)), []
     for number, max_norm in enumerate(max_norms):
         rows = gradients(rng, 1, start, rest={number % 3: 1})[0]
         rows = [None if row is None else scale * row for row in rows]

@@ -226,7 +226,8 @@ def _iterate(asked: dict) -> Check:
 def _batches(asked: dict) -> Check:
     batch = row(result, result)
     runs = items(items(items(batch, at_most=1_000), asked.get("n_calls", 1)), len(asked["seeds"]))
-    return record(runs=runs, X=result, y=result, **{"global": flag})
+    kinds = items(items(text, at_most=10), 2)
+    return record(runs=runs, X=result, y=result, kinds=kinds, **{"global": flag})
 
 
 def _sgd(asked: dict) -> Check:

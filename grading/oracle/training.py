@@ -108,6 +108,10 @@ def hessians(rng: np.random.Generator, which: str) -> list[tuple[np.ndarray, str
             ([0.0, -1e13, -3e13], "undetermined"),
             ([0.0, 1e12, -3e12], "saddle"),
             ([1e-4, 1.0, 2.0], "minimum"),
+            ([3e-8, 1.0, 1.0, 1.0, 1.0], "minimum"),
+            ([-3e-8, 1.0, 1.0, 1.0, 1.0], "saddle"),
+            ([8e-9, 1e-3, 1.0], "undetermined"),
+            ([-8e-9, -1e-3, -1.0], "undetermined"),
             ([1.0, 1e-12], "undetermined"),
             ([1.0, -1e-12], "undetermined"),
         ],
@@ -142,13 +146,13 @@ def _cleaned(eigenvalues: np.ndarray) -> np.ndarray:
 
 
 def examples(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """`n` examples of three features that can be told apart; y[i] is 100 + 7 * X[i, 0]."""
+    """`n` examples of three features that can be told apart; y[i] is the whole number 100 + 7 * X[i, 0]."""
     return draw("examples", _examples, n)
 
 
 def _examples(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
     names = rng.choice(50 * n + 1000, n, replace=False).astype(float)
-    return np.stack([names, names**2, 1.0 / (1.0 + names)], axis=1), 100.0 + 7.0 * names
+    return np.stack([names, names**2, 1.0 / (1.0 + names)], axis=1), (100.0 + 7.0 * names).astype(int)
 
 
 def orders(reply: dict, n: int) -> list[list[list[int]]]:
@@ -190,8 +194,11 @@ def judge_complete(reply: dict, n: int, batch_size: int) -> None:
 
 
 def judge_pairs(reply: dict, n: int) -> None:
-    """Each row of X with its own entry of y."""
+    """Each row of X with its own entry of y, in arrays of the types of X and y."""
     orders(reply, n)
+    for name, kinds, array in zip("Xy", reply["kinds"], examples(n)):
+        wanted = f"array of {array.dtype}"
+        that(kinds == [wanted], f"{name}_batch should be an {wanted}, as {name} is; yours is {' or '.join(kinds)}.")
     for epoch in chain(*reply["runs"]):
         for number, (X_batch, y_batch) in enumerate(epoch, start=1):
             expected = [100.0 + 7.0 * row[0] for row in X_batch]
@@ -208,8 +215,14 @@ def judge_pairs(reply: dict, n: int) -> None:
 
 
 def judge_shuffle(reply: dict, n: int) -> None:
-    """Every call another order, and all examples mixed: not whole batches moved, not each batch stirred."""
+    """Every call another order, and all examples mixed: not whole batches moved, not each batch stirred, none left."""
     for calls in orders(reply, n):
+        for place, examples in enumerate(zip(*calls)):
+            that(
+                len(calls) < 8 or len(set(examples)) > 1,
+                f"in each of {len(calls)} calls example {examples[0]} is at place {place} of the order. Shuffle all of "
+                "the data.",
+            )
         for number, order in enumerate(calls, start=1):
             that(
                 order != sorted(order),
@@ -264,10 +277,12 @@ def judge_untouched_arrays(reply: dict, n: int, batch_size: int) -> None:
 # Linear regression
 
 
-def regression(rng: np.random.Generator, n: int, n_features: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """w, X, y of random numbers, of different sizes in each column."""
+def regression(
+    rng: np.random.Generator, n: int, n_features: int, scale: float = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """w, X, y of random numbers, of different sizes in each column; w and y, and so the residuals, times `scale`."""
     X = rng.normal(size=(n, n_features)) * np.linspace(0.5, 2.0, n_features)
-    return rng.normal(size=n_features), X, rng.normal(size=n) * 3.0
+    return scale * rng.normal(size=n_features), X, scale * rng.normal(size=n) * 3.0
 
 
 def mse(w: np.ndarray, X: np.ndarray, y: np.ndarray) -> float:
@@ -320,6 +335,12 @@ def descent(w: np.ndarray, X: np.ndarray, y: np.ndarray, lr: float, n_epochs: in
 def one_pixel_each(n: int) -> dict:
     """A problem in which example i sees only weight i: whatever the shuffle, equal batches give equal weights."""
     return {"w": np.zeros(n), "X": np.eye(n), "y": np.ones(n)}
+
+
+def equal_examples(rng: np.random.Generator, n: int) -> dict:
+    """A problem of one feature in which all examples are equal: whatever the batches, each takes the same step."""
+    slope, target, w = np.round(rng.uniform((0.5, 2.0, -3.0), (0.9, 4.0, -1.0)), 3)
+    return {"w": np.array([w]), "X": np.full((n, 1), slope), "y": np.full(n, target)}
 
 
 def known(rng: np.random.Generator, runs: list[dict]) -> list[dict]:
@@ -380,6 +401,15 @@ def judge_equal_batches(yours: dict, run: dict) -> None:
     factor = (1.0 - 2.0 * run["lr"] / run["batch_size"]) ** run["n_epochs"]
     expected = (1.0 - factor) * np.array(run["y"])
     what = f"w after {run['n_epochs']} epochs (batch_size={run['batch_size']}, {len(expected)} examples)"
+    same_shape(yours["w"], expected, what)
+    same_list(yours["w"], expected.tolist(), what)
+
+
+def judge_equal_examples(yours: dict, run: dict) -> None:
+    """`equal_examples`: as many equal steps as there are batches, each from where the one before it led."""
+    n_steps = run["n_epochs"] * -(-len(run["y"]) // run["batch_size"])
+    expected, _ = descent(run["w"], run["X"], run["y"], run["lr"], n_steps)
+    what = f"w after {run['n_epochs']} epochs (batch_size={run['batch_size']}, {len(run['y'])} equal examples)"
     same_shape(yours["w"], expected, what)
     same_list(yours["w"], expected.tolist(), what)
 
@@ -453,10 +483,27 @@ def judge_unchanged(reply: dict, runs: list[dict]) -> None:
 # Update rules on arrays
 
 
-def array_gradients(rng: np.random.Generator, n_steps: int, shape: tuple[int, ...]) -> list[np.ndarray]:
-    """Gradients that hide no bug: signs that change, sizes from 0.01 to 30, never zero."""
+def array_gradients(
+    rng: np.random.Generator, n_steps: int, shape: tuple[int, ...], scale: float = 1.0
+) -> list[np.ndarray]:
+    """Gradients that hide no bug: signs that change, sizes from 0.01 to 30 (times `scale`), never zero."""
     sizes = 10.0 ** rng.uniform(-2.0, 1.5, size=(n_steps, *shape))
-    return list(sizes * rng.choice([-1.0, 1.0], size=(n_steps, *shape)))
+    return list(scale * sizes * rng.choice([-1.0, 1.0], size=(n_steps, *shape)))
+
+
+# None is near 0.5, so that x and 1 - x cannot be confused.
+RANGES = {"lr": (0.03, 0.4), "momentum": (0.62, 0.93), "alpha": (0.62, 0.93)}
+RANGES |= {"beta1": (0.62, 0.85), "beta2": (0.9, 0.98)}
+
+
+def settings(rng: np.random.Generator, *names: str) -> dict[str, float]:
+    """Values for these hyperparameters of an update rule, with three digits."""
+    return {name: round(float(rng.uniform(*RANGES[name])), 3) for name in names}
+
+
+def starting_weights(shape: tuple[int, ...]) -> np.ndarray:
+    """Different numbers of both signs."""
+    return np.linspace(-2.0, 3.0, int(np.prod(shape))).reshape(shape)
 
 
 def torch_updates(
@@ -483,6 +530,28 @@ def torch_updates(
         path.append(parameter.tolist())
         states.append([optimizer.state[parameter][name].tolist() for name in state])
     return path, states
+
+
+def torch_velocities(w: np.ndarray, rows: list[np.ndarray], lr: float, momentum: float) -> tuple[list, list]:
+    """Like `torch_updates`, of momentum, with velocities in the sign of the notes: torch's times -lr."""
+    if momentum == 0.0:  # torch keeps no buffer then
+        path, _ = torch_updates(torch.optim.SGD, w, rows, lr=lr)
+        return path, [[np.zeros_like(w).tolist()], *([(-lr * row).tolist()] for row in rows)]
+    path, buffers = torch_updates(torch.optim.SGD, w, rows, "momentum_buffer", lr=lr, momentum=momentum)
+    return path, [[(-lr * np.array(buffer)).tolist() for buffer in row] for row in buffers]
+
+
+def torch_adam(
+    w: np.ndarray, rows: list[np.ndarray], lr: float, beta1: float, beta2: float, delta: float
+) -> tuple[list, list]:
+    """Like `torch_updates`, of Adam, with both averages."""
+    names, settings = ("exp_avg", "exp_avg_sq"), {"lr": lr, "betas": (beta1, beta2), "eps": delta}
+    return torch_updates(torch.optim.Adam, w, rows, *names, **settings)
+
+
+def named(settings: dict[str, float]) -> str:
+    """Hyperparameters as in a call."""
+    return ", ".join(f"{name}={value:g}" for name, value in settings.items())
 
 
 def judge_path(reply: dict, path: list, what: str) -> None:
@@ -832,10 +901,27 @@ def judge_plain(reply: dict, fixture: dict) -> None:
 
 
 def made_up(rng: np.random.Generator, n_epochs: int) -> dict:
-    """Numbers for the stand-ins of `fit`, see `grading.probe.training.Epochs`; the losses also rise."""
-    names = {"train_loss": 3.0, "valid_loss": 4.0, "valid_accuracy": 0.9}
-    numbers = {name: np.round(rng.uniform(0.1, high, n_epochs), 3).tolist() for name, high in names.items()}
+    """Numbers for the stand-ins of `fit`, see `grading.probe.training.Epochs`; they rise and fall in turn."""
+    names = {"train_loss": 300.0, "valid_loss": 200.0, "valid_accuracy": 0.9}  # more than the weights add to them
+    swing = np.arange(n_epochs) % 2 * 0.5
+    numbers = {
+        name: np.round(high * (rng.uniform(0.05, 0.4, n_epochs) + swing), 3).tolist() for name, high in names.items()
+    }
     return {**numbers, "slope": round(float(rng.uniform(0.2, 0.9)), 3)}
+
+
+def swinging_seeds(rng: np.random.Generator, fixture: dict, valid: dict, n_epochs: int) -> tuple[int, int]:
+    """Seeds for a fixture of `fit` and its validation data with which all that is recorded also rises and falls.
+
+    So a history of the best numbers so far, or a run that ends when a loss rises, is told from a right one.
+    """
+    for _ in range(500):
+        one, other = rng.integers(10_000, size=2).tolist()
+        history, _ = reference_fit({**fixture, "seed": one}, {**valid, "seed": other}, n_epochs)
+        steps = [np.diff(history[name]) for name in ("train_loss", "valid_loss", "valid_accuracy")]
+        if all(step.max() > 1e-3 and step.min() < -1e-3 for step in steps):
+            return one, other
+    raise RuntimeError("no seeds were found with which training swings: try another learning rate")
 
 
 def ask_fit(student, fixture: dict, made_up: dict, stand_ins: bool, **asked: object) -> dict:

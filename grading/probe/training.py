@@ -90,18 +90,25 @@ def batches(namespace: dict, X: np.ndarray, y: np.ndarray, batch_size: int, seed
 
     Returns:
         `{"runs": [seed][call][batch] = [X_batch, y_batch], "X", "y": the arrays after the last seed's calls,
+        "kinds": of X_batch and of y_batch the types that they have, such as "array of float64",
         "global": whether the state of `np.random` or `random` was changed}`.
     """
     get_batches = core.lookup(namespace, "get_batches")
     np.random.seed(len(seeds))
     random.seed(len(seeds))
     before = np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
-    runs = []
+    runs, kinds = [], (set(), set())
     for seed in seeds:
         rng, given = np.random.default_rng(seed), (X.copy(), y.copy())
-        runs.append([_collect(get_batches(*given, batch_size, rng)) for _ in range(n_calls)])
+        runs.append([_collect(get_batches(*given, batch_size, rng), kinds) for _ in range(n_calls)])
     after = np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
-    return {"runs": runs, "X": given[0], "y": given[1], "global": before != after}
+    return {
+        "runs": runs,
+        "X": given[0],
+        "y": given[1],
+        "kinds": [sorted(each) for each in kinds],
+        "global": before != after,
+    }
 
 
 def sgd(namespace: dict, runs: list, stand_ins: list | None = None) -> dict:
@@ -184,9 +191,15 @@ class Batches(list):
         return self.pop(0)
 
 
-def _collect(result) -> list:
+def _collect(result, kinds: tuple) -> list:
     """Copies of the batches of a list or generator: what happens to the arrays later does not count."""
-    return [[np.array(X), np.array(y)] for X, y in itertools.islice(result, MAX_BATCHES)]
+    batches = []
+    for batch in itertools.islice(result, MAX_BATCHES):
+        X, y = batch
+        batches.append([np.array(X), np.array(y)])
+        for kind, item in zip(kinds, (X, y)):
+            kind.add(f"array of {item.dtype}" if isinstance(item, np.ndarray) else type(item).__name__)
+    return batches
 
 
 # Functions of torch objects
@@ -219,12 +232,12 @@ def model(kind: str, seed: int) -> nn.Sequential:
         return nn.Sequential(*layers).double()
 
 
-def data(n: int, seed: int, one_class: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+def data(n: int, seed: int, one_class: bool = False, scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
     """`n` examples; the later ones lie further out, so that batches have very different losses."""
     import torch
 
     rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, N_FEATURES)) * np.linspace(0.3, 4.0, n)[:, None]
+    X = scale * rng.normal(size=(n, N_FEATURES)) * np.linspace(0.3, 4.0, n)[:, None]
     y = np.ones(n, dtype=np.int64) if one_class else rng.integers(N_CLASSES, size=n)
     return torch.tensor(X), torch.tensor(y)
 
@@ -263,8 +276,9 @@ class Watch:
 
     Args:
         fixture: `model`, `seed`, `n`, `batch_size`, `loader`, and optionally `one_class`, `training` (the mode at the
-            beginning), `stale`, `smoothing` (of the labels, in the loss), `optimizer`, `hyperparameters`, and `look`
-            (report the weights at each run of the model).
+            beginning), `stale`, `smoothing` (of the labels, in the loss), `scale` (of the data), `optimizer`,
+            `hyperparameters`, `rates` (learning rates that are set after the optimizer is made; with several, each is
+            that of a group of parameters), and `look` (report the weights at each run of the model).
 
     Attributes:
         forwards: for each run of the model its mode, whether its output is tracked, the number of examples, the
@@ -344,8 +358,12 @@ class Watch:
         if fixture.get("stale"):
             stale_gradients(self.model)
         self.loss_fn = Loss(label_smoothing=fixture.get("smoothing", 0.0))
-        self.optimizer = Optimizer(self.model.parameters(), **fixture.get("hyperparameters", {"lr": 0.1}))
-        X, y = data(fixture["n"], fixture["seed"], fixture.get("one_class", False))
+        parameters, rates = list(self.model.parameters()), fixture.get("rates", [])
+        groups = [{"params": parameters[place :: len(rates)]} for place in range(len(rates))] or parameters
+        self.optimizer = Optimizer(groups, **fixture.get("hyperparameters", {"lr": 0.1}))
+        for group, rate in zip(self.optimizer.param_groups, rates):
+            group["lr"] = rate
+        X, y = data(fixture["n"], fixture["seed"], fixture.get("one_class", False), fixture.get("scale", 1.0))
         self.loader = loader(fixture["loader"], X, y, fixture["batch_size"])
 
     def report(self) -> dict:

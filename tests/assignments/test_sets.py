@@ -31,6 +31,12 @@ ENTRIES = [
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch) -> None:
+    """Some answers write files."""
+    monkeypatch.chdir(tmp_path)
+
+
 def lost(notebook: NotebookNode, replaced: dict[str, str], sets: Iterable[int], tests: set[str]) -> dict[int, set[str]]:
     """The tests that an answer loses with each set of inputs: visible parts run once, hidden ones with each."""
     failed: dict[int, set[str]] = {number: set() for number in sets}
