@@ -24,7 +24,7 @@ from grading.gradebook.database import (
 )
 from grading.gradebook.late_penalties import LatePolicy
 from grading.intake.restore import Restore
-from grading.report.feedback import Grades, HideTests, Summary
+from grading.report.feedback import Grades, HidePaths, HideTests, Summary
 from grading.report.rendering import FeedbackExporter
 
 # nbgrader links new rows to each other before it adds them to the session; SQLAlchemy 2 remarks on that each time.
@@ -85,7 +85,7 @@ c.AttemptPolicy.after_due = "everything"
 
 # Students read their feedback: hidden tests stay out of it.
 c.GenerateFeedback.exporter_class = FeedbackExporter
-c.GenerateFeedback.preprocessors = [Grades, HideTests, Summary, CSSHTMLHeaderPreprocessor]
+c.GenerateFeedback.preprocessors = [Grades, HideTests, HidePaths, Summary, CSSHTMLHeaderPreprocessor]
 c.GenerateFeedback.HTMLExporter.template_name = "course_feedback"
 c.GenerateFeedback.HTMLExporter.extra_template_basedirs = [str(Path(grading.__file__).parent / "templates")]
 

@@ -141,7 +141,7 @@ def return_feedback(course: Course, assignment: str | None) -> None:
         done = hand_back(course, name)
         click.echo(f"{len(done.students)} feedback pages: {done.path}")
         for student, why in done.left.items():
-            click.echo(f"  {student}: {why}")
+            click.echo(f"  {printed(student)}: {printed(why)}")
 
 
 @click.command()
@@ -152,5 +152,5 @@ def late(course: Course) -> None:
 
     changed = late_.apply(course)
     for (assignment, student), (before, after) in sorted(changed.items()):
-        click.echo(f"{assignment}, {student}: {after:g} points off for being late, before {before:g}")
+        click.echo(f"{assignment}, {printed(student)}: {after:g} points off for being late, before {before:g}")
     click.echo(f"{len(changed)} penalt{'y' if len(changed) == 1 else 'ies'} changed.")

@@ -3,6 +3,7 @@
 import atexit
 import gc
 import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -21,13 +22,29 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (CourseError, ValueError) as error:
-            from grading.course.catalogue import CatalogueError
-            from grading.course.notebooks import NotebookError
-
-            if not isinstance(error, CourseError | CatalogueError | NotebookError):
+        except Exception as error:
+            sentence = in_a_sentence(error)
+            if sentence is None:
                 raise
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(sentence) from None
+
+
+def in_a_sentence(error: Exception) -> str | None:
+    """What to tell of an error that is no fault of the grader's; None for any other."""
+    from grading.course.catalogue import CatalogueError
+    from grading.course.notebooks import NotebookError
+
+    if isinstance(error, CourseError | CatalogueError | NotebookError):
+        return str(error)
+    cause = getattr(error, "orig", error)  # SQLAlchemy wraps what SQLite raises
+    if not isinstance(cause, sqlite3.Error):
+        return None
+    if "locked" in str(cause):
+        return "The gradebook is locked by another program, formgrader perhaps. Close that, then run this again."
+    return (
+        f"The gradebook cannot be used: {cause}. If it is damaged, put a copy in its place: each grading keeps one, "
+        "gradebook.db.<time>, in the course folder."
+    )
 
 
 @click.group(cls=Commands)

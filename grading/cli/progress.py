@@ -8,6 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from grading.course.safe_text import printed
+
+LONGEST = 500  # characters in a line of progress
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -25,7 +28,7 @@ def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
         with Progress(*columns, TextColumn("{task.fields[last]}", markup=False), console=console) as progress:
             task = progress.add_task(title, total=total, last="")
-            yield lambda words: progress.update(task, advance=1, last=words)
+            yield lambda words: progress.update(task, advance=1, last=printed(words, LONGEST))
         return
     started, done = time.monotonic(), 0
 
@@ -34,6 +37,9 @@ def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
         done += 1
         each = (time.monotonic() - started) / done
         rest = f", about {each * (total - done):.0f} s left" if done < total else ""
-        console.print(f"{title} {done}/{total} ({60 / max(each, 1e-9):.0f} a minute): {words}{rest}", markup=False)
+        console.print(
+            f"{title} {done}/{total} ({60 / max(each, 1e-9):.0f} a minute): {printed(words, LONGEST)}{rest}",
+            markup=False,
+        )
 
     yield advance

@@ -11,6 +11,7 @@ import click
 
 from grading.cli.options import assignment_option, jobs_option
 from grading.course.folder import Course
+from grading.course.safe_text import printed
 
 
 @click.command()
@@ -60,7 +61,8 @@ def status(course: Course) -> None:
     failed = [attempt for attempt in attempts if attempt.state == "not graded"]
     click.echo(f"by hand    {len(failed)} need a person{':' if failed else ''}")
     for attempt in failed[-10:]:
-        click.echo(f"  {attempt.student}, {attempt.assignment}, {_local(attempt.received.isoformat())}: {attempt.note}")
+        when = _local(attempt.received.isoformat())
+        click.echo(f"  {printed(attempt.student)}, {attempt.assignment}, {when}: {printed(attempt.note or '')}")
 
 
 def _local(text: str) -> str:

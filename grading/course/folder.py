@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nbgrader.api import Gradebook
     from nbgrader.coursedir import CourseDirectory
 
+PATIENCE = 60  # seconds until a gradebook that another program has locked is given up
+
 
 class CourseError(Exception):
     """Something about the course folder is wrong; the message says what to do."""
@@ -95,16 +97,25 @@ class Course:
         """nbgrader's database of this course; use it in a `with` block."""
         from nbgrader.api import Gradebook
 
-        return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+        return Gradebook(self.gradebook_url, self.coursedir.course_id)
+
+    @property
+    def gradebook_url(self) -> str:
+        """Where the gradebook is; one that another program has locked is waited for."""
+        url: str = self.coursedir.db_url
+        return f"{url}?timeout={PATIENCE}" if url.startswith("sqlite:///") and "?" not in url else url
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Lock the course, so that no other command grades in it.
 
         Raises:
-            CourseError: another command holds the lock.
+            CourseError: another command holds the lock, or `records` is a file.
         """
-        (self.root / "records").mkdir(exist_ok=True)
+        folder = self.root / "records"
+        if folder.exists() and not folder.is_dir():
+            raise CourseError(f"{folder} should be a folder, and it is a file. Move it away, then run this again.")
+        folder.mkdir(exist_ok=True)
         lock = FileLock(self.root / "records" / ".lock")  # the system lets go of it when its process ends
         try:
             lock.acquire(timeout=0)

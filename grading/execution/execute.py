@@ -26,7 +26,7 @@ from grading.execution import hidden_tests, mismatch_figure
 from grading.execution.diagnosis import diagnostician
 from grading.execution.kernel_session import Limits, Session
 from grading.execution.notebook_kernel import NotebookKernel, seconds_left
-from grading.execution.outputs import LimitedOutputs, mend, no_verdict_by_accident
+from grading.execution.outputs import LimitedOutputs, mend, no_verdict_by_accident, shortened
 from grading.execution.skipped_cells import demonstrations
 from grading.gradebook import secret
 from grading.intake.submission import digest
@@ -286,6 +286,7 @@ class Execute(LimitedOutputs):
 
 
 def _fail(cell: NotebookNode, name: str, message: str) -> None:
+    message = shortened(message)
     lines = message.splitlines() or [name]
     cell.outputs.append(new_output("error", ename=name, evalue=message, traceback=lines))
 

@@ -12,6 +12,12 @@ from grading.compat.nbgrader import Execute as StockExecute
 from grading.course import notebooks
 
 LEAST = 500  # bytes that even an empty output takes
+LONGEST = 10_000  # characters of an error's message
+
+
+def shortened(text: str) -> str:
+    """A message up to the limit, with a note where it is cut."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... (cut here, after {LONGEST:,} characters)"
 
 
 class LimitedOutputs(StockExecute):
@@ -31,8 +37,8 @@ class LimitedOutputs(StockExecute):
         if msg["msg_type"] == "stream":
             return self._take_text(outs, msg, cell_index)
         if msg["msg_type"] == "error":
-            content["ename"], content["evalue"] = str(content["ename"])[:1000], str(content["evalue"])[: self.max_text]
-            content["traceback"] = [str(line)[: self.max_text] for line in content["traceback"][-100:]]
+            content["ename"], content["evalue"] = str(content["ename"])[:1000], shortened(str(content["evalue"]))
+            content["traceback"] = [shortened(str(line)) for line in content["traceback"][-100:]]
         said, size = self.room >= 0, len(json.dumps(content)) + LEAST
         self.room -= size
         if self.room >= 0:

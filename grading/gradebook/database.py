@@ -37,17 +37,13 @@ from grading.course.folder import Course
 from grading.gradebook.scores import read
 
 UNINDEXED = (("grade", "notebook_id"), ("comment", "notebook_id"), ("submitted_notebook", "assignment_id"))
-PATIENCE = 60  # seconds until a gradebook that another program has locked is given up
 
 
 class ClassGradebook(Gradebook):
     """A gradebook that stays open while a class is graded."""
 
     def __init__(self, course: Course):
-        url = course.coursedir.db_url
-        if url.startswith("sqlite:///") and "?" not in url:
-            url += f"?timeout={PATIENCE}"
-        super().__init__(url, course.coursedir.course_id)
+        super().__init__(course.gradebook_url, course.coursedir.course_id)
         add_indexes(self.engine)
         self._released: dict[tuple[str, str], dict[tuple[str, str], SimpleNamespace]] = {}
         self._kernelspecs: dict[tuple[str, str], str | None] = {}

@@ -20,6 +20,8 @@ MIB = 2**20
 MAX_NOTEBOOK = 64 * MIB
 NOTEBOOK = re.compile(r"\.ipynb(\.txt|\.json)?$", re.IGNORECASE)  # some browsers add an ending of their own
 UNSTORABLE = re.compile(r"^\s|\s$|[\n\ud800-\udfff]")  # what nbgrader takes in no student's id
+# Patterns that stand for other students' folders, and what formgrader would write into its pages as it is.
+UNSAFE = re.compile(r"[*?\[\]<>\"'`\\\x00-\x1f\x7f-\x9f]")
 MAX_FILES = 100 * MIB  # all others together: more does not fit into the sandbox's scratch folder
 
 
@@ -123,7 +125,7 @@ class Submission:
 
         Raises:
             SubmissionError: the folder is a link: what it leads to may be the whole machine; or nbgrader cannot store
-                its name.
+                its name, or would take it for more than a name.
         """
         _refuse_link(self.folder)
         if UNSTORABLE.search(self.student):
@@ -131,6 +133,12 @@ class Submission:
                 records.NOT_GRADABLE,
                 f"{self.folder.parent}: the folder's name begins or ends with a space, holds a line break, "
                 "or is not UTF-8; rename it",
+            )
+        if UNSAFE.search(self.student):
+            raise SubmissionError(
+                records.NOT_GRADABLE,
+                f"{self.folder.parent}: a student's id may hold none of * ? [ ] < > \" ' ` \\ and no control "
+                "character; rename the folder",
             )
         whole = hashlib.sha256()
         for path in sorted(self.folder.rglob("*")):

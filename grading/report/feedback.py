@@ -3,7 +3,9 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -72,6 +74,30 @@ class HideTests(NbGraderPreprocessor):
                     lines.append(line)
             cell.source = "\n".join(lines).rstrip("\n")
         return cell, resources
+
+
+class HidePaths(NbGraderPreprocessor):
+    """Take the places of this machine out of outputs: the course, Python with its packages, the home folder."""
+
+    def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
+        pattern = _places(str(Path.cwd()))
+        for output in cell.get("outputs", []):
+            for key in ("text", "evalue"):
+                if isinstance(output.get(key), str):
+                    output[key] = pattern.sub("...", output[key])
+            if output.get("traceback"):
+                output.traceback = [pattern.sub("...", str(line)) for line in output.traceback]
+            for kind, text in (output.get("data") or {}).items():
+                if kind.startswith("text/") and isinstance(text, str):
+                    output.data[kind] = pattern.sub("...", text)
+        return cell, resources
+
+
+@lru_cache(maxsize=8)
+def _places(course: str) -> re.Pattern:
+    known = {course, sys.prefix, sys.base_prefix, str(Path.home()), str(Path(grading.__file__).parents[1])}
+    places = {str(place) for path in known for place in (Path(path), Path(path).resolve())} - {"/", "/usr"}
+    return re.compile("|".join(rf"{re.escape(place)}(?![\w.-])" for place in sorted(places, key=len, reverse=True)))
 
 
 class Summary(NbGraderPreprocessor):

@@ -5,11 +5,12 @@ import re
 import secrets
 from collections.abc import Iterable
 
+from grading.course import class_list
 from grading.course.folder import Course
 
 
 class Pseudonyms:
-    """Replaces student ids by pseudonyms.
+    """Replaces student ids, and the names and addresses of the class list, by pseudonyms.
 
     The key that they are made with is in `records/pseudonyms.key`, which git ignores: without it nobody can find the
     pseudonym of an id.
@@ -28,13 +29,18 @@ class Pseudonyms:
             student: "s-" + hashlib.blake2b(student.encode(), key=key, digest_size=4).hexdigest()
             for student in students
         }
+        self._words = dict(self._names)
+        for student in class_list.read(course).values():
+            pseudonym = self._names.get(student.id, "s-other")
+            known = (student.name, student.first_name, student.last_name, student.email, student.login, student.lms_id)
+            self._words = {word: pseudonym for word in known if len(word) > 2} | self._words
 
     def name(self, student: str) -> str:
         """The pseudonym of a student."""
         return self._names[student]
 
     def text(self, words: str) -> str:
-        """The text with a pseudonym in place of every word that is an id."""
-        for student in sorted(self._names, key=len, reverse=True):
-            words = re.sub(rf"(?<!\w){re.escape(student)}(?!\w)", self._names[student], words)
+        """The text with a pseudonym in place of every word that is an id, a name or an address."""
+        for known in sorted(self._words, key=len, reverse=True):
+            words = re.sub(rf"(?<!\w){re.escape(known)}(?!\w)", self._words[known], words)
         return words

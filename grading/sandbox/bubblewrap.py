@@ -23,6 +23,8 @@ PRIVATE = (SCRATCH, "/tmp", "/dev/shm")  # in memory; nobody else sees them
 SCRATCH_BYTES = GIB // 4
 SCRATCH_INODES = 100_000  # files, folders and links in each folder in memory: what they take there no limit counts
 LIMITS = {"CPU": 600, "AS": 6 * GIB, "NPROC": 256, "NOFILE": 1024, "FSIZE": GIB // 8, "CORE": 0}
+ULIMITS = {"CPU": "t", "AS": "v", "NPROC": "u", "NOFILE": "n", "FSIZE": "f"}  # the shell's letters for them
+FORBIDDEN = ("namespace", "uid map", "not permitted", "permission", "mount", "pivot_root", "loopback")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
 OWN_FOLDER = Path(__file__).resolve().parents[1]  # the whole package: holds the oracle: no student's code may read it
 INSTALL = "Install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
@@ -117,6 +119,8 @@ def why_not() -> str | None:
         )
     if executable() is None:
         return why_missing()
+    if low := too_low():
+        return low
     with tempfile.TemporaryDirectory() as folder:
         trial = [python(), "-c", "print('isolated')"]
         result = subprocess.run(
@@ -124,14 +128,35 @@ def why_not() -> str | None:
         )
     if result.returncode == 0 and result.stdout.strip() == "isolated":
         return None
+    said = (result.stderr.strip() or "no message").splitlines()[-1]
+    if not any(word in said.lower() for word in FORBIDDEN):
+        return f"bubblewrap does not work here: {said}"
     return (
-        f"bubblewrap does not work here: {(result.stderr.strip() or 'no message').splitlines()[-1]}\n"
+        f"bubblewrap does not work here: {said}\n"
         "This machine, or the container around it, forbids user namespaces. Ubuntu 23.10 and later: allow them to "
         "bwrap alone, as docs/sandbox.md says, or to all programs until the next start: "
         "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0. Debian 10 and earlier: "
         "sudo sysctl kernel.unprivileged_userns_clone=1. Docker: run the container with "
         "--security-opt seccomp=unconfined --security-opt systempaths=unconfined. "
         "Or give SANDBOX=none to run students' code with your own rights."
+    )
+
+
+def too_low() -> str | None:
+    """Which limits of this process are lower than what a student's kernel is promised; None if none is."""
+    import resource  # which only Unix has
+
+    low = []
+    for name, flag in ULIMITS.items():
+        unit = 1024 if flag in "vf" else 1
+        most = resource.getrlimit(getattr(resource, "RLIMIT_" + name))[1]
+        if most != resource.RLIM_INFINITY and most < LIMITS[name]:
+            low.append(f"ulimit -H{flag} is {most // unit}, and {LIMITS[name] // unit} is needed")
+    if not low:
+        return None
+    return (
+        f"Limits of this shell are too low to run students' code: {'; '.join(low)}. Raise them in "
+        "/etc/security/limits.conf, or in the settings of the service or container, and start a new shell."
     )
 
 

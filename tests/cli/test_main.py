@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sqlite3
 from datetime import datetime
 
 import pytest
@@ -221,3 +222,35 @@ def test_new_exercise_says_what_it_wrote_and_what_is_next(tiny):
     result = run(tiny, "new-exercise", "-a", "averages", "clip")
     assert result.exit_code == 0 and "exercise 2, clip, was added after the last one" in result.output
     assert run(tiny, "new-exercise", "-a", "averages", "Clip").output.startswith("Error: 'Clip' cannot be")
+
+
+def sentence(result: Result) -> str:
+    """What a command that fails says: one line, and no stack."""
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit), result.exception
+    line = result.output.strip().splitlines()[-1]
+    assert line.startswith("Error: ") and "Traceback" not in result.output
+    return line
+
+
+@pytest.mark.parametrize("command", ["grade", "feedback", "grades", "report", "export", "late", "regrade", "release"])
+def test_a_damaged_gradebook_is_told_in_a_sentence(tiny, command):
+    submit(tiny, "ada", RIGHT)
+    (tiny.root / "gradebook.db").write_bytes(b"no database" * 1000)
+    assert "The gradebook cannot be used: file is not a database." in sentence(run(tiny, command))
+
+
+def test_a_gradebook_that_stays_locked_is_told_in_a_sentence(tiny, monkeypatch):
+    monkeypatch.setattr("grading.course.folder.PATIENCE", 1)
+    book = sqlite3.connect(tiny.root / "gradebook.db")
+    book.execute("BEGIN EXCLUSIVE")
+    try:
+        for command in ("grade", "grades"):
+            assert "The gradebook is locked by another program" in sentence(run(tiny, command))
+    finally:
+        book.close()
+
+
+def test_records_that_are_a_file_are_told_in_a_sentence(tiny):
+    shutil.rmtree(tiny.root / "records", ignore_errors=True)
+    (tiny.root / "records").write_text("not a folder", encoding="utf-8")
+    assert "should be a folder, and it is a file" in sentence(run(tiny, "grade"))

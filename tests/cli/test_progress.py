@@ -51,3 +51,9 @@ def test_a_terminal_shows_a_bar():
     shown = os.read(ours, 100_000).decode()
     os.close(ours)
     assert "2/2" in shown and "bob failed" in shown and "━" in shown
+
+
+def test_a_name_that_a_terminal_would_obey_is_shown_as_text(capsys):
+    with steps("Grading", 1) as advance:
+        advance("\x1b[2J graded")
+    assert "\x1b" not in (out := capsys.readouterr().out) and "\\x1b[2J graded" in out

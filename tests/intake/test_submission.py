@@ -250,3 +250,11 @@ def test_find_sees_folders_of_that_assignment_only(tiny):
     (tiny.root / "submitted" / "README").write_text("", encoding="utf-8")
     assert [submission.student for submission in find(tiny, "averages")] == ["ada", "bob"]
     assert [submission.student for submission in find(tiny, "averages", ["bob"])] == ["bob"]
+
+
+@pytest.mark.parametrize("student", ["*", "[ab]", "a?", "<b>q", "o'neill", 'a"b', "\x1b[31mred", "a`b", "a\\b"])
+def test_an_id_that_could_be_more_than_a_name_is_refused(tiny, student):
+    submit(tiny, student, RIGHT)
+    (found,) = find(tiny, "averages")
+    with pytest.raises(SubmissionError, match="rename the folder"):
+        found.digest()

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 from nbformat.v4 import new_code_cell, new_output
@@ -10,6 +12,8 @@ from grading.course import notebooks
 from grading.course.folder import Course, CourseError
 from grading.gradebook import records
 from grading.report.feedback import feedback, sentence
+from grading.run.grade import grade
+from tests.conftest import RIGHT, submit
 
 STUDENTS = ("copies_the_visible_answer", "drops_the_sign", "right", "unwritten")
 
@@ -128,3 +132,23 @@ def test_only_pages_that_would_be_another_are_made_again(classroom, tmp_path):
     feedback(course, "averages")
     assert "shown as plain text" in records.read_one(course, "averages", "unwritten").not_shown[0]
     assert records.read_one(course, "averages", "right").not_shown == []
+
+
+def test_places_of_this_machine_are_not_shown(tiny):
+    shows = "import sys, traceback, json\nprint(sys.prefix, sys.path)\nprint(json.__file__)\n" + RIGHT
+    submit(tiny, "ada", shows)
+    submit(tiny, "bob", "import json\ndef mean(values):\n    return json.loads('{')")
+    grade(tiny, "averages", jobs=1)
+    for path in feedback(tiny, "averages", jobs=1):
+        text = path.read_text(encoding="utf-8")
+        for place in (sys.prefix, sys.base_prefix, str(tiny.root), str(Path.home())):
+            assert f"{place}/" not in text, (path, place)
+        assert "json/" in text, "the rest of the path stays"
+
+
+def test_a_very_long_message_is_cut(tiny):
+    submit(tiny, "ada", "def mean(values):\n    raise ValueError('x' * 100_000)")
+    grade(tiny, "averages", jobs=1)
+    (path,) = feedback(tiny, "averages", jobs=1)
+    text = path.read_text(encoding="utf-8")
+    assert "cut here, after 10,000 characters" in text and len(text) < 120_000

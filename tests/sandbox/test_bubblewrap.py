@@ -251,3 +251,14 @@ def test_the_systems_is_preferred(monkeypatch, tmp_path):
 def test_the_checksums_are_those_of_the_pinned_version():
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert "\nbubblewrap-bin==0.11.0 " in text, "another version: write its checksums to grading/sandbox/bubblewrap.py"
+
+
+LOW = [("-n 64", "ulimit -Hn is 64, and 1024"), ("-v 900000", "ulimit -Hv is 900000"), ("-f 8", "ulimit -Hf is 8,")]
+
+
+@pytest.mark.parametrize(("limit", "words"), LOW)
+def test_a_low_limit_is_told_as_that(limit, words):
+    asked = "from grading.sandbox import bubblewrap; print(bubblewrap.why_not())"
+    line = f"ulimit {limit}; exec {sys.executable} -c '{asked}'"
+    result = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert words in result.stdout and "namespaces" not in result.stdout
