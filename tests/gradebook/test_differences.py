@@ -78,5 +78,5 @@ def test_what_is_no_gradebook_is_a_message_and_makes_none(tiny):
     with pytest.raises(CourseError, match="no such gradebook"):
         differences.compare_files(tiny.root / "gradebook.db", tiny.root / "none.db")
     assert not (tiny.root / "none.db").exists()
-    with pytest.raises(CourseError, match="is no gradebook of nbgrader"):
+    with pytest.raises(CourseError, match="is not an nbgrader gradebook"):
         differences.open_gradebook(tiny.root / "README.md")
