@@ -30,7 +30,7 @@ from grading.authoring.measure import Cost, measure
 from grading.authoring.release import release
 from grading.authoring.sample_class import SampleStudent
 from grading.authoring.stages import Stages, measure_stages
-from grading.course import catalogue, notebooks
+from grading.course import catalogue, gradebook_url, notebooks
 from grading.course.folder import Course
 from grading.gradebook.database import scores
 
@@ -219,7 +219,7 @@ def _class(
     own = sample_class.prepare(course, folder)
     if settings:
         (own.root / "nbgrader_config.py").write_text(settings, encoding="utf-8")
-        own = Course(own.root)
+        own = gradebook_url.keep_here(Course(own.root))
     release(own, assignment)
     sample_class.hand_in(own, assignment, students)
     return own

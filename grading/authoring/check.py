@@ -15,7 +15,7 @@ import nbformat
 from grading.authoring import embed, new_exercise, pictures, sample_class
 from grading.authoring.lock import check_lock
 from grading.authoring.release import release
-from grading.course import catalogue, notebooks
+from grading.course import catalogue, gradebook_url, notebooks
 from grading.course.folder import Course, CourseError
 from grading.execution import rehearsal
 
@@ -201,6 +201,7 @@ def check_release(course: Course, assignment: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         fresh = Course(Path(folder))
         shutil.copy(course.root / "nbgrader_config.py", fresh.root)
+        fresh = gradebook_url.keep_here(fresh)
         shutil.copytree(course.root / "source" / assignment, fresh.root / "source" / assignment)
         try:
             made = release(fresh, assignment)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from nbgrader.converters import GenerateAssignment
 from nbgrader.converters.base import NbGraderException
+from sqlalchemy.exc import SQLAlchemyError
 
 from grading.course.folder import Course, CourseError
 from grading.gradebook import secret
+from grading.gradebook.database import told
 
 
 def release(course: Course, assignment: str) -> Path:
@@ -37,6 +39,8 @@ def release(course: Course, assignment: str) -> Path:
         with course.entered():
             converter.start()
     except NbGraderException as error:
+        if isinstance(error.__context__, SQLAlchemyError):  # nbgrader would have the database upgraded
+            messages, error = [], NbGraderException(told(error.__context__))
         if before.exists() and not folder.exists():
             shutil.copytree(before, folder)
         raise CourseError(

@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from grading.course import catalogue, notebooks
+from grading.course import catalogue, gradebook_url, notebooks
 from grading.course.catalogue import CatalogueError, Entry
 from grading.course.folder import Course
 
@@ -93,4 +93,4 @@ def prepare(course: Course, folder: Path) -> Course:
     shutil.copy(course.root / "nbgrader_config.py", folder)
     for name in ("source", "mistakes"):
         shutil.copytree(course.root / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    return Course(folder)
+    return gradebook_url.keep_here(Course(folder))

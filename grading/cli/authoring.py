@@ -18,7 +18,7 @@ def release(course: Course, assignment: str | None, new_secret: bool) -> None:
     """Generate release/ from source/."""
     from grading.authoring.release import release as make
     from grading.gradebook import changed_tests, secret
-    from grading.gradebook.database import keep_copy
+    from grading.gradebook.copies import keep_copy
 
     if new_secret:
         with course.alone():

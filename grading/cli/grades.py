@@ -141,11 +141,12 @@ def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool)
 @click.command("diff-grades")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-def diff_grades(a: Path, b: Path) -> None:
-    """Compare two gradebook files: student, exercise, points in A and in B, why."""
+@click.pass_obj
+def diff_grades(course: Course, a: Path, b: Path) -> None:
+    """Compare two gradebooks, files or copies by pg_dump: student, exercise, points in A and in B, why."""
     from grading.gradebook.differences import compare_files, table
 
-    changes = compare_files(a, b)
+    changes = compare_files(course, a, b)
     if changes:
         console().print(table(changes))
     click.echo(f"{len(changes)} difference{'s' * (len(changes) != 1)}.")

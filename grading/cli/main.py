@@ -36,6 +36,13 @@ def in_a_sentence(error: Exception) -> str | None:
 
     if isinstance(error, CourseError | CatalogueError | NotebookError):
         return str(error)
+    if "sqlalchemy" in sys.modules:
+        from sqlalchemy.exc import DBAPIError
+
+        from grading.gradebook.database import told
+
+        if isinstance(error, DBAPIError) and not isinstance(error.orig, sqlite3.Error):  # from a server
+            return told(error)
     cause = getattr(error, "orig", error)  # SQLAlchemy wraps what SQLite raises
     if not isinstance(cause, sqlite3.Error):
         return None

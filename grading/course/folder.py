@@ -49,10 +49,18 @@ class Course:
 
     @property
     def coursedir(self) -> "CourseDirectory":
-        """A fresh nbgrader CourseDirectory."""
+        """A fresh nbgrader CourseDirectory.
+
+        Raises:
+            CourseError: the URL of the gradebook is wrong.
+        """
         from nbgrader.coursedir import CourseDirectory  # nbgrader takes a second to import, and not all need it
 
-        return CourseDirectory(config=self.config)
+        from grading.course.gradebook_url import patient
+
+        coursedir = CourseDirectory(config=self.config)
+        coursedir.db_url = patient(coursedir.db_url)
+        return coursedir
 
     @property
     def assignments(self) -> list[str]:

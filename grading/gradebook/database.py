@@ -8,11 +8,9 @@ they do what nbgrader's do.
 
 import contextlib
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from types import SimpleNamespace
 
 from nbconvert.exporters.exporter import ResourcesDict
@@ -28,12 +26,13 @@ from nbgrader.api import (
     SubmittedNotebook,
 )
 from nbgrader.preprocessors import NbGraderPreprocessor
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from grading.compat import nbgrader as compat
 from grading.course import notebooks
-from grading.course.folder import Course
+from grading.course.folder import Course, CourseError
+from grading.course.gradebook_url import PATIENCE
 from grading.gradebook.scores import read
 
 UNINDEXED = (("grade", "notebook_id"), ("comment", "notebook_id"), ("submitted_notebook", "assignment_id"))
@@ -64,6 +63,19 @@ class ClassGradebook(Gradebook):
             self._rows.clear()
             self.db.remove()
             self.db.configure(bind=self.engine, join_transaction_mode="conditional_savepoint", expire_on_commit=True)
+
+    def check_connection(self) -> None:
+        """Make sure that the database still answers, after it did not.
+
+        Raises:
+            CourseError: it does not.
+        """
+        self.db.remove()
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except SQLAlchemyError as error:
+            raise CourseError(told(error)) from None
 
     def open_submission(self, assignment: str, student: str, timestamp: datetime | None) -> SubmittedAssignment:
         """The entry of a submission, made if need be, with a place for the grade of every test of the release."""
@@ -239,28 +251,31 @@ def add_indexes(engine: Engine) -> None:
 
     Reading goes on without them where they cannot be made: the database may be read-only, or another program's.
     """
-    for table, column in UNINDEXED:
-        name = f"ix_{table}_{column}"  # as SQLAlchemy would name it
-        with contextlib.suppress(SQLAlchemyError), engine.begin() as connection:
-            connection.execute(text(f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({column})"))
+    with contextlib.suppress(SQLAlchemyError):
+        there = inspect(engine)
+        for table, column in UNINDEXED:
+            name = f"ix_{table}_{column}"  # as SQLAlchemy would name it
+            if name not in {index["name"] for index in there.get_indexes(table)}:  # to ask PostgreSQL again would lock
+                with engine.begin() as connection:
+                    connection.execute(text(f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({column})"))
 
 
-def keep_copy(course: Course, now: datetime) -> Path | None:
-    """Copy the gradebook to a file beside it that is named after the time.
-
-    Returns:
-        The copy; None if the gradebook is no SQLite file, so that its own backup has to do.
-    """
-    url = course.coursedir.db_url
-    path = Path(url.removeprefix("sqlite:///"))
-    if not url.startswith("sqlite:///") or not path.is_file():
-        return None
-    copy = path.with_name(f"{path.name}.{now:%Y-%m-%d-%H%M%S}")
-    copy_database(path, copy)
-    return copy
-
-
-def copy_database(source: Path, target: Path) -> None:
-    """Copy a database as one transaction: a program that has it open sees the old or the new one."""
-    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as write:
-        read.backup(write)
+def told(error: SQLAlchemyError) -> str:
+    """What is wrong with the gradebook, in a sentence without its password and without SQL."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    if cause is None:
+        return f"The gradebook cannot be used: {type(error).__name__}."
+    said = " ".join(str(cause).split())
+    if "database is locked" in said or "lock timeout" in said:
+        return (
+            f"The gradebook was locked by another program, formgrader perhaps, for {PATIENCE} seconds; nothing is "
+            "written. Run this again."
+        )
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return (
+            f"The connection to the gradebook's server was lost; what was being written is not there. "
+            f"Run this again. (It said: {said})"
+        )
+    if "connection failed" in said or "connection is bad" in said or "connection timeout" in said:
+        return f"The gradebook's server cannot be reached; nothing is written. Check that it runs. (It said: {said})"
+    return f"The gradebook cannot be used: {said}"

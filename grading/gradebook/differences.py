@@ -1,5 +1,7 @@
 """What differs between two gradebooks: student, exercise, old and new points, why."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,9 +9,9 @@ from nbgrader.api import Gradebook
 from rich.markup import escape
 from rich.table import Table
 
-from grading.course import notebooks
-from grading.course.folder import CourseError
-from grading.gradebook import scores
+from grading.course import gradebook_url, notebooks
+from grading.course.folder import Course, CourseError
+from grading.gradebook import copies, scores
 from grading.gradebook.records import Record
 from grading.gradebook.scores import Cell, Submission
 
@@ -45,9 +47,29 @@ def open_gradebook(path: Path) -> Gradebook:
     return Gradebook(f"sqlite:///{path}", course_id=None)
 
 
-def compare_files(a: Path, b: Path) -> list[Change]:
-    """What differs in any assignment between two gradebook files."""
-    with open_gradebook(a) as old, open_gradebook(b) as new:
+@contextmanager
+def opened(course: Course, path: Path) -> Iterator[Gradebook]:
+    """A gradebook file, a copy by pg_dump, or, as `gradebook.db`, the course's gradebook on a server.
+
+    Raises:
+        CourseError: there is no such file, or it cannot be read as a gradebook.
+    """
+    if path.is_file():
+        with path.open("rb") as file:
+            dumped = file.read(len(copies.DUMP)) == copies.DUMP
+        with copies.restored(course, path) if dumped else open_gradebook(path) as gradebook:
+            yield gradebook
+    elif path.resolve() == course.root / "gradebook.db" and gradebook_url.sqlite_file(course) is None:
+        with course.gradebook() as gradebook:
+            yield gradebook
+    else:
+        with open_gradebook(path) as gradebook:
+            yield gradebook
+
+
+def compare_files(course: Course, a: Path, b: Path) -> list[Change]:
+    """What differs in any assignment between two gradebooks, see `opened`."""
+    with opened(course, a) as old, opened(course, b) as new:
         names = sorted({x.name for x in old.assignments} | {x.name for x in new.assignments})
         changes = []
         for name in names:

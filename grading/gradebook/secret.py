@@ -12,6 +12,7 @@ from pathlib import Path
 from nbgrader.api import Grade
 from sqlalchemy import or_
 
+from grading.course import gradebook_url
 from grading.course.folder import Course, CourseError
 
 N_BYTES = 32
@@ -57,8 +58,8 @@ def renew(course: Course) -> None:
 
 def has_grades(course: Course) -> bool:
     """Whether the gradebook has points of any test, from a grader or a person."""
-    url = course.coursedir.db_url
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+    book = gradebook_url.sqlite_file(course)
+    if book is not None and not book.is_file():
         return False
     with course.gradebook() as gradebook:
         scored = or_(Grade.auto_score.isnot(None), Grade.manual_score.isnot(None))

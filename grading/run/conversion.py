@@ -12,7 +12,7 @@ from nbconvert.writers import FilesWriter
 from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.preprocessors import Execute as StockExecute
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from grading.authoring.release import quiet_logger
 from grading.compat.nbgrader import Autograde
@@ -21,7 +21,7 @@ from grading.course.folder import Course
 from grading.course.safe_text import printed
 from grading.execution.execute import Findings
 from grading.gradebook import records, secret
-from grading.gradebook.database import ClassGradebook
+from grading.gradebook.database import ClassGradebook, told
 from grading.gradebook.records import Record
 from grading.intake.restore import is_untouched
 from grading.intake.submission import Submission, SubmissionError
@@ -224,8 +224,8 @@ def without_grade(course: Course, submission: Submission, error: Exception, isol
     elif isinstance(error, PermissionError) and Path(str(error.filename)).is_relative_to(submission.folder):
         state = records.UNREADABLE
         reason = f"{error.filename}: permission denied; run: chmod -R u+rX '{submission.folder.parent}'"
-    elif isinstance(error, OperationalError) and "locked" in str(error):
-        reason = "The gradebook was locked by another program, formgrader perhaps, for a minute; grade again."
+    elif isinstance(error, SQLAlchemyError):
+        reason = told(error)
     elif isinstance(error, BrokenExecutor):
         reason = f"{submission.folder}: grading it crashed twice; grade it by hand"
     shutil.rmtree(course.root / "autograded" / submission.student / f".{submission.assignment}.new", ignore_errors=True)

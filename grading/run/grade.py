@@ -13,6 +13,7 @@ from concurrent.futures import Executor
 from datetime import datetime
 
 from nbgrader.api import MissingEntry
+from sqlalchemy.exc import SQLAlchemyError
 
 from grading.authoring.release import release
 from grading.course import temporary_folders
@@ -20,7 +21,8 @@ from grading.course.folder import Course, CourseError
 from grading.execution import interpreters
 from grading.execution.interpreters import Interpreters
 from grading.gradebook import records
-from grading.gradebook.database import ClassGradebook, keep_copy, scores
+from grading.gradebook.copies import keep_copy
+from grading.gradebook.database import ClassGradebook, scores
 from grading.gradebook.records import Record
 from grading.intake.submission import find
 from grading.run import canary, fingerprint
@@ -56,7 +58,8 @@ def grade(
 
     Raises:
         CourseError: unknown assignment, no release can be made, nothing submitted, somebody else is grading, or the
-            grader itself is wrong: the reference solution has not full marks, or the untouched release has some.
+            grader itself is wrong: the reference solution has not full marks, or the untouched release has some; or
+            the gradebook's server is gone. What was saved before that stays.
     """
     course.source(assignment)
     isolated = course.config.Execute.get("sandbox") != "none"
@@ -101,6 +104,8 @@ def grade(
                         assert sanitized is not None  # else `result` has raised the error that left none
                         finish(converter.save(sanitized, executed))
                     except Exception as error:
+                        if isinstance(error, SQLAlchemyError):
+                            gradebook.check_connection()  # without it nobody can be graded
                         finish(without_grade(course, converter.submission, error, isolated))
     return [finished[student] for student in sorted(finished)]
 

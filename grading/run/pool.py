@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from copy import deepcopy
 from itertools import islice
 
 from nbformat import NotebookNode
@@ -97,4 +98,6 @@ def _failed(error: Exception) -> Future:
 def execution_settings(config: Config) -> Config:
     """The settings that a worker needs; others may hold classes that are known only in the settings file."""
     names = {cls.__name__ for cls in Execute.mro()} | {"CourseDirectory"}
-    return Config({name: section for name, section in config.items() if name in names})
+    chosen = Config({name: deepcopy(section) for name, section in config.items() if name in names})
+    chosen.CourseDirectory.pop("db_url", None)  # no worker opens the gradebook, and its password stays here
+    return chosen

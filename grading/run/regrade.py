@@ -1,19 +1,16 @@
 """Regrade without fear: grade in a copy of the course, show what would change, and only then write."""
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Executor
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from grading.authoring.release import release
 from grading.course import catalogue, notebooks
-from grading.course.folder import Course, CourseError
-from grading.gradebook import changed_tests, differences, late_penalties, records, scores, secret
-from grading.gradebook.database import copy_database, keep_copy
+from grading.course.folder import Course
+from grading.gradebook import changed_tests, copies, differences, late_penalties, records, scores, secret
 from grading.gradebook.differences import Change
 from grading.gradebook.records import Record
 from grading.run.grade import grade
@@ -49,14 +46,14 @@ def preview(
     """Grade in `build/regrade/` and compare; nothing else is touched. For the arguments see `grade.grade`.
 
     Raises:
-        CourseError: the gradebook is no file in the course folder, or nothing is submitted.
+        CourseError: there is no gradebook yet, or nothing is submitted.
         CatalogueError: an entry does not fit the changed notebook; then no mistake could be named.
     """
-    book = gradebook_file(course)
     secret.of(course)
     for assignment in assignments:
         catalogue.load(course.root / "mistakes" / f"{assignment}.toml", notebooks.read(course.source(assignment)))
-    made = Preview(_copy(course, book, assignments), assignments, digest=_digest(book))
+    own, digest = _copy(course, assignments)
+    made = Preview(own, assignments, digest=digest)
     for assignment in assignments:
         made.tests += [f"{assignment}: {words}" for words in changed_tests.fit(made.own, assignment)]
         release(made.own, assignment)
@@ -78,16 +75,10 @@ def accept(course: Course, made: Preview) -> Path | None:
         The copy of the old gradebook, see `keep_copy`.
 
     Raises:
-        CourseError: somebody has written to the gradebook since, or is grading.
+        CourseError: somebody has written to the gradebook since, or is grading, or no copy of it can be made.
     """
     with course.alone():
-        book = gradebook_file(course)
-        if _digest(book) != made.digest:
-            raise CourseError(
-                f"{book}: has been changed since the preview, perhaps in formgrader. Run make regrade again."
-            )
-        kept = keep_copy(course, datetime.now())
-        copy_database(gradebook_file(made.own), book)
+        kept = copies.put_back(course, made.own.root / "gradebook.db", made.digest)
         for assignment in made.assignments:
             for folder in sorted((made.own.root / "autograded").glob(f"*/{assignment}")):
                 _replace(folder, course.root / folder.relative_to(made.own.root))
@@ -100,23 +91,8 @@ def accept(course: Course, made: Preview) -> Path | None:
         return kept
 
 
-def gradebook_file(course: Course) -> Path:
-    """The file of the gradebook.
-
-    Raises:
-        CourseError: it is elsewhere (a database server), or there is none yet.
-    """
-    book = course.root / "gradebook.db"
-    url = course.coursedir.db_url
-    if url != f"sqlite:///{book}":
-        raise CourseError(f"The gradebook is not {book} but {url}, of which no copy can be made here.")
-    if not book.is_file():
-        raise CourseError("There is no gradebook yet. Run: make release grade")
-    return book
-
-
-def _copy(course: Course, book: Path, assignments: list[str]) -> Course:
-    """A copy of all that grading needs, with the same settings and a gradebook of its own."""
+def _copy(course: Course, assignments: list[str]) -> tuple[Course, str]:
+    """A copy of all that grading needs, with the same settings and its own gradebook; and the old one's digest."""
     root = course.root / "build" / "regrade"
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
@@ -133,12 +109,13 @@ def _copy(course: Course, book: Path, assignments: list[str]) -> Course:
             shutil.copytree(folder, root / folder.relative_to(course.root), symlinks=True)
         if (course.root / "records" / assignment).is_dir():
             shutil.copytree(course.root / "records" / assignment, root / "records" / assignment)
-    copy_database(book, root / book.name)
+    digest = copies.take(course, root / "gradebook.db")
     own = Course(root)
     config = deepcopy(course.config)
     config.CourseDirectory.root = str(root)
+    config.CourseDirectory.db_url = f"sqlite:///{root / 'gradebook.db'}"
     own.__dict__["config"] = config  # also what was set after the file was read
-    return own
+    return own, digest
 
 
 def _as_here(reason: str, made: Preview, course: Course) -> str:
@@ -150,7 +127,3 @@ def _replace(new: Path, old: Path) -> None:
     if old.exists():
         shutil.rmtree(old)
     shutil.copytree(new, old, symlinks=True)
-
-
-def _digest(book: Path) -> str:
-    return hashlib.sha256(book.read_bytes()).hexdigest()

@@ -38,7 +38,7 @@ from grading.course.folder import Course, CourseError
 from grading.course.safe_text import printed
 from grading.execution import interpreters
 from grading.gradebook import late_penalties, records, secret
-from grading.gradebook.database import ClassGradebook
+from grading.gradebook.database import ClassGradebook, told
 from grading.gradebook.records import Record
 from grading.intake.submission import Submission, find
 from grading.report import attempt_page, feedback
@@ -165,7 +165,7 @@ class Watcher:
             except (OSError, SQLAlchemyError, sqlite3.Error, CourseError) as error:  # a full disk, a locked gradebook
                 if once:
                     raise
-                self.remark = printed(f"cannot go on: {error}")
+                self.remark = printed(f"cannot go on: {told(error) if isinstance(error, SQLAlchemyError) else error}")
                 log.error(self.remark)
                 self._write_health()
                 self.stopped.wait(LOOK)

@@ -8,7 +8,8 @@ import pytest
 from nbgrader.api import MissingEntry
 
 from grading.course import notebooks
-from grading.gradebook.database import ClassGradebook, OverwriteCells, keep_copy, scores
+from grading.gradebook.copies import keep_copy
+from grading.gradebook.database import ClassGradebook, OverwriteCells, scores
 from tests.conftest import DROPS_THE_SIGN, RIGHT, graded, scores_of, submit
 
 

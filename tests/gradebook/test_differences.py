@@ -31,8 +31,8 @@ def files(tiny):
     return old, new
 
 
-def test_compare_files(files):
-    found = {c.student: (c.exercise, c.old, c.new, c.why) for c in differences.compare_files(*files)}
+def test_compare_files(tiny, files):
+    found = {c.student: (c.exercise, c.old, c.new, c.why) for c in differences.compare_files(tiny, *files)}
     assert found == {
         "better": ("mean", 2, 3, "test_mean_negative: passes now"),
         "worse": ("mean", 3, 1, "test_mean: loses points now"),
@@ -41,7 +41,7 @@ def test_compare_files(files):
         "gone": ("everything", 3, None, "not in the new gradebook"),
         "comes": ("everything", None, 3, "not in the old gradebook"),
     }
-    assert differences.compare_files(files[0], files[0]) == []
+    assert differences.compare_files(tiny, files[0], files[0]) == []
 
 
 def test_tests_that_come_or_go_without_a_point_are_not_told():
@@ -67,16 +67,16 @@ def test_the_record_says_why(files):
     assert worse.why == "test_mean: should be 3 (mean_x)"
 
 
-def test_the_table_shows_missing_points_as_dashes(files):
+def test_the_table_shows_missing_points_as_dashes(tiny, files):
     console = Console(file=io.StringIO(), width=160)
-    console.print(differences.table(differences.compare_files(*files)))
+    console.print(differences.table(differences.compare_files(tiny, *files)))
     said = " ".join(console.file.getvalue().split())
     assert "│ gone │ averages │ everything │ 3 │ - │ not in the new gradebook │" in said
 
 
 def test_what_is_no_gradebook_is_a_message_and_makes_none(tiny):
     with pytest.raises(CourseError, match="no such gradebook"):
-        differences.compare_files(tiny.root / "gradebook.db", tiny.root / "none.db")
+        differences.compare_files(tiny, tiny.root / "gradebook.db", tiny.root / "none.db")
     assert not (tiny.root / "none.db").exists()
     with pytest.raises(CourseError, match="is not an nbgrader gradebook"):
         differences.open_gradebook(tiny.root / "README.md")

@@ -1,0 +1,80 @@
+"""Where the gradebook is: in a SQLite file, or on a PostgreSQL server, whose password no message may show."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from grading.course.folder import Course, CourseError
+
+PATIENCE = 60  # seconds until a gradebook that another program has locked is given up
+SETTING = "nbgrader_config.py: c.CourseDirectory.db_url"
+
+
+def parse(text: str) -> URL:
+    """The parts of a gradebook's URL.
+
+    Raises:
+        CourseError: it is neither one of SQLite nor of PostgreSQL with psycopg, or psycopg is missing.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):  # its own words may hold a part of the password
+        raise CourseError(_unreadable()) from None
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        return url
+    if url.drivername not in ("postgresql", "postgresql+psycopg"):
+        raise CourseError(
+            f"{SETTING}: should begin with sqlite:/// or postgresql+psycopg://, and begins with {url.drivername}://."
+        )
+    if "@" in (url.host or "") or not url.database:
+        raise CourseError(_unreadable())
+    if find_spec("psycopg") is None:
+        raise CourseError(f"{SETTING}: PostgreSQL needs psycopg. Run: pip install 'psycopg[binary]'")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def patient(text: str) -> str:
+    """The URL, and on a server how long to wait: for a connection, for another's lock, for an answer of the network.
+
+    What the URL sets itself stays. Raises as `parse`.
+    """
+    url = parse(text)
+    if url.get_backend_name() == "sqlite":
+        return text
+    limits = {
+        "connect_timeout": "10",  # seconds
+        "keepalives_idle": "30",  # seconds
+        "tcp_user_timeout": str(PATIENCE * 1000),  # milliseconds
+        "options": f"-c lock_timeout={PATIENCE}s",
+    }
+    own = {name: value for name, value in url.query.items() if name != "options"}
+    options = " ".join([limits["options"], str(url.query.get("options", ""))]).strip()  # of two settings the last holds
+    return url.set(query={**limits, **own, "options": options}).render_as_string(hide_password=False)
+
+
+def sqlite_file(course: Course) -> Path | None:
+    """The gradebook's file; None if it is on a server."""
+    url = parse(course.coursedir.db_url)
+    if url.get_backend_name() != "sqlite":
+        return None
+    return course.root / (url.database or "")
+
+
+def keep_here(course: Course) -> Course:
+    """Give a copy of a course a gradebook of its own, also where its settings name another one."""
+    own = f"sqlite:///{course.root / 'gradebook.db'}"
+    if course.coursedir.db_url == own:
+        return course
+    with (course.root / "nbgrader_config.py").open("a", encoding="utf-8") as settings:
+        settings.write(f"\nc.CourseDirectory.db_url = {own!r}  # this is a copy of the course\n")
+    return Course(course.root)
+
+
+def _unreadable() -> str:
+    return (
+        f"{SETTING}: cannot be read. It should be like postgresql+psycopg://user:password@host:5432/database; "
+        "in the password write @ as %40, / as %2F, : as %3A and % as %25."
+    )
