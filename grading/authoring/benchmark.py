@@ -8,7 +8,6 @@ nbgrader in the same run much less: those are kept in `docs/benchmark.json` and 
 """
 
 import json
-import os
 import platform
 import random
 import shutil
@@ -30,7 +29,7 @@ from grading.authoring.measure import Cost, measure
 from grading.authoring.release import release
 from grading.authoring.sample_class import SampleStudent
 from grading.authoring.stages import Stages, measure_stages
-from grading.course import catalogue, gradebook_url, notebooks
+from grading.course import catalogue, cores, gradebook_url, notebooks
 from grading.course.folder import Course
 from grading.gradebook.database import scores
 
@@ -231,7 +230,7 @@ def write_report(report: Report, path: Path) -> dict[str, tuple[float, float]]:
     Returns:
         By name, each ratio of the last run that differs by more than a fifth from the present one: before and now.
     """
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    machine = f"{cores.usable()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     plot, figures = path.with_suffix(".png"), path.with_suffix(".json")
     now = report.ratios()
     before = json.loads(figures.read_text(encoding="utf-8"))["ratios"] if figures.is_file() else {}

@@ -1,6 +1,5 @@
 """Commands that make and check the course."""
 
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -139,8 +138,9 @@ def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: 
 def bench(course: Course, assignment: str | None, sizes: str, few: int, out: Path, jobs: int | None) -> None:
     """Measure against stock nbgrader and write a report. Run nothing else on the machine meanwhile."""
     from grading.authoring import benchmark as measuring
+    from grading.course import cores
 
-    numbers, jobs = [int(word) for word in sizes.split(",")], jobs or os.cpu_count() or 1
+    numbers, jobs = [int(word) for word in sizes.split(",")], jobs or cores.usable()
     names = course.chosen(assignment)
     results = [measuring.run(course, name, numbers, few, jobs, click.echo) for name in names]
     report = measuring.Report(results, jobs, measuring.run_large(course, names[-1], said=click.echo))

@@ -69,11 +69,18 @@ def main(ctx: click.Context, root: Path) -> None:
 def doctor() -> None:
     """Check whether this machine can isolate students' code, and say how to fix it."""
     import platform
+    import tempfile
     from importlib.metadata import version
 
+    from grading.course import cores, temporary_folders
     from grading.sandbox import bubblewrap
 
-    click.echo(f"system     {platform.system()} {platform.release()}, {os.cpu_count()} cores")
+    usable, there = cores.usable(), os.cpu_count() or 1
+    limited = f" (of {there}; the others are not for this process)" if usable < there else ""
+    click.echo(f"system     {platform.system()} {platform.release()}, {usable} cores{limited}")
+    usual = tempfile.gettempdir()
+    if temporary_folders.for_sockets() != usual:
+        click.echo(f"temporary  {usual} is too long a path for sockets; they are in {temporary_folders.for_sockets()}")
     click.echo(f"python     {platform.python_version()} at {sys.executable}")
     for name in ("nbgrader", "jupyterlab", "torch"):
         click.echo(f"{name:10} {version(name)}")

@@ -13,10 +13,21 @@ import psutil
 _NAMESPACE = Path("/proc/self/ns/pid")
 _HERE = _NAMESPACE.stat().st_ino if _NAMESPACE.exists() else 0
 
+LONGEST = 40  # characters of TMPDIR; a socket's path has 107 at most, and the names of folders in it need the others
+SHORT = ("/tmp", "/var/tmp", "/dev/shm")
+
 
 def prefix(kind: str) -> str:
     """How the name of a temporary folder of this process begins, for `tempfile`."""
     return f"grading-{_HERE}-{os.getpid()}-{kind}-"
+
+
+def for_sockets() -> str:
+    """Where folders are made in which sockets lie: TMPDIR, or a shorter one, because a socket's path is short."""
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) <= LONGEST:
+        return usual
+    return next((short for short in SHORT if os.access(short, os.W_OK | os.X_OK)), usual)
 
 
 def closed(kind: str) -> Path:
@@ -24,7 +35,7 @@ def closed(kind: str) -> Path:
 
     Take the outer one away: `remove(folder.parent)`.
     """
-    folder = Path(tempfile.mkdtemp(prefix=prefix(kind))) / "own"
+    folder = Path(tempfile.mkdtemp(prefix=prefix(kind), dir=for_sockets())) / "own"
     folder.mkdir(mode=0o700)
     return folder
 
@@ -40,7 +51,8 @@ def remove(folder: Path) -> None:
 
 def sweep() -> None:
     """Take away the folders of processes that have ended without doing so."""
-    for path in Path(tempfile.gettempdir()).glob(f"grading-{_HERE}-*-*-*"):
+    folders = {tempfile.gettempdir(), for_sockets()}
+    for path in (path for folder in folders for path in Path(folder).glob(f"grading-{_HERE}-*-*-*")):
         pid = path.name.split("-")[2]
         if pid.isdigit() and not path.is_symlink() and not runs(int(pid)):
             remove(path)

@@ -246,7 +246,11 @@ class Execute(LimitedOutputs):
         manager = super().create_kernel_manager()
         prepare(manager, self.max_message)
         if self.sandbox == "none":
-            sockets = tempfile.TemporaryDirectory(prefix=temporary_folders.prefix("kernel"), ignore_cleanup_errors=True)
+            sockets = tempfile.TemporaryDirectory(
+                prefix=temporary_folders.prefix("kernel"),
+                dir=temporary_folders.for_sockets(),
+                ignore_cleanup_errors=True,
+            )
             manager.transport, manager.ip = "ipc", f"{self._at_hand.open.enter_context(sockets)}/s"
         else:
             manager.files = str(self._at_hand.folder)

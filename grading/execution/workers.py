@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import forkserver, get_context
 
 from grading.compat.process import spare_grammar
+from grading.course import cores
 from grading.course.temporary_folders import runs
 
 PR_SET_PDEATHSIG = 1
@@ -24,7 +25,7 @@ def make_pool(
             each process imports what it needs.
         first: called in each process when it starts.
     """
-    jobs, arguments = jobs or os.cpu_count() or 1, (os.getpid(), first)
+    jobs, arguments = jobs or cores.usable(), (os.getpid(), first)
     if not preload or sys.platform != "linux":
         return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=arguments)
     _set(preload)

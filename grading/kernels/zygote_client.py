@@ -37,7 +37,8 @@ class Zygote:
     def __init__(self, missing: Missing | None, cells: list[str]):
         if bubblewrap.executable() is None:
             raise bubblewrap.SandboxError(bubblewrap.why_missing())
-        self.exchange = Path(tempfile.mkdtemp(prefix=temporary_folders.prefix("kernels")))
+        folder = tempfile.mkdtemp(prefix=temporary_folders.prefix("kernels"), dir=temporary_folders.for_sockets())
+        self.exchange = Path(folder)
         bubblewrap.give_away(self.exchange)
         source = (Path(__file__).parent / "zygote.py").read_text(encoding="utf-8")
         inside = [bubblewrap.python(), "-I", "-c", source, str(self.exchange)]

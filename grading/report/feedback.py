@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import re
 import shutil
 import sys
@@ -24,7 +23,7 @@ from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 from nbgrader.utils import find_all_files
 
 import grading
-from grading.course import notebooks
+from grading.course import cores, notebooks
 from grading.course.folder import Course, CourseError
 from grading.execution.bounded import Bounded, LimitError
 from grading.execution.workers import begin
@@ -191,7 +190,7 @@ def feedback(
             wanted.append(page)
             continue
         done(student)
-    errors |= _make(course, wanted, jobs or os.cpu_count() or 1, done)
+    errors |= _make(course, wanted, jobs or cores.usable(), done)
     if errors:
         lines = [
             f"{course.root / 'autograded' / student / assignment}: {errors[student]}" for student in sorted(errors)

@@ -33,7 +33,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from grading.course import temporary_folders
+from grading.course import cores, temporary_folders
 from grading.course.folder import Course, CourseError
 from grading.course.safe_text import printed
 from grading.execution import interpreters
@@ -107,7 +107,7 @@ class Watcher:
         if self.isolated and why_not():
             raise CourseError(str(why_not()))
         self.course, self.assignments, self.pages = course, assignments, pages
-        self.jobs = jobs or len(os.sched_getaffinity(0))
+        self.jobs = jobs or cores.usable()
         self.policy = AttemptPolicy(config=course.config)
         self.journal = journal_of(course)
         self.since = datetime.now(UTC)

@@ -1,6 +1,7 @@
 """Temporary folders: swept when their process has ended, and only then."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -64,3 +65,15 @@ def test_other_folders_stay(place, name):
     (place / name).mkdir()
     temporary_folders.sweep()
     assert (place / name).is_dir()
+
+
+def test_a_long_tmpdir_leaves_room_for_a_sockets_path(place, monkeypatch):
+    long = place / ("long" * 20)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    folder = temporary_folders.closed("kernel")
+    try:
+        with socket.socket(socket.AF_UNIX) as door:
+            door.bind(f"{folder}/{'x' * 12}-65535")
+    finally:
+        temporary_folders.remove(folder.parent)
