@@ -23,6 +23,7 @@ from grading.run import regrade
 from tests.conftest import DROPS_THE_SIGN, RIGHT, graded, submit, tiny_source
 from tests.marks import mark
 from tests.postgresql import PASSWORD, Server, server
+from tests.run.test_watch import Class
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,14 @@ def test_every_command_gives_what_it_gives_with_sqlite(course, tiny):
     assert (course.root / "grades.csv").read_text() == (tiny.root / "grades.csv").read_text()
 
 
+def test_watch_grades_there(course, tmp_path):
+    watched = Class(course, tmp_path / "watch")
+    watched.hand_in("ada", DROPS_THE_SIGN)
+    watched.grade()
+    assert scores(watched.course, "averages") == {"ada": {"test_mean": 2, "test_mean_negative": 0}}
+    assert not (course.root / "gradebook.db").exists()
+
+
 def test_the_indexes_are_made_there_too(course):
     with ClassGradebook(course) as gradebook:
         there = inspect(gradebook.engine)
@@ -111,7 +120,6 @@ COMMANDS = [
     ("grades",),
     ("report",),
     ("export", "--yes"),
-    ("return-feedback",),
     ("regrade", "--yes"),
     ("diff-grades", "gradebook.db", "gradebook.db"),
 ]
