@@ -85,9 +85,10 @@ def test_every_command_gives_what_it_gives_with_sqlite(course, tiny):
         told += words(run(own, "regrade", "--yes"))
         (kept,) = own.root.glob("gradebook.db.*")
         told += words(run(own, "diff-grades", str(kept), str(own.root / "gradebook.db")))
-        said[own] = re.sub(r"gradebook\.db\.[\d-]+|\d+:\d\d:\d\d|\d+\.\d+ s", "", told.replace(str(own.root), ""))
+        lines = told.replace(str(own.root), "").replace(kept.name, "").splitlines()
+        said[own] = [line for line in lines if not line.startswith(("Grading ", "Feedback for "))]  # with times
     assert said[course] == said[tiny]
-    assert "│ bob" in said[course] and "2 differences" in said[course] and PASSWORD not in said[course]
+    assert "2 differences." in said[course] and PASSWORD not in "".join(said[course])
     assert not (course.root / "gradebook.db").exists()
     assert scores(course, "averages") == {
         "ada": {"test_mean": 4, "test_mean_negative": 1},
