@@ -98,7 +98,7 @@ def test_every_command_gives_what_it_gives_with_sqlite(course, tiny):
 
 
 def test_watch_grades_there(course, tmp_path):
-    watched = Class(course, tmp_path / "watch")
+    watched = Class(course, tmp_path)
     watched.hand_in("ada", DROPS_THE_SIGN)
     watched.grade()
     assert scores(watched.course, "averages") == {"ada": {"test_mean": 2, "test_mean_negative": 0}}
