@@ -52,3 +52,41 @@ def test_a_surviving_mutant_is_reported_and_a_stale_reason_too():
     weak, stale = mutants.verdict([caught, survivor], {("mean", "x", "y"): "said to be equal"})
     assert weak == [survivor.mutant]
     assert stale == ["mean: x -> y is killed"]
+
+
+SHARED = """class Average:
+    def __init__(self):
+        self.values = list(range(0))
+
+    def add(self, value):
+        for _ in range(1):
+            ### BEGIN SOLUTION
+            self.values = [*self.values, value.copy()]
+            self.sum = sum(self.values)
+            ### END SOLUTION"""
+
+
+def test_slips_of_a_person_are_among_the_mutants():
+    made = [mutant.source for mutant in mutants.mutants("averages", "average", SHARED)]
+    for words in (
+        "Average.values = list(range(0))",  # state of the class
+        'globals().get("kept_values", list(range(0)))',  # of the module
+        "[*self.values, value]",  # an alias
+        "self.sum += sum(self.values)",  # += for =
+        '__import__("numpy").clip(',  # a clip
+        "for _ in list(range(1))[:-1]:",  # an early stop
+    ):
+        assert any(words in source for source in made), words
+    assert any("\n        self.sum = sum(self.values)" in source for source in made), "a statement behind the loop"
+
+
+def test_a_mutant_is_caught_by_the_sentence_whose_mistake_loses_the_same_tests_with_the_same_words():
+    def lost(after, words, *tests):
+        return mutants.Trial(mutants.Mutant("a", "mean", "x", after, ""), tests, (words,) * len(tests))
+
+    known = mutants.sentences(
+        [lost("One.", "the sum is 3", "test_a"), lost("Two.", "no list", "test_a"), lost("Two.", "3", "test_b")]
+    )
+    assert mutants.caught_by(lost("?", "the sum is -4.5e7", "test_a"), known) == ["One."]
+    assert mutants.caught_by(lost("?", "something else", "test_a"), known) == ["One.", "Two."]
+    assert mutants.caught_by(lost("?", "3", "test_a", "test_b"), known) == []
