@@ -7,6 +7,7 @@ back.
 
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +26,16 @@ Results = Iterator[tuple[Converter, Sanitized | None, Callable[[], Executed]]]
 
 @contextmanager
 def prepared(course: Course, assignment: str, gradebook: ClassGradebook, isolated: bool) -> Iterator[list[Converter]]:
-    """Both submissions, in a folder outside of the course that is deleted at the end."""
+    """Both submissions, in a folder outside of the course that is deleted at the end.
+
+    Raises:
+        CourseError: the source's tests are others than those that were released.
+    """
+    if changed := unreleased(course, assignment, gradebook):
+        raise CourseError(
+            f"Tests in source/{assignment} are not those that were released, so no score is written: "
+            f"{', '.join(changed)}. Run make release ASSIGNMENT={assignment}, or bring back the old source."
+        )
     folder = Path(tempfile.mkdtemp(prefix=temporary_folders.prefix("canary")))
     try:
         made = []
@@ -39,6 +49,39 @@ def prepared(course: Course, assignment: str, gradebook: ClassGradebook, isolate
         yield made
     finally:
         temporary_folders.remove(folder)
+
+
+def unreleased(course: Course, assignment: str, gradebook: ClassGradebook) -> list[str]:
+    """The test cells of the source that the gradebook does not know as they are: it was changed and not released."""
+    known = {cell.name: cell.source for cell in gradebook.find_notebook(assignment, assignment).source_cells}
+    cells = notebooks.by_id(notebooks.read(course.source(assignment)))
+    tests = {name: cell.source for name, cell in cells.items() if notebooks.kind(cell) == "test"}
+    return sorted(name for name, source in tests.items() if known.get(name) != source)
+
+
+def require_right(
+    course: Course, assignment: str, gradebook: ClassGradebook, isolated: bool, submit: Callable[..., Future]
+) -> None:
+    """Grade both submissions alone, before those that arrive one by one.
+
+    Args:
+        submit: lets a worker execute a submission: `submit(converter, sanitized)`.
+
+    Raises:
+        CourseError: one of them is wrong, with what differs.
+    """
+    with prepared(course, assignment, gradebook, isolated) as canaries:
+        futures = [(converter, submit(converter, converter.sanitize())) for converter in canaries]
+        _refuse([line for converter, future in futures for line in differences(converter, future.result)], assignment)
+
+
+def _refuse(wrong: list[str], assignment: str) -> None:
+    if wrong:
+        lines = "\n".join(f"  {line}" for line in wrong)
+        raise CourseError(
+            f"The grader is wrong about {assignment}, so no score is written:\n{lines}\n"
+            "Run make release and make check; if both end well, the fault is in grading/ or its packages."
+        )
 
 
 def first(canaries: list[Converter], results: Results) -> Results:
@@ -55,13 +98,7 @@ def first(canaries: list[Converter], results: Results) -> Results:
             waiting.remove(converter)
             wrong += differences(converter, result)
             if not waiting:
-                if wrong:
-                    lines = "\n".join(f"  {line}" for line in wrong)
-                    assignment = converter.submission.assignment
-                    raise CourseError(
-                        f"The grader is wrong about {assignment}, so no score is written:\n{lines}\n"
-                        "Run make release and make check; if both end well, the fault is in grading/ or its packages."
-                    )
+                _refuse(wrong, converter.submission.assignment)
                 yield from held
         elif waiting:
             held.append((converter, sanitized, result))

@@ -42,7 +42,7 @@ from grading.gradebook.database import ClassGradebook, told
 from grading.gradebook.records import Record
 from grading.intake.submission import Submission, find
 from grading.report import attempt_page, feedback
-from grading.run import fingerprint, grade, inbox
+from grading.run import canary, fingerprint, grade, inbox
 from grading.run.attempts import FAILED, GRADED, GRADING, HELD, WAITING, Attempt, AttemptPolicy, Journal, best
 from grading.run.conversion import Converter, Executed, is_unchanged, without_grade
 from grading.run.fair_queue import FairQueue
@@ -116,6 +116,7 @@ class Watcher:
         self.unchanged: dict[Path, float] = {}
         self.graded, self.remark = 0, ""
         self.fingerprints: dict[str, str] = {}
+        self._sound: dict[str, str] = {}  # by assignment: the settings with which the canaries were right
         self._deaths: dict[int, int] = {}  # by attempt: how often the process that graded it has ended
 
     def run(self) -> None:
@@ -266,8 +267,20 @@ class Watcher:
         settings: dict[str, str],
         running: dict[Future, Work],
     ) -> None:
-        """Put an attempt into `submitted/`, sanitize it, and let it run."""
+        """Put an attempt into `submitted/`, sanitize it, and let it run.
+
+        Raises:
+            CourseError: the grader is wrong about the assignment, see `grading.run.canary`: the attempt waits.
+        """
         attempt = work.attempt
+        if self._sound.get(attempt.assignment) != settings[attempt.assignment]:
+            try:
+                canary.require_right(self.course, attempt.assignment, gradebook, self.isolated, partial(submit, pool))
+            except Exception:
+                self.queue.done(attempt.student)
+                self.queue.put_first(attempt.student, work)
+                raise
+            self._sound[attempt.assignment] = settings[attempt.assignment]
         work.attempt = self._set(attempt, state=GRADING)
         work.began = time.monotonic()
         try:

@@ -80,3 +80,14 @@ def test_what_is_missing_is_said_in_one_sentence(tiny, name):
         grade(tiny, "averages")
     assert "\n" not in str(caught.value)
     assert not (tiny.root / "autograded" / "ada").exists()
+
+
+def test_a_source_that_was_changed_and_not_released(tiny, pool):
+    submit(tiny, "ada", RIGHT)
+    path = tiny.source("averages")
+    notebook = notebooks.read(path)
+    notebooks.by_id(notebook)["test_mean_negative"].source += "\n# another test"
+    notebooks.write(notebook, path)
+    assert "not those that were released" in (said := refused(tiny, pool)) and "test_mean_negative" in said
+    release(tiny, "averages")
+    assert [ended.state for ended in grade(tiny, "averages", executor=pool)] == ["graded"]

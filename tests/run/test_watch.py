@@ -16,7 +16,8 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.exchange.default import ExchangeFetchFeedback, ExchangeReleaseAssignment, ExchangeSubmit
 from traitlets.config import Config
 
-from grading.course.folder import Course
+from grading.course import notebooks
+from grading.course.folder import Course, CourseError
 from grading.run import inbox
 from grading.run.attempts import FAILED, GRADED, HELD
 from grading.run.watch import Watcher, health_file, journal_of
@@ -272,3 +273,19 @@ def test_two_watchers_and_other_commands_get_along(klass):
     finally:
         process.terminate()
         process.communicate(timeout=60)
+
+
+def test_a_grader_that_is_wrong_takes_nothing_until_it_is_right(tiny):
+    submit(tiny, "ada", RIGHT)
+    path = tiny.root / "release" / "averages" / "averages.ipynb"
+    good = path.read_text(encoding="utf-8")
+    notebook = notebooks.read(path)
+    notebooks.by_id(notebook)["mean"].source = RIGHT
+    notebooks.write(notebook, path)
+    watcher = Watcher(tiny, ["averages"], jobs=1)
+    with pytest.raises(CourseError, match="the untouched release has 2 instead of 0 points in test_mean"):
+        watcher.until_idle()
+    assert not (tiny.root / "records" / "averages" / "ada.json").exists()
+    path.write_text(good, encoding="utf-8")
+    watcher.until_idle()
+    assert scores_of(tiny, "ada") == {"test_mean": 2, "test_mean_negative": 1}
