@@ -94,6 +94,9 @@ def test_a_broken_base_class_costs_the_optimizers_nothing():
         ("mini-torch", "tensor", ("self.operations = []", "pass"), "raised AttributeError"),
         ("mini-torch", "numerical_gradient", ("return gradient", "return 7"), "should be a list of 2, yours is 7"),
         ("mini-torch", "pow", ("(self.n - 1)", "(self.n - 2)"), "Look at the factor in front and at the new exponent"),
+        ("mini-torch", "topological_order", ("order.append(", "order.add("), "`append` adds to a list"),
+        ("mini-torch", "tanh", ("math.tanh(self.value)", "math.tanh(self)"), "of a tensor take its `.value`"),
+        ("conditioning", "rotated", ("R.T", "R.T()"), "an attribute such as `.T` has no parentheses"),
     ],
 )
 def test_a_message_says_where_to_look(assignment, exercise, change, words):
