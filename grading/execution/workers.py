@@ -4,13 +4,15 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import forkserver, get_context
+from multiprocessing.util import get_temp_dir
 
 from grading.compat.process import spare_grammar
 from grading.course import cores
-from grading.course.temporary_folders import runs
+from grading.course.temporary_folders import for_sockets, runs
 
 PR_SET_PDEATHSIG = 1
 
@@ -40,7 +42,17 @@ def begin(preload: Sequence[str]) -> None:
 
 
 def _set(preload: Sequence[str]) -> None:
+    _make_room_for_its_socket()
     forkserver.set_forkserver_preload(["grading.execution.forkserver_leash", *preload])
+
+
+def _make_room_for_its_socket() -> None:
+    """Let multiprocessing make its temporary folder, which it makes once, where a socket's path is short enough."""
+    usual, tempfile.tempdir = tempfile.gettempdir(), for_sockets()
+    try:
+        get_temp_dir()
+    finally:
+        tempfile.tempdir = usual
 
 
 def _begin(grader: int, first: Callable[[], None] | None) -> None:
