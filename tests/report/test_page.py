@@ -151,7 +151,7 @@ def test_too_early_is_a_message(tiny):
 def test_everybody_at_zero_and_one_student_alone(tiny):
     mark(tiny, "ada", (0, 0), (EMPTY, EMPTY))
     said = words(report(tiny, "averages").read_text(encoding="utf-8"))
-    assert "Nobody passes test_mean, test_mean_negative" in said and "1 graded." in said
+    assert "No student passes test_mean, test_mean_negative" in said and "1 graded." in said
 
 
 def test_who_handed_in_nothing_is_left_out_of_the_item_analysis(facts, page):
