@@ -393,6 +393,7 @@ def judge_zero_grad(student, rng: np.random.Generator) -> None:
     """The very parameters are kept, and their gradients are 0 after `zero_grad()`, again and again; no others are."""
     n = int(rng.integers(6, 12))
     values, before = (np.round(rng.normal(size=n) * 3, 3).tolist() for _ in range(2))
+    before[int(rng.integers(n))] = 3e12
     rounds = [np.round(rng.uniform(0.2, 4, size=(m, n)) * rng.choice([-1, 1], (m, n)), 3).tolist() for m in (2, 3)]
     others = np.round(rng.uniform(0.2, 4, size=(2, 2)), 3).tolist()
     asked = {"values": values, "gradients": before, "rounds": rounds, "others": others}

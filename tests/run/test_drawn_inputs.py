@@ -82,6 +82,7 @@ def test_every_student_has_inputs_of_the_own_key(parallel):
         attempt = sha256(parallel.root / "submitted" / student / "averages" / "averages.ipynb")
         with inputs.drawn_by(inputs.key(secret.of(parallel), student, "averages", attempt)):
             assert f"mean({inputs.rng('mean').uniform(1, 9, size=3).tolist()})" in words
+        assert "A likely mistake: The sum is not divided" in words, "its answers are to the same questions"
 
 
 def test_one_after_another_in_cold_kernels(drawing, parallel, tmp_path):
