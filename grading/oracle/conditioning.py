@@ -495,7 +495,8 @@ def judge_rotated(student, cases: list[tuple[np.ndarray, float]], untouched: boo
 
 
 def judge_steps_needed(student: Student, cases: list[tuple[list, float]]) -> None:
-    """The index, or None; the path comes as a list and as an array."""
+    """The index, or None; each path comes as a list and as an array."""
+    cases = [case for case in cases for _ in range(2)]
     calls = [[np.array(path) if i % 2 else path, tolerance] for i, (path, tolerance) in enumerate(cases)]
     reply = _reply(student, "steps_needed", calls)
     for yours, (path, tolerance) in zip(reply["values"], cases, strict=True):
