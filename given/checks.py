@@ -5,8 +5,8 @@ import contextlib
 import dis
 import html
 import inspect
-import os
 import math
+import os
 import traceback
 import types
 
