@@ -137,7 +137,7 @@ def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: 
 @click.pass_obj
 def bench(course: Course, assignment: str | None, sizes: str, few: int, out: Path, jobs: int | None) -> None:
     """Measure against stock nbgrader and write a report. Run nothing else on the machine meanwhile."""
-    from grading.authoring import benchmark as measuring
+    from grading.benchmark import comparison as measuring
     from grading.course import cores
 
     numbers, jobs = [int(word) for word in sizes.split(",")], jobs or cores.usable()

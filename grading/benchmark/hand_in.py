@@ -16,8 +16,8 @@ from pathlib import Path
 from nbgrader.utils import make_unique_key, notebook_hash
 
 from grading.authoring import sample_class
-from grading.authoring.measure import proportional_tree
 from grading.authoring.sample_class import SampleStudent
+from grading.benchmark.measure import proportional_tree
 from grading.course.folder import Course
 from grading.run.inbox import exchange_folder
 

@@ -3,7 +3,7 @@
 The floor is what the same cells and the same hidden tests take in one warm process, without kernels, isolation or a
 gradebook (`grading.execution.rehearsal`).
 
-`python -m grading.authoring.stages FOLDER ASSIGNMENT` prints the figures of a class that has handed in, as JSON, in a
+`python -m grading.benchmark.stages FOLDER ASSIGNMENT` prints the figures of a class that has handed in, as JSON, in a
 process of its own: it grades there, one submission after another. The floor runs answers without isolation, so the
 class must be made of answers that are known.
 """
@@ -62,7 +62,7 @@ def measure_stages(course: Course, assignment: str) -> Stages:
     Raises:
         RuntimeError: it failed; the message holds the end of its output.
     """
-    command = [sys.executable, "-m", "grading.authoring.stages", str(course.root), assignment]
+    command = [sys.executable, "-m", "grading.benchmark.stages", str(course.root), assignment]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")

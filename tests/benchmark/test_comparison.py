@@ -2,10 +2,10 @@
 
 import pytest
 
-from grading.authoring.benchmark import Report, Result, mixed_class, write_report
-from grading.authoring.hand_in import HandIn
-from grading.authoring.measure import Cost
-from grading.authoring.stages import Stages
+from grading.benchmark.comparison import Report, Result, mixed_class, write_report
+from grading.benchmark.hand_in import HandIn
+from grading.benchmark.measure import Cost
+from grading.benchmark.stages import Stages
 from grading.course import notebooks
 from grading.course.folder import Course
 from tests.conftest import ROOT

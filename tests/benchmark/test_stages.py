@@ -6,7 +6,7 @@ import pytest
 
 from grading.authoring.release import release
 from grading.authoring.sample_class import SampleStudent, hand_in, prepare
-from grading.authoring.stages import measure_stages
+from grading.benchmark.stages import measure_stages
 from grading.course.folder import Course
 from tests.conftest import ROOT
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import inspect
 
-from grading.authoring.large_class import enlarge
+from grading.benchmark.large_class import enlarge
 from grading.course.folder import Course
 from grading.gradebook import records, scores
 from grading.gradebook.database import UNINDEXED, add_indexes

@@ -23,12 +23,12 @@ import matplotlib.pyplot as plt
 
 from grading import templates
 from grading.authoring import sample_class
-from grading.authoring.hand_in import HandIn, measure_hand_in
-from grading.authoring.large_class import enlarge
-from grading.authoring.measure import Cost, measure
 from grading.authoring.release import release
 from grading.authoring.sample_class import SampleStudent
-from grading.authoring.stages import Stages, measure_stages
+from grading.benchmark.hand_in import HandIn, measure_hand_in
+from grading.benchmark.large_class import enlarge
+from grading.benchmark.measure import Cost, measure
+from grading.benchmark.stages import Stages, measure_stages
 from grading.course import catalogue, cores, gradebook_url, notebooks
 from grading.course.folder import Course
 from grading.gradebook.database import scores

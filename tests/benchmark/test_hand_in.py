@@ -1,8 +1,8 @@
 """From hand-in to page, with the real watcher and nbgrader's own exchange folders."""
 
-from grading.authoring.hand_in import measure_hand_in
 from grading.authoring.release import release
 from grading.authoring.sample_class import SampleStudent, prepare
+from grading.benchmark.hand_in import measure_hand_in
 from grading.course.folder import Course
 from tests.conftest import ROOT
 

@@ -23,7 +23,7 @@ work(0.6)
 
 def measured(code: str, folder: Path) -> subprocess.CompletedProcess:
     """Measure a Python program, in a process of its own: what measures waits for all children that it has."""
-    script = "import sys; from pathlib import Path; from grading.authoring.measure import measure\n"
+    script = "import sys; from pathlib import Path; from grading.benchmark.measure import measure\n"
     script += "cost = measure([sys.executable, '-c', sys.argv[1]], Path(sys.argv[2]))\n"
     script += "print(cost.cpu, cost.wall, cost.memory)"
     command = [sys.executable, "-c", script, code, str(folder)]

@@ -1,0 +1,1 @@
+"""How fast grading is: measured against stock nbgrader in one run, by stage, and from hand-in to page."""
