@@ -168,7 +168,7 @@ def _recorded(asked: dict) -> Check:
 
 
 def _ordered(asked: dict) -> Check:
-    return record(order=either(nothing, items(either(nothing, count))), asked=count, kept=flag)
+    return record(nodes=either(nothing, items(either(nothing, count))), asked=count, kept=flag)
 
 
 def _cleared(asked: dict) -> Check:

@@ -202,8 +202,8 @@ def ordered(namespace: dict, sources: list, root: int) -> dict:
         root: the number of the last node.
 
     Returns:
-        `{"order": the nodes' numbers, None for what is no node; None if it is no list, "asked": how often the sources
-        of a node were asked for, "kept": whether the lists of sources are as before}`.
+        `{"nodes": their numbers in that order, None for what is no node; None if it is no list, "asked": how often the
+        sources of a node were asked for, "kept": whether the lists of sources are as before}`.
     """
     nodes, asked = [Node(float(number)) for number in range(len(sources))], 0
     made_from = [[nodes[number] for number in one] for one in sources]
@@ -217,7 +217,7 @@ def ordered(namespace: dict, sources: list, root: int) -> dict:
     order = core.lookup(namespace, "topological_order")(nodes[root], sources_of)
     found = [numbers.get(id(node)) for node in order] if isinstance(order, (list, tuple)) else None
     kept = [[numbers.get(id(node)) for node in one] for one in made_from] == [list(one) for one in sources]
-    return {"order": found, "asked": asked, "kept": kept}
+    return {"nodes": found, "asked": asked, "kept": kept}
 
 
 def ordering_seconds(namespace: dict, sources: list, root: int, times: int = 1) -> float:
