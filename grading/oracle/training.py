@@ -381,6 +381,10 @@ def judge_losses(reply: dict, runs: list[dict]) -> None:
     for yours, run in zip(results, runs, strict=True):
         count = run["n_epochs"]
         same_shape(yours["w"], np.array(run["w"]), "w")
+        that(
+            count == 0 or yours["w"] != np.array(run["w"]).tolist(),
+            f"after {count} epochs w is still what it was: a loss that never changes tells nothing.",
+        )
         same_list(yours["losses"][:1], [mse(run["w"], run["X"], run["y"])], "before the first epoch, losses")
         that(
             len(yours["losses"]) == count + 1,
