@@ -1,5 +1,6 @@
 """A sample class: the released notebooks, filled in from the solutions and the catalogue."""
 
+import hashlib
 import shutil
 import tomllib
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from grading.course import catalogue, gradebook_url, notebooks
 from grading.course.catalogue import CatalogueError, Entry
 from grading.course.folder import Course
+from grading.gradebook import secret
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def _without_markers(source: str) -> str:
 def prepare(course: Course, folder: Path) -> Course:
     """A fresh copy of a course's sources, catalogue and settings in another folder, with a gradebook of its own.
 
-    What was in that folder is deleted.
+    What was in that folder is deleted. The secret is always the same: a sample class gets the same inputs each time.
     """
     if folder.exists():
         shutil.rmtree(folder)
@@ -93,4 +95,7 @@ def prepare(course: Course, folder: Path) -> Course:
     shutil.copy(course.root / "nbgrader_config.py", folder)
     for name in ("source", "mistakes"):
         shutil.copytree(course.root / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    return gradebook_url.keep_here(Course(folder))
+    own = gradebook_url.keep_here(Course(folder))
+    secret.file_of(own).write_text(hashlib.sha256(b"the sample class").hexdigest() + "\n", encoding="ascii")
+    secret.file_of(own).chmod(0o600)
+    return own
