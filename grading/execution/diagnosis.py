@@ -77,7 +77,8 @@ class Diagnostician:
         if (key, question) not in self._replies:
             try:
                 with rehearsal.time_limit(SECONDS):
-                    self._replies[key, question] = _told(wire.loads(self._channels[key].ask(question)))
+                    asked = _with_own_source(question, self._channels[key])
+                    self._replies[key, question] = _told(wire.loads(self._channels[key].ask(asked)))
             except TimeoutError:
                 self._replies[key, question] = None  # no student's reply is that
         return self._replies[key, question]
@@ -96,7 +97,16 @@ def _probe(question: str) -> str:
 def _on_its_own(question: str) -> bool:
     """Whether stand-ins take the place of what the student wrote in earlier exercises."""
     arguments = json.loads(question)["arguments"]
-    return any(arguments.get(name) for name in ("stand_ins", "slopes", "made_up"))
+    return any(arguments.get(name) for name in ("stand_ins", "slopes", "made_up", "source"))
+
+
+def _with_own_source(question: str, channel: InProcess) -> str:
+    """The question, about the class of this notebook where it holds the text of the student's."""
+    asked = json.loads(question)
+    if not asked["arguments"].get("source"):
+        return question
+    asked["arguments"]["source"] = channel.source_of(asked["arguments"]["name"])
+    return json.dumps(asked)
 
 
 def _told(reply: Any) -> dict:

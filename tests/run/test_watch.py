@@ -282,6 +282,7 @@ def test_a_grader_that_is_wrong_takes_nothing_until_it_is_right(tiny):
     notebook = notebooks.read(path)
     notebooks.by_id(notebook)["mean"].source = RIGHT
     notebooks.write(notebook, path)
+    time.sleep(inbox.SETTLED + 0.2)
     watcher = Watcher(tiny, ["averages"], jobs=1)
     with pytest.raises(CourseError, match="the untouched release has 2 instead of 0 points in test_mean"):
         watcher.until_idle()
