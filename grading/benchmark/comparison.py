@@ -34,7 +34,7 @@ from grading.course.folder import Course
 from grading.gradebook.database import scores
 
 LARGE = 1000
-ALONE = 5  # hand-ins one after another
+ALONE = 3  # hand-ins one after another
 STOCK_SETTINGS = """
 c = get_config()
 c.CourseDirectory.course_id = "bench"
@@ -172,7 +172,7 @@ def run(
     feedback, feedback_again = (measure(_grading("feedback", assignment), small.root) for _ in range(2))
     expected, got = scores(stock, assignment), scores(small, assignment)
     said(f"{assignment}: where the processor time goes")
-    alone = _class(course, folder / "stages", assignment, students[: min(10, *sizes)])
+    alone = _class(course, folder / "stages", assignment, students[: min(3, *sizes)])
     stages = measure_stages(alone, assignment)
     differing = [student for student in expected if expected[student] != got.get(student)]
     own = _class(course, folder / "hand-in", assignment, [])
