@@ -267,9 +267,9 @@ def test_a_copy_of_the_course_leaves_the_servers_gradebook_alone(course, tmp_pat
 
 
 def test_workers_do_not_get_the_password(course):
-    from grading.run.pool import _execution
+    from grading.run.pool import execution_settings
 
-    assert PASSWORD not in str(_execution(course.config)) and PASSWORD in str(course.config)
+    assert PASSWORD not in str(execution_settings(course.config)) and PASSWORD in str(course.config)
 
 
 def test_other_databases_are_refused_and_their_passwords_kept(tiny):
