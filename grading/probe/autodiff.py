@@ -335,14 +335,8 @@ def _operations(namespace: dict, slopes: list | None, own_tensor: bool = True):
     stand_ins["topological_order"] = _topological_order
     if not own_tensor:
         stand_ins["Tensor"] = type("Tensor", (_Tensor,), {"tanh": core.lookup(namespace, "tanh")})
-    replaced = {name: namespace[name] for name in stand_ins if name in namespace}
-    namespace.update(stand_ins)
-    try:
+    with core.replaced(namespace, **stand_ins):
         yield
-    finally:
-        for name in stand_ins:
-            namespace.pop(name, None)
-        namespace.update(replaced)
 
 
 def _key(name: str, values: list) -> tuple:

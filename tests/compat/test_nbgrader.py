@@ -1,6 +1,5 @@
 """Private names of nbgrader and nbclient exist and mean what is assumed: a changed one fails here, by name."""
 
-import inspect
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +18,7 @@ from grading.compat.nbgrader import (
     collection_folder,
 )
 from grading.course.folder import Course
+from tests.compat.signatures import assert_takes
 
 NAMES = [
     (NotebookClient, "_async_poll_output_msg", ["parent_msg_id", "cell", "cell_index"]),
@@ -38,10 +38,7 @@ NAMES = [
 
 @pytest.mark.parametrize(("owner", "name", "arguments"), NAMES, ids=[f"{o.__name__}.{n}" for o, n, _ in NAMES])
 def test_it_exists_and_takes_these_arguments(owner, name, arguments):
-    assert hasattr(owner, name), f"{owner.__module__}.{owner.__name__} no longer has {name}"
-    if arguments is not None:
-        found = [parameter for parameter in inspect.signature(getattr(owner, name)).parameters if parameter != "self"]
-        assert found == arguments
+    assert_takes(owner, name, arguments)
 
 
 def test_outputs_with_an_id_are_found_and_changed():
