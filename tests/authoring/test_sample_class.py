@@ -85,5 +85,7 @@ def test_prepare_copies_what_a_course_needs_and_no_more(tiny):
     (folder / "old").write_text("", encoding="utf-8")
     own = sample_class.prepare(tiny, folder)
     assert own.root == folder and own.assignments == ["averages"]
-    assert sorted(path.name for path in folder.iterdir()) == ["mistakes", "nbgrader_config.py", "source"]
+    copied = ["gradebook.secret", "mistakes", "nbgrader_config.py", "source"]
+    assert sorted(path.name for path in folder.iterdir()) == copied
+    assert (folder / "gradebook.secret").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in (folder / "source" / "averages").iterdir()] == ["averages.ipynb"]

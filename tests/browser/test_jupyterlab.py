@@ -52,9 +52,12 @@ class OpenNotebook:
 
     def write(self, place: int, source: str) -> None:
         """Replace a cell's text, and run it."""
-        self.cell(place).locator(".cm-content").click()
+        editor = self.cell(place).locator(".cm-content")
+        editor.focus()  # a click may land beside it while pictures above are still growing
+        expect(editor).to_be_focused()
         self.page.keyboard.press("Control+a")
         self.page.keyboard.insert_text(source)
+        expect(editor).to_contain_text(source.rstrip().splitlines()[-1].strip())
         self.page.keyboard.press("Control+Enter")
 
     def run_all_above(self, place: int) -> None:
