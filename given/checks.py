@@ -115,7 +115,9 @@ class self_check:
                 message += f"\n  Note: you use the name `{name}`, which hides Python's own. Rename yours, then run `del {name}`."
         message = self.with_what_failed_before(error, message)
         if self.builds_on and os.environ.get("NBGRADER_EXECUTION") == "autograde":
-            print(message)
+            print(
+                f"{message}\n  This check builds on earlier exercises. The hidden tests decide about its points: they know right answers to those."
+            )
             return True
         raise NotYet(message) from None
 

@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from grading.authoring import embed
-from grading.course import notebooks
+from grading.course import catalogue, notebooks
 from grading.course.folder import Course
 from grading.execution.rehearsal import rehearse
 from tests.assignments import odd_answers
@@ -96,3 +96,24 @@ def test_a_right_answer_of_an_unusual_form_keeps_its_points(assignment, name):
     of = notebooks.tests_of(SOURCES[assignment])
     tests = None if "optimizer" in replaced else [test for exercise in replaced for test in of[exercise]]
     assert lost(assignment, replaced, tests) == {}
+
+
+BASICS = [
+    entry
+    for entry in catalogue.load(ROOT / "mistakes" / "mini-torch.toml", SOURCES["mini-torch"])
+    if entry.cell in ("add", "mul", "pow", "topological_order") and not entry.right
+]
+
+
+@pytest.mark.parametrize("entry", BASICS, ids=lambda entry: entry.name)
+def test_a_wrong_operation_or_order_costs_its_own_exercise_alone(entry, monkeypatch):
+    """What builds on it is shown as failing, and judged by the hidden tests."""
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert lost("mini-torch", {entry.cell: entry.source}).keys() == set(entry.loses)
+
+
+def test_what_builds_on_a_wrong_operation_fails_in_the_students_own_notebook(monkeypatch):
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    entry = next(entry for entry in BASICS if entry.name == "add_assigns_gradient")
+    found = lost("mini-torch", {entry.cell: entry.source})
+    assert 'The self-check "add, accumulates" above fails, too.' in found["test_shared_tensor_shared"]
