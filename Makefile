@@ -11,6 +11,7 @@
 # HUB=url            for handout: the course's JupyterHub; the page then links to it
 # WORKSHEET=file     for collect and export: Moodle's grading worksheet; SCALE=yes scales the points to its maximum
 # NEW_SECRET=yes     for release: make a new gradebook.secret, from which the inputs of hidden tests are drawn
+# NAMES=yes          for report: names from students.csv beside the ids; ANONYMOUS=yes: pseudonyms, and no links
 # JOBS=n             grade that many submissions at once (default: one for each core)
 
 .DEFAULT_GOAL := help
@@ -95,8 +96,8 @@ feedback: $(READY)  ## Write the feedback pages of new and changed submissions.
 grades: $(READY)  ## Print the table and write grades.csv.
 	@$(PY) -m grading grades $(ONLY)
 
-report: $(READY)  ## Write build/report/<assignment>.html, the class at a glance; ANONYMOUS=yes hides names.
-	@$(PY) -m grading report $(ONLY) $(if $(filter yes,$(ANONYMOUS)),--anonymous)
+report: $(READY)  ## Write build/report/<assignment>.html, the class at a glance; NAMES=yes or ANONYMOUS=yes.
+	@$(PY) -m grading report $(ONLY) $(if $(filter yes,$(ANONYMOUS)),--anonymous) $(if $(filter yes,$(NAMES)),--names)
 
 export: $(READY)  ## Write the grades for Moodle and Canvas, and a table of all test cells.
 	@$(PY) -m grading export $(ONLY) $(if $(filter yes,$(YES)),--yes) $(if $(LMS),--lms $(LMS)) \

@@ -80,8 +80,9 @@ def grades(course: Course, assignment: str | None) -> None:
 @click.command()
 @assignment_option
 @click.option("--anonymous", is_flag=True, help="Pseudonyms instead of ids, and no links.")
+@click.option("--names", is_flag=True, help="Names from students.csv beside the ids.")
 @click.pass_obj
-def report(course: Course, assignment: str | None, anonymous: bool) -> None:
+def report(course: Course, assignment: str | None, anonymous: bool, names: bool) -> None:
     """Write the class at a glance: build/report/<assignment>.html."""
     from grading.gradebook import late_penalties
     from grading.report.page import report as write
@@ -91,7 +92,7 @@ def report(course: Course, assignment: str | None, anonymous: bool) -> None:
     if assignment is None:
         chosen = [name for name in chosen if any((course.root / "autograded").glob(f"*/{name}"))] or chosen[:1]
     for name in chosen:
-        click.echo(f"Report: {write(course, name, anonymous)}")
+        click.echo(f"Report: {write(course, name, anonymous, names)}")
 
 
 @click.command()

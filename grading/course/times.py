@@ -102,3 +102,13 @@ def shown(moment: datetime, zone: ZoneInfo) -> str:
     local = moment.replace(tzinfo=UTC).astimezone(zone)
     seconds = ":%S" if local.second else ""
     return f"{local.strftime(f'%Y-%m-%d %H:%M{seconds} %z')} ({zone.key})"
+
+
+def lasting(seconds: float) -> str:
+    """A length of time in its two largest units that are not 0: `2 d 3 h`, `1 d 5 min`, `40 s`."""
+    left, parts = round(seconds), []
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        number, left = divmod(left, length)
+        if number:
+            parts.append(f"{number} {unit}")
+    return " ".join(parts[:2]) or "0 s"

@@ -4,14 +4,15 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 
 import numpy as np
 
 from grading import templates
-from grading.course import catalogue, notebooks
+from grading.course import catalogue, class_list, notebooks, times
 from grading.course.folder import Course, CourseError
-from grading.gradebook import late_penalties, records, scores
+from grading.gradebook import handed_in, late_penalties, records, scores
 from grading.gradebook.records import NEEDS_TORCH, NOT_GRADABLE, Record
 from grading.gradebook.scores import Submission
 from grading.report import item_analysis, plots
@@ -70,6 +71,22 @@ class Attention:
 
 
 @dataclass
+class Late:
+    """A submission that came after the due date.
+
+    Attributes:
+        handed_in: when, in the course's zone.
+        by: how much too late, in words; an extension is taken into account.
+        penalty: the points that it costs.
+    """
+
+    student: str
+    handed_in: str
+    by: str
+    penalty: float
+
+
+@dataclass
 class Facts:
     """Everything the page says.
 
@@ -79,14 +96,17 @@ class Facts:
         cell_seconds: for each cell, the seconds by student; the slowest first.
         tried: how many students handed in an answer; only they count in the item analysis.
         due: when it was due, in the course's zone; empty if there is no due date.
+        late: the latest first.
+        time_unknown: whose time of submission is not known, if there is a due date.
+        refused: submissions that could not be graded, and why.
+        missing: who handed in nothing; None if nobody can tell.
+        waiting: whose submission is not graded yet.
     """
 
     assignment: str
     full: float
     totals: dict[str, float]
-    penalties: dict[str, float]
     by_exercise: dict[str, dict[str, float]]
-    ungraded: list[str]
     exercises: list[Item]
     tests: list[Item]
     misconceptions: list[Misconception]
@@ -97,22 +117,54 @@ class Facts:
     not_isolated: list[str] = field(default_factory=list)
     tried: int = 0
     due: str = ""
+    late: list[Late] = field(default_factory=list)
+    time_unknown: list[str] = field(default_factory=list)
+    refused: list[Attention] = field(default_factory=list)
+    missing: list[str] | None = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
 
 
-def report(course: Course, assignment: str, anonymous: bool = False) -> Path:
-    """Write the page; with `anonymous`, no student can be recognized, and there are no links to students' work.
+def report(course: Course, assignment: str, anonymous: bool = False, names: bool = False) -> Path:
+    """Write the page `build/report/<assignment>.html`, or `<assignment>-anonymous.html`, or `<assignment>-names.html`.
+
+    Args:
+        anonymous: no student can be recognized, and there are no links to feedback pages.
+        names: students are called by their names in the class list; else by their ids only.
 
     Raises:
-        CourseError: nothing is graded yet.
+        CourseError: nothing is graded yet, or there is no class list for the names.
     """
     facts = gather(course, assignment)
-    students = sorted({*facts.totals, *facts.ungraded})
-    names = Pseudonyms(course, _all_students(course, students)) if anonymous else None
-    name = f"{assignment}-anonymous" if anonymous else assignment
-    path = course.root / "build" / "report" / f"{name}.html"
+    people = _People(course, facts, anonymous, names)
+    path = course.root / "build" / "report" / f"{assignment}{people.suffix}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_page(course, facts, path, names), encoding="utf-8")
+    path.write_text(_page(course, facts, path, people), encoding="utf-8")
     return path
+
+
+class _People:
+    """What students are called on a page: by id, by pseudonym, or by name.
+
+    Raises:
+        CourseError: both are wanted, or there is no class list for the names.
+    """
+
+    def __init__(self, course: Course, facts: Facts, anonymous: bool, names: bool):
+        if anonymous and names:
+            raise CourseError("A page has names or pseudonyms: leave out NAMES=yes or ANONYMOUS=yes.")
+        self.suffix = "-anonymous" if anonymous else "-names" if names else ""
+        listed = class_list.read(course) if names else {}
+        if names and not listed:
+            raise CourseError(f"NAMES=yes takes the names from {course.root / 'students.csv'}, which does not exist.")
+        self._names = {student.id: f"{student.name} ({student.id})" for student in listed.values() if student.name}
+        self.pseudonyms = Pseudonyms(course, _everybody(course, facts)) if anonymous else None
+
+    def called(self, student: str) -> str:
+        return self.pseudonyms.name(student) if self.pseudonyms else self._names.get(student, student)
+
+    def text(self, words: str) -> str:
+        """A text that may name students."""
+        return self.pseudonyms.text(words) if self.pseudonyms else words
 
 
 def gather(course: Course, assignment: str) -> Facts:
@@ -133,6 +185,7 @@ def gather(course: Course, assignment: str) -> Facts:
         raise CourseError(f"Nothing is graded yet for '{assignment}'. Run: make grade ASSIGNMENT={assignment}")
     students = list(graded)
     empty = {s: _empty(known[s]) if s in known else set() for s in students}
+    there = handed_in.overview(course, assignment)
     # Who handed in nothing, or another notebook, tells nothing about how hard a question is.
     tried = [s for s in students if _tried(graded[s], known.get(s), empty[s])]
     totals = np.array([graded[s].raw for s in tried])
@@ -142,9 +195,7 @@ def gather(course: Course, assignment: str) -> Facts:
         assignment,
         sum(_full(graded, students, name) for name in points_of),
         {s: graded[s].score for s in students},
-        {s: graded[s].penalty for s in students if graded[s].penalty},
         {s: {e: _sum(graded[s], own) for e, own in counted.items()} for s in students},
-        sorted(s for s, r in known.items() if s not in graded),
         [
             _item(
                 e,
@@ -165,18 +216,37 @@ def gather(course: Course, assignment: str) -> Facts:
         ],
         _misconceptions(course, assignment, notebook, known, students),
         _unexplained(known, students),
-        _attention(graded, known, f"{course.root}/"),
+        _attention(graded, {s: r for s, r in known.items() if r.has_grade}, f"{course.root}/"),
         {s: known[s].seconds for s in students if s in known},
         _cell_seconds(known, students),
         sorted(s for s, r in known.items() if not r.isolated),
         len(tried),
-        late_penalties.due_in_words(course, assignment),
+        due := late_penalties.due_in_words(course, assignment),
+        _late(course, graded),
+        sorted(s for s in students if due and graded[s].handed_in is None),
+        _attention({}, {s: r for s, r in known.items() if not r.has_grade}, f"{course.root}/"),
+        there.missing,
+        there.waiting,
     )
 
 
-def _all_students(course: Course, also: list[str]) -> list[str]:
+def _everybody(course: Course, facts: Facts) -> set[str]:
+    """Every student whom a page or a message on it may name."""
     with course.gradebook() as gradebook:
-        return sorted({*also, *(student.id for student in gradebook.students)})
+        known = {student.id for student in gradebook.students}
+    refused = {row.student for row in facts.refused}
+    return known | refused | {*facts.totals, *facts.waiting, *(facts.missing or ()), *class_list.read(course)}
+
+
+def _late(course: Course, graded: dict[str, Submission]) -> list[Late]:
+    """Who handed in after the due date, the latest first."""
+    zone = times.zone_of(course)
+    late = sorted((s for s in graded.values() if s.seconds_late), key=lambda s: (-s.seconds_late, s.student))
+    return [
+        Late(s.student, times.shown(s.handed_in, zone), times.lasting(s.seconds_late), s.penalty)
+        for s in late
+        if s.handed_in
+    ]
 
 
 def _sum(submission: Submission, tests: list[str]) -> float:
@@ -311,40 +381,32 @@ def _cell_seconds(records: dict[str, Record], students: list[str]) -> dict[str, 
     return {cell: times[cell] for cell in slowest}
 
 
-def _page(course: Course, facts: Facts, path: Path, names: Pseudonyms | None) -> str:
-    def called(student: str) -> str:
-        return names.name(student) if names else student
-
+def _page(course: Course, facts: Facts, path: Path, people: _People) -> str:
     def link(student: str) -> str | None:
-        """The student's feedback page, else the graded notebook, else what was handed in; none if anonymous."""
-        if names:
+        """The student's feedback page; None if there is none, or nobody may be recognized."""
+        page = course.root / "feedback" / student / facts.assignment / f"{facts.assignment}.html"
+        if people.pseudonyms or not page.is_file():
             return None
-        own = Path(student) / facts.assignment
-        for place in (
-            course.root / "feedback" / own / f"{facts.assignment}.html",
-            course.root / "autograded" / own / f"{facts.assignment}.ipynb",
-            course.root / "submitted" / own,
-        ):
-            if place.exists():
-                return Path(os.path.relpath(place, path.parent)).as_posix()
-        return None
+        return Path(os.path.relpath(page, path.parent)).as_posix()
 
     totals = np.array(list(facts.totals.values()))
     return templates.render(
         "report.html.j2",
         facts=facts,
-        anonymous=names is not None,
+        anonymous=people.pseudonyms is not None,
         n=len(totals),
         tenths=_tenths(totals, facts.full),
         mean=float(totals.mean()) if len(totals) else 0.0,
         median=float(np.median(totals)) if len(totals) else 0.0,
         quartiles=[float(q) for q in np.quantile(totals, [0, 0.25, 0.5, 0.75, 1])] if len(totals) else [],
-        ranking=sorted(facts.totals, key=lambda s: (facts.totals[s], called(s))),
+        ranking=sorted(facts.totals, key=lambda s: (facts.totals[s], people.called(s))),
         advice=advice(facts),
-        called=called,
+        called=people.called,
         link=link,
-        text=names.text if names else lambda words: words,
-        plot=_plots(facts, called),
+        without_page=[s for s in facts.totals if not link(s)],
+        late={late.student: late for late in facts.late},
+        text=people.text,
+        plot=_plots(facts, lambda student: escape(people.called(student), quote=False)),
         library=plots.library(),
         median_of=lambda values: float(np.median(list(values))),
         enough=item_analysis.ENOUGH,
@@ -391,8 +453,15 @@ def _plots(facts: Facts, called: Callable[[str], str]) -> dict[str, str]:
 def advice(facts: Facts) -> list[str]:
     """The most important findings, as sentences."""
     said, n = [], len(facts.totals)
+    if facts.refused:
+        said.append(f"{len(facts.refused)} submission{_s(facts.refused)} could not be graded.")
     if facts.attention:
-        said.append(f"{len(facts.attention)} submission{_s(facts.attention)} should be looked at by a person.")
+        said.append(f"{len(facts.attention)} graded submission{_s(facts.attention)} should be looked at by a person.")
+    if facts.late:
+        said.append(
+            f"{len(facts.late)} submission{_s(facts.late)} came late, by {facts.late[0].by} at most; "
+            f"this costs {sum(late.penalty for late in facts.late):g} points in all."
+        )
     if not n:
         return said
     hardest = min(facts.exercises, key=lambda item: item.share, default=None)

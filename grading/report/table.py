@@ -12,10 +12,11 @@ from grading.course import notebooks
 from grading.course.folder import Course
 from grading.course.safe_text import field as safe_field
 from grading.course.safe_text import printed
-from grading.gradebook import late_penalties, records, scores
+from grading.gradebook import handed_in, late_penalties, records, scores
 from grading.gradebook.records import Record
 
 NOT_WRITTEN = "not written yet"
+MOST_NAMES = 30  # in one line under the table
 EARLIER = "the points are those of an earlier submission"
 NOT_ISOLATED = "Students' code was NOT isolated (SANDBOX=none): it ran with the grader's rights."
 
@@ -122,7 +123,7 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
         if empty:
             notes.append(f"{NOT_WRITTEN}: {'all' if len(empty) == len(known) else ', '.join(empty)}")
         table.add_row(_cell(result.student), marks, *penalty, f"{result.total:g}", _cell("; ".join(notes)))
-    captions = _about_lateness(course, assignment, results)
+    captions = [*_about_lateness(course, assignment, results), *_not_graded(course, assignment)]
     if any(result.record and not result.record.isolated for result in results):
         captions.append(NOT_ISOLATED)
     if captions:
@@ -149,6 +150,22 @@ def _about_lateness(course: Course, assignment: str, results: list[Result]) -> l
             "write it to submitted/<student>/<assignment>/timestamp.txt, then make grade."
         )
     return said
+
+
+def _not_graded(course: Course, assignment: str) -> list[str]:
+    """Who handed in nothing, and whose submission was refused or waits, as one line each."""
+    there = handed_in.overview(course, assignment)
+    lists = {
+        "Not handed in": there.missing or [],
+        "Refused (handed in, but not gradable)": sorted(there.refused),
+        "Handed in, not graded yet": there.waiting,
+    }
+    return [f"{words}, {len(who)}: {_some(who)}" for words, who in lists.items() if who]
+
+
+def _some(students: list[str]) -> str:
+    more = len(students) - MOST_NAMES
+    return ", ".join(map(_cell, students[:MOST_NAMES])) + (f", and {more} more (see make report)" if more > 0 else "")
 
 
 def remark(known: Record) -> str:

@@ -96,3 +96,11 @@ def test_formgrader_in_a_zone_that_nbgrader_misreads_is_a_message(tiny):
     tiny.config.NbGraderAPI.timezone = "Europe/Berlin"
     with pytest.raises(CourseError, match=r"NbGraderAPI\.timezone"):
         times.zone_of(tiny)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (40.4, "40 s"), (3661, "1 h 1 min"), (86400, "1 d"), (86700, "1 d 5 min"), (2e6, "23 d 3 h")],
+)
+def test_a_length_of_time_in_words(seconds, words):
+    assert times.lasting(seconds) == words

@@ -2,10 +2,12 @@
 
 import re
 import shutil
+from datetime import datetime
 
 import pytest
 
 from grading.course.folder import Course, CourseError
+from grading.gradebook import late_penalties
 from grading.report.page import Facts, gather, report
 from tests.marks import mark
 
@@ -60,7 +62,7 @@ def page(course) -> str:
 
 
 def test_a_submission_without_a_grade_counts_nowhere(facts):
-    assert len(facts.totals) == 13 and facts.ungraded == ["broken"]
+    assert len(facts.totals) == 13 and [row.student for row in facts.refused] == ["broken"]
     assert facts.full == 3 and facts.totals["odd1"] == 2
 
 
@@ -88,11 +90,60 @@ def test_what_the_catalogue_does_not_explain_is_grouped(facts):
 
 def test_who_needs_a_person_and_why(facts, page):
     assert [(row.student, row.reasons) for row in facts.attention] == [
-        ("broken", ["submitted/broken: is no notebook"]),
         ("slow", ["a cell of slow ran out of time", "a cell came back"]),
         ("strong0", ["the cell mean was there twice", "the order of cells was restored"]),
     ]
     assert "slow graded; a cell ran out of time" in words(page)
+
+
+def test_what_was_refused_and_what_was_not_handed_in_are_two_lists(tiny):
+    mark(tiny, "ada")
+    mark(tiny, "bob", (0, 0), state="notebook_unreadable", reason="is no notebook")
+    (tiny.root / "submitted" / "cleo" / "averages").mkdir(parents=True)
+    (tiny.root / "students.csv").write_text("id\nada\nbob\ncleo\ndan\n<b>eve\n", encoding="utf-8")
+    facts = gather(tiny, "averages")
+    assert [(row.student, row.reasons) for row in facts.refused] == [("bob", ["is no notebook"])]
+    assert (facts.missing, facts.waiting, facts.attention) == (["<b>eve", "dan"], ["cleo"], [])
+    html = report(tiny, "averages").read_text(encoding="utf-8")
+    assert "1 graded, 1 refused, 1 not graded yet, 2 not handed in." in words(html)
+    assert "2: &lt;b&gt;eve, dan." in html and "<b>eve" not in html
+
+
+def test_names_come_from_the_class_list_only_if_wanted(tiny):
+    mark(tiny, "al815")
+    with pytest.raises(CourseError, match=r"students\.csv, which does not exist"):
+        report(tiny, "averages", names=True)
+    listed = "id,first_name,last_name\nal815,Ada,<i>Lovelace\ngh906,Grace,Hopper\n"
+    (tiny.root / "students.csv").write_text(listed, encoding="utf-8")
+    path = report(tiny, "averages", names=True)
+    html = own(path.read_text(encoding="utf-8"))
+    assert path.name == "averages-names.html" and "1: Grace Hopper (gh906)." in words(html)
+    assert "Ada &lt;i&gt;Lovelace (al815)" in html and "<i>Lovelace" not in html
+    assert "Hopper" not in report(tiny, "averages").read_text(encoding="utf-8")
+    said = own(report(tiny, "averages", anonymous=True).read_text(encoding="utf-8"))
+    assert not re.search("Hopper|gh906|al815|Lovelace", said)
+    with pytest.raises(CourseError, match="names or pseudonyms"):
+        report(tiny, "averages", anonymous=True, names=True)
+
+
+def test_who_is_late_by_how_much_and_what_it_costs(tiny):
+    for student in ("intime", "late", "unknown"):
+        mark(tiny, student)
+    tiny.config.LatePolicy.due = {"averages": "2026-10-24 23:59"}
+    tiny.config.LatePolicy.timezone = "Europe/Berlin"
+    tiny.config.LatePolicy.rule = "10 % a day"
+    with tiny.gradebook() as gradebook:  # a day of 25 hours lies between: clocks go back on 2026-10-25
+        for student, when in (("intime", "2026-10-24 21:59"), ("late", "2026-10-25 23:04")):
+            gradebook.find_submission("averages", student).timestamp = datetime.fromisoformat(when)
+        gradebook.db.commit()
+    late_penalties.apply(tiny)
+    facts = gather(tiny, "averages")
+    (late,) = facts.late
+    assert (late.student, late.by) == ("late", "1 d 1 h") and late.penalty == pytest.approx(0.6)
+    assert late.handed_in == "2026-10-26 00:04 +0100 (Europe/Berlin)" and facts.time_unknown == ["unknown"]
+    said = words(report(tiny, "averages").read_text(encoding="utf-8"))
+    assert "late 2026-10-26 00:04 +0100 (Europe/Berlin) 1 d 1 h 0.6" in said
+    assert "The time of submission is not known, so nothing is taken off, for 1: unknown" in said
 
 
 def test_manual_work_and_a_missing_record_need_a_person(tiny):
@@ -120,6 +171,7 @@ def test_a_suspicion_needs_a_person(tiny):
 def test_the_page_needs_no_network_links_to_pages_and_escapes(page):
     assert not re.findall(r'(?:src|href)="(?!#|\.\./)', own(page))
     assert '<a href="../../feedback/odd1/averages/averages.html">odd1</a>' in page
+    assert "12 of 13 graded submissions have none yet: run make feedback ASSIGNMENT=averages" in words(page)
     assert "yours is &lt;b&gt;7" in page and "yours is <b>7" not in page
     assert {f"plot-{name}" for name in ("scores", "exercises", "tests", "separation", "students", "seconds")} <= set(
         re.findall(r'id="([\w-]+)"', page)

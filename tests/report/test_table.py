@@ -15,6 +15,7 @@ from grading.gradebook import records
 from grading.gradebook.records import Record
 from grading.report import table
 from grading.report.table import Result
+from tests.marks import mark
 
 
 def shown(course, found: list[Result], width: int = 200) -> str:
@@ -86,6 +87,15 @@ def test_a_class_that_was_not_isolated_says_so(classroom):
     careless = Result("x", {"mean": 2.0}, {}, ended("graded", "", isolated=False))
     assert "NOT isolated (SANDBOX=none)" in " ".join(shown(classroom.course, [careless]).split())
     assert "isolated" not in shown(classroom.course, [Result("x", {"mean": 2.0}, {}, ended("graded", ""))])
+
+
+def test_refused_and_missing_are_two_lists_below_the_table(tiny):
+    mark(tiny, "ada")
+    mark(tiny, "bob", (0, 0), state="notebook_unreadable", reason="is no notebook")
+    (tiny.root / "students.csv").write_text("id\nada\nbob\ncleo\n[b]dan\n", encoding="utf-8")
+    lines = [line.strip() for line in shown(tiny, table.collect(tiny, "averages")).splitlines()]
+    assert "Not handed in, 2: [b]dan, cleo" in lines
+    assert "Refused (handed in, but not gradable), 1: bob" in lines
 
 
 def test_changes_name_the_exercise_and_both_scores():

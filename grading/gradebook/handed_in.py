@@ -1,0 +1,52 @@
+"""Who handed in an assignment: what is missing, what was refused, and what waits for grading are three lists."""
+
+import re
+from dataclasses import dataclass
+
+from nbgrader.api import MissingEntry
+
+from grading.course import class_list
+from grading.course.folder import Course
+from grading.gradebook import records
+from grading.gradebook.records import Record
+
+BLIND = re.compile(r"participant-\d+")  # what a student is called under blind marking, another number each time
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """What is known about an assignment's submissions.
+
+    Attributes:
+        missing: the students of the class list who handed in nothing; None if nobody can tell, under blind marking.
+        refused: the records of submissions that could not be graded, by student.
+        waiting: the students whose submission nobody has graded yet.
+    """
+
+    missing: list[str] | None
+    refused: dict[str, Record]
+    waiting: list[str]
+
+
+def overview(course: Course, assignment: str) -> HandedIn:
+    """Who handed in an assignment. Without a class list, the class is everybody whom the gradebook knows.
+
+    Raises:
+        CourseError: `students.csv` is wrong.
+    """
+    known = records.read(course, assignment)
+    folders = (path.parent.name for path in (course.root / "submitted").glob(f"*/{assignment}"))
+    submitted = {name.encode("utf-8", "backslashreplace").decode() for name in folders}  # as `records.read` has them
+    with course.gradebook() as gradebook:
+        everybody = {student.id for student in gradebook.students if not BLIND.fullmatch(student.id)}
+        try:
+            graded = {one.student.id for one in gradebook.assignment_submissions(assignment)}
+        except MissingEntry:
+            graded = set()
+    there = submitted | graded | known.keys()
+    blind = any(BLIND.fullmatch(student) for student in there)
+    return HandedIn(
+        None if blind else sorted((class_list.read(course).keys() or everybody) - there),
+        {student: record for student, record in known.items() if not record.has_grade},
+        sorted(submitted - graded - known.keys()),
+    )
