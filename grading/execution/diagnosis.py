@@ -1,12 +1,10 @@
 """Name the mistake: does a known wrong answer give, on the same questions, exactly what the student's gave?"""
 
-import importlib
 import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from grading.compat.torch import IMPORTED_BY_FIRST_STEP
 from grading.course import catalogue, notebooks
 from grading.course.catalogue import Entry
 from grading.execution import rehearsal
@@ -14,6 +12,7 @@ from grading.oracle.compare import close
 from grading.oracle.recent import Recent
 from grading.oracle.student_code import InProcess
 from grading.probe import wire
+from grading.probe.private import postpone_compiler
 
 RTOL = 1e-7
 SECONDS = 2  # a mistake of the catalogue may take as long as it likes, but not here
@@ -33,8 +32,7 @@ class Diagnostician:
         self.notebook = notebooks.read(source)
         path = source.parent.parent.parent / "mistakes" / f"{source.stem}.toml"
         self.entries = [entry for entry in catalogue.load(path, self.notebook) if not entry.right]
-        if any("torch.optim" in cell.source for cell in self.notebook.cells):
-            importlib.import_module(IMPORTED_BY_FIRST_STEP)  # or the first answer would need the time for it
+        postpone_compiler()  # or the first answer would need the time for it
         self._channels: dict[str, InProcess] = {}
         self._replies = Recent()  # by entry and question: in a class many are asked the same
 

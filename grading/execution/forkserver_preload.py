@@ -15,8 +15,10 @@ import grading.oracle.autodiff
 import grading.oracle.conditioning
 import grading.oracle.optimizers
 import grading.oracle.training  # noqa: F401
+from grading.probe.private import postpone_compiler
 
 matplotlib.use("Agg")
+postpone_compiler()
 torch.set_num_threads(1)  # as many processes as cores are enough
 # No collection in a worker looks at, and so copies, the memory that all of them share. To collect first would take a
 # fifth of a second, for very little.

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from grading.compat.torch import IMPORTED_BY_FIRST_STEP
 from grading.course.folder import Course
 from grading.execution.workers import begin, make_pool
 from grading.kernels.torch_masks import Missing
@@ -45,16 +44,14 @@ def start(course: Course, assignments: list[str], kernels: bool = True) -> Itera
         kernels: start what kernels are forked from, too. Otherwise each worker starts its own if it needs one.
     """
     texts = [course.source(name).read_bytes() for name in assignments]
-    steps = any(b"torch.optim" in text for text in texts)  # the first step of a torch optimizer imports as much again
-    modules = [*([IMPORTED_BY_FIRST_STEP] if steps else []), PRELOAD]
-    begin(modules)
+    begin([PRELOAD])
     cells = [cell for name in assignments for cell in given_cells(course, name)]
-    started = Interpreters(partial(make_pool, preload=modules))
+    started = Interpreters(partial(make_pool, preload=[PRELOAD]))
     with contextlib.ExitStack() as stack:
         if kernels:
             with contextlib.suppress(SandboxError):  # then each worker tries for itself, and says what is wrong
                 folders = stack.enter_context(zygotes(cells))
-                make = partial(make_pool, preload=modules, first=partial(share, folders))
+                make = partial(make_pool, preload=[PRELOAD], first=partial(share, folders))
                 asked = [
                     missing for missing, words in FOLLOWED.items() if any(w in text for w in words for text in texts)
                 ]

@@ -63,11 +63,8 @@ KERNEL_MODULES = (
 ARGUMENTS = ["--HistoryManager.hist_file=:memory:"]
 
 
-def warm_up(cells: list[str]) -> None:
-    """Import what kernels and notebooks import, and use it once: the first figure and the first step cost the most.
-
-    The first step of an optimizer makes torch import as much again; it is left to notebooks of which a cell names them.
-    """
+def warm_up() -> None:
+    """Import what kernels and notebooks import, and use it once: the first figure and the first step cost the most."""
     sys.modules["debugpy"] = None  # each kernel would import it anew; nobody debugs here
     for name in KERNEL_MODULES:
         with contextlib.suppress(ImportError):  # another version may have no such module
@@ -78,10 +75,9 @@ def warm_up(cells: list[str]) -> None:
     import plotly.graph_objects
 
     x = use_torch()
-    if not cells or any("torch.optim" in cell for cell in cells):
-        import torch
+    import torch
 
-        torch.optim.Adam([x]).step()
+    torch.optim.Adam([x]).step()
     figure, axes = plt.subplots()
     axes.plot(np.arange(3), label="$x_1$")
     axes.legend()
@@ -107,6 +103,7 @@ def use_torch() -> Any:
     import torch
 
     torch.set_num_threads(1)  # a thread pool would not survive a fork
+    sys.modules["grading.probe.private"].postpone_compiler()
     x = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     (x * x).backward()
     return x
@@ -141,7 +138,7 @@ def prepare_kernels(cells: list[str]) -> Callable[[dict], None]:
     To look at an object is to write into its memory, because Python counts who holds it: so spare each kernel what
     would copy memory that all of them share.
     """
-    warm_up(cells)
+    warm_up()
     remember(cells)
     from ipykernel.kernelapp import IPKernelApp
 

@@ -68,6 +68,44 @@ def start_parsed(app, arguments: list[str], settings: dict) -> None:
     app.update_config(Config({"IPKernelApp": settings}))
 
 
+def postpone_compiler() -> None:
+    """Let torch's optimizers not import torch's compiler, which takes as long as torch itself.
+
+    Their first step imports it, only to tell it to leave the optimizer alone. Code that really compiles still gets it.
+    """
+    import importlib
+    import importlib.util
+
+    import torch
+
+    name = "torch._dynamo"
+    if name in sys.modules:
+        return
+
+    class Postponed(types.ModuleType):
+        """Has what optimizers call. Any other name imports the real module, which takes this one's place."""
+
+        @staticmethod
+        def disable(function, *args, **kwargs):
+            return function
+
+        @staticmethod
+        def graph_break(*args, **kwargs) -> None:
+            pass
+
+        def __getattr__(self, attribute: str):
+            if attribute.startswith("__") and attribute != "__path__":  # a look at all modules imports nothing
+                raise AttributeError(attribute)
+            if sys.modules.get(name) is self:
+                del sys.modules[name]
+                importlib.import_module(name)
+            return getattr(sys.modules[name], attribute)
+
+    postponed = Postponed(name)
+    postponed.__spec__ = importlib.util.find_spec(name)
+    sys.modules[name] = torch._dynamo = postponed
+
+
 def replace_fused_optimizers(refuse) -> object:
     """Let torch's dispatcher, through which all calls go, call `refuse` in the place of the fused optimizers.
 

@@ -72,11 +72,41 @@ for call in (private.fused_step, lambda: torch.optim.Adam([one], fused=True).ste
     except RuntimeError as error:
         assert str(error) == "no", error
 torch.optim.Adam([one], fused=False).step()""",
+    "optimizers_without_compiler": """
+import inspect, torch
+private.postpone_compiler()
+one = torch.ones(1, requires_grad=True)
+one.grad = torch.ones(1)
+for kind in (torch.optim.SGD, torch.optim.Adam, torch.optim.Muon):
+    matrix = torch.ones(2, 2, requires_grad=True)
+    matrix.grad = torch.ones(2, 2)
+    optimizer = kind([matrix], lr=0.5)
+    optimizer.step()
+    optimizer.zero_grad()
+    assert matrix.grad is None and matrix[0, 0] != 1
+inspect.getmodule(inspect.currentframe())  # looks at all modules, as a traceback does
+assert "torch._dynamo.eval_frame" not in sys.modules, 'something still imports the compiler'""",
+    "compiler_without_optimizers": """
+import torch
+one = torch.ones(1, requires_grad=True)
+one.grad = torch.ones(1)
+assert "torch._dynamo" not in sys.modules, "torch imports the compiler at once: drop this"
+torch.optim.SGD([one], lr=0.5).step()
+assert "torch._dynamo.eval_frame" in sys.modules, 'the first step no longer imports the compiler: drop this'""",
+    "compiler": """
+import torch
+private.postpone_compiler()
+assert torch.compile(lambda x: x + 1, backend="eager")(torch.ones(1)) == 2
+assert sys.modules["torch._dynamo"].__file__ and torch._dynamo is sys.modules["torch._dynamo"]""",
+    "part_of_compiler": """
+private.postpone_compiler()
+import torch._dynamo.config
+assert torch._dynamo.config.cache_size_limit > 1 and sys.modules["torch._dynamo"].__file__""",
 }
 
 
 @pytest.mark.parametrize("code", CASES.values(), ids=CASES)
 def test_it_means_what_is_assumed(code):
-    line = [sys.executable, "-c", f"import sys\nfrom grading.probe import private\n{code}"]
+    line = [sys.executable, "-W", "ignore", "-c", f"import sys\nfrom grading.probe import private\n{code}"]
     ended = subprocess.run(line, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
