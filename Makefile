@@ -46,8 +46,8 @@ help:  ## List the targets.
 demo: $(READY)  ## Grade a sample class in build/demo/ and show the results.
 	@$(PY) -m grading demo $(AT_ONCE)
 
-test: $(READY)  ## Run the tests in parallel and report the coverage.
-	@$(PY) -m pytest $(PARALLEL) -m "not slow" --cov=grading
+test: $(READY)  ## Run the tests in parallel. COVERAGE=yes reports the branch coverage, in twice the time.
+	@$(PY) -m pytest $(PARALLEL) -m "not slow" $(if $(filter yes,$(COVERAGE)),--cov=grading)
 
 test-slow: $(READY)  ## Run the slow tests: the same in other modes, and many mutants.
 	@$(PY) -m pytest $(PARALLEL) -m slow
