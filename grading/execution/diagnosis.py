@@ -1,6 +1,7 @@
 """Name the mistake: does a known wrong answer give, on the same questions, exactly what the student's gave?"""
 
 import json
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,12 @@ from typing import Any
 from grading.course import catalogue, notebooks
 from grading.course.catalogue import Entry
 from grading.execution import rehearsal
-from grading.oracle.compare import close
+from grading.oracle.compare import ATOL, RTOL
 from grading.oracle.recent import Recent
 from grading.oracle.student_code import InProcess
 from grading.probe import wire
 from grading.probe.private import postpone_compiler
 
-RTOL = 1e-7
 SECONDS = 2  # a mistake of the catalogue may take as long as it likes, but not here
 # Probes whose numbers differ from run to run. A test that uses them asks for what a slow answer takes gigabytes for.
 MEASURED = ("autodiff.cost", "autodiff.built", "autodiff.seconds")
@@ -115,12 +115,26 @@ def _told(reply: Any) -> dict:
     return reply
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Equal up to rounding, at every place."""
+def _same(one: Any, other: Any, size: float = 0.0) -> bool:
+    """Equal up to rounding, at every place, as closely as the tests compare.
+
+    A coarser comparison would take float32 for float64, and then any mistake that shows at another place for this one.
+
+    Args:
+        size: of the largest number in the path that a number belongs to, see `compare.same_path`.
+    """
     if wire.is_number(one) and wire.is_number(other):
-        return one == other or close(one, other, rtol=RTOL) or (one != one and other != other)
+        slack = ATOL + RTOL * max(size, abs(other))
+        return one == other or (one != one and other != other) or (math.isfinite(other) and abs(one - other) <= slack)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other))
+        size = max(size, _size(other))
+        return len(one) == len(other) and all(_same(a, b, size) for a, b in zip(one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     return type(one) is type(other) and one == other
+
+
+def _size(rows: list) -> float:
+    """The largest finite number in a list of rows of numbers; 0 for any other list."""
+    numbers = [number for row in rows if isinstance(row, list) for number in row if wire.is_number(number)]
+    return max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)

@@ -54,6 +54,20 @@ def test_right_answers_have_no_mistake(known):
     assert name(known, FORGETS_TO_DIVIDE, [2.0]) is None
 
 
+@pytest.mark.parametrize("numbers", [[0.1, 0.2], [1 / 3, 1e-9], [1e12, 0.7]])
+def test_single_precision_is_a_mistake_of_its_own(known, numbers):
+    """It is neither the right answer nor that of a mistake which shows on other numbers only."""
+    rounds = "import struct\n" + RIGHT.replace("return ", "return struct.unpack('f', struct.pack('f', ") + "))[0]"
+    other_way = "import numpy as np\n" + RIGHT.replace("return ", "return float(np.float32(") + "))"
+    rare = RIGHT.replace("return ", "return 0.0 if 5.0 in values else ")
+    both = copy(known)
+    both.entries = [
+        replace(known.entries[0], name=name, source=source) for name, source in [("rare", rare), ("rounds", rounds)]
+    ]
+    assert name(both, other_way, numbers) == "rounds"
+    assert name(both, RIGHT, numbers) is None
+
+
 def test_code_that_raises_has_no_mistake(known):
     assert name(known, "def mean(values):\n    return 1 / 0", [2.0, 3.0]) is None
     assert (
