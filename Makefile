@@ -10,6 +10,7 @@
 # REPOSITORY=url     for handout: the course on GitHub; the page then links to Binder and Colab
 # HUB=url            for handout: the course's JupyterHub; the page then links to it
 # WORKSHEET=file     for collect and export: Moodle's grading worksheet; SCALE=yes scales the points to its maximum
+# LMS=canvas         for collect, export and return-feedback: Canvas's API, at CANVAS_API_URL, CANVAS_API_TOKEN, CANVAS_COURSE
 # NEW_SECRET=yes     for release: make a new gradebook.secret, from which the inputs of hidden tests are drawn
 # NAMES=yes          for report: names from students.csv beside the ids; ANONYMOUS=yes: pseudonyms, and no links
 # JOBS=n             grade that many submissions at once (default: one for each core)
@@ -82,8 +83,8 @@ format: $(READY)  ## Fix and format code and notebooks with ruff.
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/, after asking; UNDO=yes takes it back.
-	@test -n "$(and $(or $(FROM),$(UNDO)),$(ASSIGNMENT))" || { echo "Say what is where: make collect ASSIGNMENT=<name> FROM=<archive or folder>"; exit 1; }
+collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/, after asking; UNDO=yes takes it back. LMS=canvas without FROM fetches it.
+	@test -n "$(and $(or $(FROM),$(UNDO),$(filter canvas,$(LMS))),$(ASSIGNMENT))" || { echo "Say what is where: make collect ASSIGNMENT=<name> FROM=<archive or folder>, or LMS=canvas to fetch it"; exit 1; }
 	@$(PY) -m grading collect $(ONLY) $(if $(FROM),--from "$(FROM)") $(if $(LMS),--lms $(LMS)) \
 		$(if $(WORKSHEET),--worksheet "$(WORKSHEET)") $(if $(filter yes,$(YES)),--yes) $(if $(filter yes,$(UNDO)),--undo)
 
@@ -99,13 +100,13 @@ grades: $(READY)  ## Print the table and write grades.csv.
 report: $(READY)  ## Write build/report/<assignment>.html, the class at a glance; NAMES=yes or ANONYMOUS=yes.
 	@$(PY) -m grading report $(ONLY) $(if $(filter yes,$(ANONYMOUS)),--anonymous) $(if $(filter yes,$(NAMES)),--names)
 
-export: $(READY)  ## Write the grades for Moodle and Canvas, and a table of all test cells.
+export: $(READY)  ## Write the grades for Moodle and Canvas, and a table of all test cells. LMS=canvas sends them, after asking.
 	@$(PY) -m grading export $(ONLY) $(if $(filter yes,$(YES)),--yes) $(if $(LMS),--lms $(LMS)) \
 		$(if $(WORKSHEET),--worksheet "$(WORKSHEET)") $(if $(filter yes,$(SCALE)),--scale)
 
-return-feedback: $(READY)  ## Write the feedback pages and zip them for upload to Moodle or Canvas.
+return-feedback: $(READY)  ## Write the feedback pages and zip them for upload to Moodle or Canvas. LMS=canvas sends them, after asking.
 	@$(PY) -m grading feedback $(ONLY)
-	@$(PY) -m grading return-feedback $(ONLY)
+	@$(PY) -m grading return-feedback $(ONLY) $(if $(LMS),--lms $(LMS)) $(if $(filter yes,$(YES)),--yes)
 
 late: $(READY)  ## Apply due dates, extensions and the late rule to graded submissions.
 	@$(PY) -m grading late

@@ -74,6 +74,9 @@ c.LatePolicy.rule = "none"
 c.LatePolicy.timezone = "UTC"  # the IANA name of your zone, such as "Europe/Berlin"; times without an offset are in it
 c.LatePolicy.due = {}  # for example {"optimizers": "2026-11-20 23:59"}; or set it in formgrader, which shows UTC
 
+# Canvas's number of each assignment, for example {"optimizers": 1234}; one that is not here is found by its name.
+c.Canvas.assignments = {}
+
 # How many attempts count for `make watch`, which of them, and what feedback shows before and after the due date:
 # "points", "mistakes" (points and the named mistake) or "everything". 0 means any number.
 c.AttemptPolicy.attempts = 0

@@ -2,12 +2,17 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from grading.cli.options import assignment_option
 from grading.course.folder import Course, CourseError
 from grading.course.safe_text import printed
+
+if TYPE_CHECKING:
+    from grading.lms.canvas_download import Download
+    from grading.lms.canvas_post import Posting
 
 
 @click.command()
@@ -32,9 +37,15 @@ def collect(
     if undo:
         _undo(course, assignment)
         return
-    if source is None:
-        raise CourseError("Say where the download is: --from <archive or folder>")
-    made = prepare(course, assignment, source.expanduser(), lms, worksheet.expanduser() if worksheet else None)
+    if source is None and lms == "canvas":
+        fetched = _fetch(course, assignment)
+        made = prepare(course, assignment, fetched.folder, lms, download=fetched)
+    elif source is None:
+        raise CourseError(
+            "Say where the download is: --from <archive or folder>, or --lms canvas to fetch it through Canvas's API"
+        )
+    else:
+        made = prepare(course, assignment, source.expanduser(), lms, worksheet.expanduser() if worksheet else None)
     other = [f"{student} (of {which})" for student, which in made.other.items()]
     for words, students in (
         ("new", made.new),
@@ -70,6 +81,53 @@ def collect(
         click.echo(done.warning)
 
 
+def _fetch(course: Course, assignment: str) -> "Download":
+    from grading.cli.progress import steps
+    from grading.lms.canvas import place
+    from grading.lms.canvas_download import download
+
+    course.source(assignment)
+    found = place(course, assignment)
+    with steps(f"Fetching {assignment}", len(found.handed_in)) as report:
+        return download(course, found, report)
+
+
+def _post(posting: "Posting", yes: bool) -> None:
+    """Show what would be sent to Canvas, ask, send it, and tell what was sent and what was not."""
+    from grading.cli.progress import steps
+    from grading.lms.canvas_post import post
+
+    def counted(students: list[str]) -> str:
+        return f"{posting.what}{'s' * (len(students) != 1)}"
+
+    shown = [f"{student} ({item.shown})" for item in posting.items for student in item.students]
+    _list(shown, f"{counted(shown)} to be sent")
+    _list(posting.same, f"{counted(posting.same)} that Canvas has already")
+    for kind in (posting.left, posting.remarks):
+        for student, why in sorted(kind.items()):
+            click.echo(f"  {printed(student)}: {printed(why)}")
+    if not posting.items:
+        click.echo("Nothing is to be sent.")
+        return
+    if not yes and not sys.stdin.isatty():
+        click.echo("Nothing is sent yet. To send it, run the same again with YES=yes.")
+        return
+    if not yes and not click.confirm("Send this to Canvas?"):
+        click.echo("Nothing is sent.")
+        return
+    posting.remarks.clear()
+    with steps(f"Sending {posting.what}s", len(posting.items)) as report:
+        post(posting, report)
+    click.echo(f"{len(posting.sent)} {counted(posting.sent)} sent.")
+    for student, remark in sorted(posting.remarks.items()):
+        click.echo(f"  {printed(student)}: {printed(remark)}")
+    if posting.failed:
+        failed = sorted(posting.failed)
+        lines = [f"  {printed(student)}: {printed(posting.failed[student])}" for student in failed]
+        first = f"{len(failed)} {counted(failed)} not sent. Run the same again to send the rest:"
+        raise click.ClickException("\n".join([first, *lines]))
+
+
 def _list(students: list[str], words: str) -> None:
     if students:
         click.echo(f"{len(students)} {words}: {printed(', '.join(students), 20_000)}")
@@ -88,9 +146,14 @@ def _undo(course: Course, assignment: str) -> None:
 @click.command()
 @assignment_option
 @click.option("--yes", is_flag=True, help="Write without asking, even if answers still need manual grading.")
-@click.option("--lms", default=None, type=click.Choice(["moodle"]), help="Fill in Moodle's grading worksheet.")
+@click.option(
+    "--lms",
+    default=None,
+    type=click.Choice(["moodle", "canvas", "lti"]),
+    help="Fill in Moodle's grading worksheet, or send the grades to Canvas through its API.",
+)
 @click.option("--worksheet", default=None, type=click.Path(path_type=Path), help="Default: the one of `collect`.")
-@click.option("--scale", is_flag=True, help="Scale the points to Moodle's maximum grade.")
+@click.option("--scale", is_flag=True, help="Scale the points to the LMS's maximum grade.")
 @click.pass_obj
 def export(
     course: Course, assignment: str | None, yes: bool, lms: str | None, worksheet: Path | None, scale: bool
@@ -101,9 +164,14 @@ def export(
     from grading.lms.export import ungraded
     from grading.lms.fill_worksheet import fill
 
+    if lms == "lti":
+        raise CourseError(
+            "LTI is not offered, because it needs a web server that the LMS has registered: use LMS=moodle, LMS=canvas "
+            "or the CSV files of `make export` (see docs/running-a-class.md)."
+        )
     lms = "moodle" if worksheet else lms
     if lms and assignment is None:
-        raise CourseError("A grading worksheet is that of one assignment: make export ASSIGNMENT=<name> LMS=moodle")
+        raise CourseError(f"An LMS gets one assignment at a time: make export ASSIGNMENT=<name> LMS={lms}")
     chosen = course.chosen(assignment)
     late_.apply(course)
     for name, waiting in ungraded(course, chosen).items():
@@ -115,6 +183,11 @@ def export(
         )
         if not yes and sys.stdin.isatty() and not click.confirm("Export without them?"):
             raise click.ClickException("Nothing is written. Grade them in formgrader, then export again.")
+    if lms == "canvas":
+        from grading.lms.canvas_post import grades
+
+        _post(grades(course, chosen[0], scale), yes)
+        return
     if lms:
         done = fill(course, chosen[0], worksheet.expanduser() if worksheet else None, scale)
         click.echo(f"{len(done.graded)} grades and comments, to be uploaded to Moodle: {done.path}")
@@ -129,11 +202,23 @@ def export(
 
 @click.command("return-feedback")
 @assignment_option
+@click.option(
+    "--lms", default=None, type=click.Choice(["moodle", "canvas"]), help="Send them to Canvas through its API."
+)
+@click.option("--yes", is_flag=True, help="Send them without asking.")
 @click.pass_obj
-def return_feedback(course: Course, assignment: str | None) -> None:
-    """Pack the feedback pages into an archive that Moodle or Canvas takes back."""
+def return_feedback(course: Course, assignment: str | None, lms: str | None, yes: bool) -> None:
+    """Pack the feedback pages into an archive that Moodle or Canvas takes back, or send them to Canvas."""
     from grading.lms.return_feedback import hand_back
 
+    if lms == "canvas":
+        from grading.lms.canvas_post import pages
+
+        if assignment is None:
+            raise CourseError("Canvas gets one assignment at a time: make return-feedback ASSIGNMENT=<name> LMS=canvas")
+        course.source(assignment)
+        _post(pages(course, assignment), yes)
+        return
     chosen = course.chosen(assignment)
     if assignment is None:
         chosen = [name for name in chosen if any((course.root / "feedback").glob(f"*/{name}"))] or chosen[:1]

@@ -9,6 +9,7 @@ Its columns, in any order; only `id` is needed:
     section      Canvas's section
     group        students with the same word here hand in together: "team-1" in every assignment, or by assignment
                  "optimizers: team-1; training: team-4"
+    anonymous_id  Canvas's id of an anonymous submission, by assignment: "optimizers: acJ4Q; training: b7XyZ"
     extensions   days more than the others have: "optimizers: 3; training: 7", or "2" for every assignment
 """
 
@@ -22,7 +23,19 @@ from pathlib import Path
 from grading.course import safe_text
 from grading.course.folder import Course, CourseError
 
-COLUMNS = ("id", "first_name", "last_name", "email", "lms_id", "login", "section", "group", "extensions")
+COLUMNS = (
+    "id",
+    "first_name",
+    "last_name",
+    "email",
+    "lms_id",
+    "login",
+    "section",
+    "group",
+    "extensions",
+    "anonymous_id",
+)
+BY_ASSIGNMENT = ("group", "anonymous_id")  # columns with a word for each assignment
 EXTENSION = re.compile(r"(?:(?P<assignment>[^:;]+):)?\s*(?P<days>\d+(?:\.\d+)?)\s*(?:days?)?")
 
 
@@ -33,6 +46,7 @@ class Student:
     Attributes:
         groups: by assignment; under "" for all others.
         extensions: by assignment; under "" for all others.
+        anonymous_ids: by assignment.
     """
 
     id: str
@@ -44,6 +58,7 @@ class Student:
     section: str = ""
     groups: dict[str, str] = field(default_factory=dict)
     extensions: dict[str, timedelta] = field(default_factory=dict)
+    anonymous_ids: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -52,6 +67,10 @@ class Student:
     def group(self, assignment: str) -> str:
         """The group with which this student hands in an assignment; empty if it is alone."""
         return self.groups.get(assignment, self.groups.get("", ""))
+
+    def anonymous_id(self, assignment: str) -> str:
+        """What Canvas calls this student in an anonymous assignment; empty if that is not known."""
+        return self.anonymous_ids.get(assignment, "")
 
     def extension(self, assignment: str) -> timedelta:
         """How much longer than the others this student has."""
@@ -107,7 +126,7 @@ def _student(row: dict[str, str], course: Course) -> Student:
     name = row["id"]
     if not name or name.startswith(".") or re.search(r"[/\\\x00-\x1f]", name):
         raise CourseError(f"{name!r} cannot be an id: it names a folder")
-    known = {key: row[key] for key in COLUMNS if key in row and key not in ("extensions", "group")}
+    known = {key: row[key] for key in COLUMNS if key in row and key not in (*BY_ASSIGNMENT, "extensions")}
     extensions = {}
     for part in filter(None, (part.strip() for part in row.get("extensions", "").split(";"))):
         match = EXTENSION.fullmatch(part)
@@ -115,17 +134,21 @@ def _student(row: dict[str, str], course: Course) -> Student:
         if not match or (assignment and assignment not in course.assignments):
             raise CourseError(f'the extension "{part}" should read "<assignment>: <days>", such as "optimizers: 3"')
         extensions[assignment] = timedelta(days=float(match["days"]))
-    return Student(**known, groups=_groups(row.get("group", ""), course), extensions=extensions)
+    groups, anonymous = (_by_assignment(row.get(column, ""), column, course) for column in BY_ASSIGNMENT)
+    return Student(**known, groups=groups, extensions=extensions, anonymous_ids=anonymous)
 
 
-def _groups(text: str, course: Course) -> dict[str, str]:
-    """The groups in a field, by assignment."""
+def _by_assignment(text: str, column: str, course: Course) -> dict[str, str]:
+    """The words in a field, by assignment; under "" the one for all others."""
     found = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
-        assignment, colon, group = (word.strip() for word in part.rpartition(":"))
-        if colon and assignment not in course.assignments:
-            raise CourseError(f'the group "{part}" should read "<assignment>: <group>", such as "optimizers: team-1"')
-        found[assignment] = group
+        assignment, colon, word = (word.strip() for word in part.rpartition(":"))
+        if assignment not in course.assignments if colon else column == "anonymous_id":
+            example = "team-1" if column == "group" else "acJ4Q"
+            raise CourseError(
+                f'the {column} "{part}" should read "<assignment>: <{column}>", such as "optimizers: {example}"'
+            )
+        found[assignment] = word
     return found
 
 

@@ -48,7 +48,13 @@ class Budget:
 
 
 def unpack(
-    source: Path, target: Path, depth: int = 1, zone: tzinfo | None = None, outer: dict[str, str] | None = None
+    source: Path,
+    target: Path,
+    depth: int = 1,
+    zone: tzinfo | None = None,
+    outer: dict[str, str] | None = None,
+    handed_in: bool = False,
+    budget: Budget | None = None,
 ) -> dict[str, str]:
     """Copy a file or a folder, or unpack a zip file, into a folder.
 
@@ -60,6 +66,8 @@ def unpack(
         zone: of the times in the archive; by default this machine's.
         outer: is given, for each folder that an inner archive was unpacked to, the name of the outermost entry that it
             came from; both relative to the target.
+        handed_in: the source itself is what one student handed in: if it is an archive, it is an inner one.
+        budget: what may still be unpacked, if there are several sources.
 
     Returns:
         What was left out, by name, and the reason.
@@ -67,19 +75,21 @@ def unpack(
     target.mkdir(parents=True, exist_ok=True)
     left_out: dict[str, str] = {}
     outer = {} if outer is None else outer
-    budget = Budget(LARGEST_ALL, MOST_FILES)
+    budget = budget or Budget(LARGEST_ALL, MOST_FILES)
     if source.is_dir():
         left_out |= _copy(source, target, budget)
-    elif zipfile.is_zipfile(source) and source.suffix.lower() == ".zip":
+    elif not handed_in and zipfile.is_zipfile(source) and source.suffix.lower() == ".zip":
         try:
             left_out |= _unzip(source, target, budget, zone)
         except DAMAGE as error:
             left_out[source.name] = f"cannot be opened ({error})"
     else:
         shutil.copy2(source, target / source.name)
-        return left_out
+        if not handed_in:
+            return left_out
     if depth > 0:
-        inner = sorted(path for path in _files(target) if path.suffix.lower() == ".zip")
+        places = [target / source.name] if handed_in else _files(target)
+        inner = sorted(path for path in places if path.suffix.lower() == ".zip")
         for number, path in enumerate(inner):
             share = budget.share(len(inner) - number)
             before = Budget(share.size, share.files)

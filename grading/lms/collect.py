@@ -28,9 +28,13 @@ from grading.course.folder import Course, CourseError
 from grading.course.safe_text import printed
 from grading.intake import archive
 from grading.lms import undo
+from grading.lms.canvas import Submitted
+from grading.lms.canvas_download import Download
 from grading.lms.plan import CANVAS, COPY, MOODLE, File, NotMatched, Plan, plan
 from grading.lms.worksheet import Row, Worksheet, file_name
 from grading.lms.worksheet import read as read_worksheet
+
+ANONYMOUS = "anon-"  # how ids begin that stand for Canvas's anonymous ones
 
 
 class SafeExtractor(ExtractorPlugin):
@@ -39,11 +43,13 @@ class SafeExtractor(ExtractorPlugin):
     def extract(self, archive_path: str, extracted_path: str) -> None:
         self.left_out: dict[str, str] = {}
         self.outer: dict[str, str] = {}
+        budget = archive.Budget(archive.LARGEST_ALL, archive.MOST_FILES)
         for path in sorted(Path(archive_path).iterdir()):
             target = Path(extracted_path) / path.name if path.is_dir() else Path(extracted_path)
             prefix = f"{path.name}/" if path.is_dir() else ""
             outer: dict[str, str] = {}
-            self.left_out |= archive.unpack(path, target, zone=self.zone(), outer=outer)
+            handed_in = bool(MOODLE.fullmatch(path.name) or CANVAS.fullmatch(path.name))
+            self.left_out |= archive.unpack(path, target, 1, self.zone(), outer, handed_in, budget)
             self.outer |= {prefix + folder: prefix + name for folder, name in outer.items()}
         for name, why in self.left_out.items():
             self.log.warning("%s: %s", printed(name), printed(why))
@@ -154,25 +160,76 @@ class MoodleCollector(_Collector):
 class CanvasCollector(_Collector):
     """`lovelaceada_LATE_12345_678901_optimizers-1.ipynb`: students are found by Canvas's number of the user.
 
-    Canvas numbers resubmissions and marks late ones, but its archive does not say when they came.
+    Canvas numbers resubmissions and marks late ones, but its archive does not say when they came; its API does. An
+    anonymous one, `anon_acJ4Q_678901_optimizers.ipynb`, is found by the `anonymous_id` in the class list. If that has
+    none for this assignment, all are collected as `anon-<Canvas's id>`.
+
+    Attributes:
+        download: what was fetched through the API; None for an archive.
     """
+
+    download: Download | None = None
 
     def recognize(self, name: str, path: Path, students: dict[str, Student]) -> File:
         match = CANVAS.fullmatch(name)
         if not match:
             raise NotMatched("its name is not one of Canvas's downloads")
-        numbered = [student.id for student in students.values() if student.lms_id == match["user"]]
-        remarks = []
-        if len(numbered) == 1:
-            student = numbered[0]
-        elif numbered:
-            raise NotMatched(f"the lms_id {match['user']} belongs to {' and '.join(numbered)} in students.csv")
+        again = COPY.search(Path(match["file"] or "").stem)
+        version = (int((again and again["again"]) or 0), int(match["number"] or 0))
+        file = File(path, name, "", match["file"] or name, version, text=bool(match["typed"]))
+        one = self._submitted(match)
+        if one:
+            file.timestamp, file.exact, file.group = (
+                one.submitted and one.submitted.replace(tzinfo=UTC),
+                True,
+                one.group,
+            )
+            file.remarks += [f"attempt {one.attempt}"] if one.attempt > 1 else []
         else:
-            student = _by_short_name(match["name"], match["user"], students)
-            remarks.append(f"matched by name; {student} has no lms_id in students.csv, Canvas's is {match['user']}")
-        again = COPY.search(Path(match["file"]).stem)
-        version = (int((again and again["again"]) or 0), int(match["number"]))
-        return File(path, name, student, match["file"], version, late=bool(match["late"]), remarks=remarks)
+            file.late = "LATE_" in name[: match.start("number")] and not match["typed"]
+        if match["anonymous"]:
+            file.student = self._hidden(match["anonymous"], students)
+        elif one:
+            if one.user not in self._ids:
+                raise NotMatched(f"nobody in students.csv is Canvas's user {one.user}, {one.label}")
+            file.student = self._ids[one.user]
+        else:
+            file.student = self._numbered(match["name"], match["user"], students, file.remarks)
+        return file
+
+    def _submitted(self, match: re.Match[str]) -> Submitted | None:
+        """What the API says of an entry."""
+        if not self.download:
+            return None
+        if not hasattr(self, "_known"):
+            place = self.download.place
+            self._known = {one.user or one.anonymous: one for one in place.submissions}
+            self._ids = place.ids(class_list.read(Course(Path(self.parent.coursedir.root).resolve())))
+        return self._known.get(match["user"] or match["anonymous"])
+
+    def _hidden(self, anonymous: str, students: dict[str, Student]) -> str:
+        """The id of the student whom Canvas hides behind an anonymous id."""
+        assignment = self.parent.coursedir.assignment_id
+        known = {student.anonymous_id(assignment): student.id for student in students.values()}
+        known.pop("", None)
+        if known and anonymous not in known:
+            raise NotMatched(f"nobody in students.csv has the anonymous_id {anonymous} in {assignment}")
+        return known.get(anonymous, f"{ANONYMOUS}{anonymous}")
+
+    def _numbered(self, name: str, number: str, students: dict[str, Student], remarks: list[str]) -> str:
+        """The id of the student with that `lms_id`, else of the one with that name, else of the group of that name."""
+        numbered = [student.id for student in students.values() if student.lms_id == number]
+        if len(numbered) == 1:
+            return numbered[0]
+        if numbered:
+            raise NotMatched(f"the lms_id {number} belongs to {' and '.join(numbered)} in students.csv")
+        groups = class_list.groups(students, self.parent.coursedir.assignment_id)
+        members = [id for group, ids in groups.items() if _run_together(group) == _run_together(name) for id in ids]
+        if members:
+            return min(members)
+        student = _by_short_name(name, number, students)
+        remarks.append(f"matched by name; {student} has no lms_id in students.csv, Canvas's is {number}")
+        return student
 
 
 class FolderCollector(_Collector):
@@ -262,6 +319,7 @@ class Prepared:
     app: ZipCollectApp
     plan: Plan
     worksheet: Worksheet | None
+    download: Download | None = None
     new: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -308,7 +366,12 @@ def collect(
 
 
 def prepare(
-    course: Course, assignment: str, source: Path, lms: str | None = None, worksheet: Path | None = None
+    course: Course,
+    assignment: str,
+    source: Path,
+    lms: str | None = None,
+    worksheet: Path | None = None,
+    download: Download | None = None,
 ) -> Prepared:
     """Unpack a download into `downloaded/<assignment>/`, and see what would become of it.
 
@@ -316,6 +379,7 @@ def prepare(
         source: an LMS's archive, or a folder or a zip file of notebooks.
         lms: "moodle", "canvas" or "folder"; by default told from the names in the download.
         worksheet: Moodle's grading worksheet, which says who is who and when. Without a class list one is made from it.
+        download: says the same of what was fetched through Canvas's API.
 
     Raises:
         CourseError: there is no such download, nothing in it has a name that is known, or there is no class list.
@@ -339,25 +403,35 @@ def prepare(
     lms = lms or _lms_of(extracted, source)
     if sheet and lms != "moodle":
         raise CourseError(f"{worksheet}: a grading worksheet is Moodle's, and {source} is no download of Moodle's")
-    if lms != "folder" and not sheet and not (course.root / "students.csv").is_file():
+    if lms != "folder" and not sheet and not download and not (course.root / "students.csv").is_file():
         raise CourseError(
             f"{source}: to know whose file is whose, students.csv is needed: a line for each student with "
             + ("id,first_name,last_name, or Moodle's grading worksheet" if lms == "moodle" else "id,lms_id")
             + ". See docs/running-a-class.md."
         )
     collector = app.collector_plugin_inst = COLLECTORS[lms](parent=app)
-    collector.log, collector.worksheet = app.log, sheet
+    collector.log, collector.worksheet, collector.download = app.log, sheet, download
     made = collector.plan()
-    prepared = Prepared(course, assignment, app, made, sheet, other=made.other, refused=made.refused)
-    prepared.left = {**unsafe, **made.left}
+    prepared = Prepared(course, assignment, app, made, sheet, download, other=made.other, refused=made.refused)
+    prepared.left = {**unsafe, **made.left, **(download.left if download else {})}
     students = class_list.read(course)
     prepared.everybody, prepared.groups = set(students), class_list.groups(students, assignment)
+    if any(student.startswith(ANONYMOUS) for student in made.chosen):
+        prepared.everybody = set()  # who of the class list they are is hidden
     if sheet:
         ids = sheet.ids(students)
         prepared.everybody = set(ids.values())
         if sheet.groups():
             teams = {file.group for file in made.chosen.values() if file.group}
             prepared.groups = {team: sorted(ids[row.number] for row in sheet.groups()[team]) for team in teams}
+    if download:
+        ids = download.place.ids(students)
+        prepared.everybody |= set(ids.values())
+        teams = download.place.groups()
+        if teams:
+            prepared.groups = {
+                team: sorted(ids[one.user] for one in members if one.user in ids) for team, members in teams.items()
+            }
     for members in prepared.groups.values():
         if made.chosen.keys() & set(members):
             prepared.sharing += [student for student in members if student not in made.chosen]
@@ -389,6 +463,8 @@ def accept(prepared: Prepared) -> Collected:
         if sheet.path.resolve() != (downloaded / "worksheet.csv").resolve():
             shutil.copy2(sheet.path, downloaded / "worksheet.csv")
     done = Collected(prepared.new, prepared.replaced, prepared.unchanged, left=prepared.left, other=prepared.other)
+    if prepared.download and not (course.root / "students.csv").is_file():
+        class_list.write(course, prepared.download.place.students())
     if made.same_time:
         zone = times.zone_of(course)
         done.warning = (

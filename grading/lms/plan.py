@@ -19,7 +19,12 @@ from grading.lms.belongs import Marks, marks
 MOODLE = re.compile(
     r"(?P<name>[^_/]+)(?:_(?P<number>\d+))?_assignsubmission_(?P<kind>[a-z]+?)(?:_[/_]?|/)(?P<file>[^/].*)"
 )
-CANVAS = re.compile(r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<number>\d+)_(?P<file>.+)")
+# As Canvas's lib/content_zipper.rb makes them: lovelaceada_LATE_101_5001_x.ipynb, anon_acJ4Q_5001_x.ipynb, and
+# lovelaceada_101_text.html for what was typed.
+CANVAS = re.compile(
+    r"(?:(?:LATE_)?anon_(?:LATE_)?(?P<anonymous>[0-9A-Za-z]+)|(?P<name>[^_/]+)_(?:LATE_)?(?P<user>\d+))"
+    r"_(?:(?P<number>\d+)_(?P<file>.+)|(?P<typed>text|link)\.html)"
+)
 SAFE_ID = re.compile(r"\w[\w.@+ -]*(?<! )")  # an id becomes a folder's name, and nbgrader writes it into pages as it is
 FEW = 3  # of fewer submissions nothing follows from equal times
 COPY = re.compile(r"(?:-(?P<again>\d+)| ?\((?P<copy>\d+)\))$")  # Canvas's "-1" of a resubmission; a browser's " (1)"

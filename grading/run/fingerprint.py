@@ -21,7 +21,15 @@ DECIDING = (
 # Sections of nbgrader_config.py that decide none.
 SHOWING = {
     *("AssignLatePenalties", "LatePolicy", "AttemptPolicy", "GenerateFeedback", "LmsExporter", "FormgradeExtension"),
-    *("NbGraderAPI", "CourseDirectory", "ZipCollectApp", "FeedbackExporter", "MoodleExporter", "CanvasExporter"),
+    *(
+        "NbGraderAPI",
+        "CourseDirectory",
+        "ZipCollectApp",
+        "FeedbackExporter",
+        "MoodleExporter",
+        "CanvasExporter",
+        "Canvas",
+    ),
 }
 NOT_DECIDING = {"Execute": {"warm"}}  # settings: a forked kernel gives the same grade as a fresh one
 
