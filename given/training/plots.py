@@ -56,7 +56,7 @@ def train_live(runs, n_epochs, text, top, size):
                 for line, key in zip(lines[name], ("train_loss", "valid_loss")):
                     line.set_data(np.arange(1, epoch + 1), histories[name][key])
             time.sleep(max(0.0, begin + 3.0 * epoch / n_epochs - time.perf_counter()))
-            if handle is not None and (epoch == n_epochs or time.perf_counter() - shown > 0.3):
+            if handle is not None and (epoch == n_epochs or time.perf_counter() - shown > 0.6):
                 shown = time.perf_counter()
                 figure.canvas.restore_region(empty)
                 for line in [line for pair in lines.values() for line in pair]:
