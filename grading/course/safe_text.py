@@ -1,5 +1,7 @@
 """Text that students can choose, as a terminal and a spreadsheet may have it: names, file names, messages."""
 
+from collections.abc import Sequence
+
 LONGEST = 2000  # characters of a text that is shown or kept
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")  # what spreadsheets take for the beginning of a formula
 
@@ -12,18 +14,23 @@ def printed(text: str, longest: int = LONGEST) -> str:
     return plain + "..." * (len(text) > longest)
 
 
-def field(value: object) -> object:
-    """A value for a CSV file: text that a spreadsheet would run as a formula begins with an apostrophe.
+def text(value: str) -> str:
+    """A text for a CSV file: what a spreadsheet would run as a formula begins with an apostrophe.
 
-    See OWASP, CSV Injection. Numbers, also those written as text, stay as they are.
+    See OWASP, CSV Injection. A number that is written as text stays as it is.
     """
-    if not isinstance(value, str) or _is_number(value):
+    if _is_number(value):
         return value
-    text = printed(value)
-    return f"'{text}" if value.lstrip(" ").startswith(FORMULA) or text.lstrip(" ").startswith(FORMULA) else text
+    shown = printed(value)
+    return f"'{shown}" if value.lstrip(" ").startswith(FORMULA) or shown.lstrip(" ").startswith(FORMULA) else shown
 
 
-def fields(row: list) -> list:
+def field(value: object) -> object:
+    """A value for a CSV file: `text` for a text, any other value as it is."""
+    return text(value) if isinstance(value, str) else value
+
+
+def fields(row: Sequence[object]) -> list[object]:
     """`field` for each value of a row."""
     return [field(value) for value in row]
 

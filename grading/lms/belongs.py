@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from grading.course import notebooks
 from grading.course.folder import Course
 from grading.intake import notebook_file
@@ -38,9 +40,11 @@ def marks(course: Course) -> Marks:
     return Marks({name: frozenset(mark for mark in own if shared[mark] == 1) for name, own in found.items()})
 
 
-def _marks(cells: list) -> set[Mark]:
-    named = {("name", notebooks.grade_id(cell)) for cell in cells if notebooks.grade_id(cell)}
-    ids = {("id", cell.id) for cell in cells if cell.get("id")}
-    # A notebook that lost its metadata is known by the text of its locked cells; students leave it as it is.
-    texts = {("text", (cell.source or "").strip()) for cell in cells}
-    return named | ids | {mark for mark in texts if mark[1]}
+def _marks(cells: list[NotebookNode]) -> set[Mark]:
+    found: set[Mark] = set()
+    for cell in cells:
+        # A notebook that lost its metadata is known by the text of its locked cells; students leave it as it is.
+        text = (cell.source or "").strip()
+        marks = (("name", notebooks.grade_id(cell)), ("id", cell.get("id")), ("text", text))
+        found.update((kind, mark) for kind, mark in marks if mark)
+    return found

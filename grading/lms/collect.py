@@ -114,27 +114,27 @@ class MoodleCollector(_Collector):
             raise NotMatched("its name is not one of Moodle's downloads")
         modified = path.stat().st_mtime
         timestamp = datetime.fromtimestamp(modified, UTC) if modified > 0 else None
-        student, remarks = "", []
+        remarks: list[str] = []
+        group = ""
         if self.worksheet:
-            row, student = self._row(match["name"], match["number"], students)
+            row, student = self._row(self.worksheet, match["name"], match["number"], students)
+            group = row.group
             timestamp = row.submitted.replace(tzinfo=UTC) if row.submitted else None
             remarks = [row.remark] if row.remark else []
             if row.submitted is None:
                 remarks.append(f'the worksheet has no time for it; its status is "{row.status}"')
         else:
             student = self._member(match["name"], students) or _by_name(match["name"], students)
-        text = match["kind"] != "file"
-        file = File(path, name, student, match["file"], (modified,), timestamp, text=text, remarks=remarks)
-        if self.worksheet:
-            file.exact, file.group = True, row.group
-        return file
+        text, exact = match["kind"] != "file", self.worksheet is not None
+        version = (modified,)
+        return File(path, name, student, match["file"], version, timestamp, False, text, exact, group, remarks)
 
-    def _row(self, name: str, number: str | None, students: dict[str, Student]) -> tuple[Row, str]:
+    def _row(self, sheet: Worksheet, name: str, number: str | None, students: dict[str, Student]) -> tuple[Row, str]:
         """The line of the worksheet that an entry belongs to, and the id; of a group, its first member's."""
         if not hasattr(self, "_ids"):
-            self._ids = self.worksheet.ids(students)
+            self._ids = sheet.ids(students)
         ids = self._ids
-        groups = self.worksheet.groups()
+        groups = sheet.groups()
         if groups:
             # A group that a file's name cannot spell is found by what is left of its name.
             members = [row for group, rows in groups.items() if file_name(group) == file_name(name) for row in rows]
@@ -142,7 +142,7 @@ class MoodleCollector(_Collector):
                 raise NotMatched(f"no line of the worksheet is of a group {name}")
             first = min(members, key=lambda row: ids[row.number])
             return first, ids[first.number]
-        row = self.worksheet.rows.get(number or "")
+        row = sheet.rows.get(number or "")
         if row is None:
             raise NotMatched(f"the worksheet has no participant {number}: is it that of another assignment?")
         anonymous = file_name(row.fields[0]).startswith(file_name(name)) or plain(name) == "participant"
@@ -558,9 +558,10 @@ def _share(course: Course, assignment: str, groups: dict[str, list[str]], done: 
         if not own:
             continue
         if len({(folders[s] / f"{assignment}.ipynb").read_bytes() for s in own}) > 1:
-            when = {s: _noted(folders[s] / "timestamp.txt", times.zone_of(course)) for s in own}
+            noted = {s: _noted(folders[s] / "timestamp.txt", times.zone_of(course)) for s in own}
+            when = {s: moment for s, moment in noted.items() if moment}
             words = f"group {group}: {' and '.join(own)} handed in different notebooks"
-            if None in when.values():
+            if len(when) < len(own):
                 for student in own:
                     done.remarks.setdefault(student, []).append(f"{words}; each keeps the own one")
                 continue

@@ -78,7 +78,7 @@ def _numbered(course: Course, assignment: str) -> dict[str, str]:
 
 def _is_of_group(name: str | None, groups: dict[str, list[str]]) -> bool:
     match = MOODLE.fullmatch(name or "")
-    return bool(match) and any(worksheet.file_name(match["name"]) == worksheet.file_name(group) for group in groups)
+    return match is not None and worksheet.file_name(match["name"]) in map(worksheet.file_name, groups)
 
 
 def _name(downloaded: str | None, assignment: str) -> str | None:

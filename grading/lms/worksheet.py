@@ -105,7 +105,7 @@ class Worksheet:
                     names.setdefault(file_name(name), set()).add(student.id)
         found = {}
         for number, row in self.rows.items():
-            exact = set().union(*(known.get(word.casefold(), set()) for word in row.identity))
+            exact = {student for word in row.identity for student in known.get(word.casefold(), ())}
             same = exact or names.get(file_name(row.name), set())
             found[number] = same.pop() if len(same) == 1 else self._made_up(row)
         return found
@@ -143,7 +143,7 @@ class Worksheet:
             if number in grades:
                 values[self.grade] = grades[number]
             if self.comments is not None and number in comments:
-                values[self.comments] = safe_text.field(comments[number])
+                values[self.comments] = safe_text.text(comments[number])
             writer.writerow(values)
         return lines.getvalue()
 
@@ -171,8 +171,9 @@ def read(path: Path, zone: ZoneInfo) -> Worksheet:
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     lines = [line for line in csv.reader(StringIO(text, newline=""), delimiter=delimiter) if any(line)]
     header, records = (lines[0], lines[1:]) if lines else ([], [])
-    numbers = [re.search(r"(\d+)\s*$", record[0]) for record in records]
-    if not records or len(header) < 5 or not all(numbers) or any(len(r) != len(header) for r in records):
+    found = [re.search(r"(\d+)\s*$", record[0]) for record in records]
+    numbers = [match[1] for match in found if match]
+    if not records or len(header) < 5 or len(numbers) < len(records) or any(len(r) != len(header) for r in records):
         raise CourseError(
             f"{path}: is no grading worksheet of Moodle's: its first column should be the identifiers "
             '("Participant 123"), and every line as long as the first one'
@@ -180,21 +181,21 @@ def read(path: Path, zone: ZoneInfo) -> Worksheet:
     times = [i for i in range(2, len(header)) if all(_is_time(record[i]) for record in records)]
     if not times:
         raise CourseError(f"{path}: has no column with times, as a grading worksheet of Moodle's has")
-    highest = _highest(records, times[0])
-    if highest is None:
+    column, highest = _highest(records, times[0])
+    if not highest:
         raise CourseError(f"{path}: has no column with the maximum grade. A scale instead of points has no numbers.")
-    grade = highest - 1
+    grade = column - 1
     submitted, marked = (times[0], times[1]) if len(times) > 1 else (None, times[0])
     headings = [heading.strip().casefold() for heading in header]
     group = next((i for i in range(1, grade) if headings[i] in GROUP), None)
     named = _is_named([record[1] for record in records]) and grade > 2
     status = max(i for i in range(1, grade) if i != group and (i > 1 or not named))
     rows = {}
-    for match, record in zip(numbers, records):
+    for number, record in zip(numbers, records):
         moment, remark = (None, "") if submitted is None else _moment(record[submitted], zone)
         identity = tuple(word for word in record[2:status] if word) if named else ()
-        rows[match[1]] = Row(
-            match[1],
+        rows[number] = Row(
+            number,
             record[1].strip() if named else "",
             identity,
             record[status],
@@ -208,20 +209,23 @@ def read(path: Path, zone: ZoneInfo) -> Worksheet:
         header,
         rows,
         delimiter,
-        _number(records[0][highest]),
+        highest,
         grade,
         marked + 1 if marked + 1 < len(header) else None,
         _identities(headings, records, range(2, status)) if named else {},
     )
 
 
-def _highest(records: list[list[str]], end: int) -> int | None:
-    """The column of the maximum grade: the last one before the times with the same positive number in every line."""
+def _highest(records: list[list[str]], end: int) -> tuple[int, float]:
+    """The column of the maximum grade, and that grade; 0 if there is no such column.
+
+    It is the last column before the times with the same positive number in every line.
+    """
     for i in reversed(range(2, end)):
         values = {_number(record[i]) for record in records}
-        if len(values) == 1 and (values.pop() or 0) > 0:
-            return i
-    return None
+        if len(values) == 1 and (highest := values.pop() or 0) > 0:
+            return i, highest
+    return 0, 0
 
 
 def _number(text: str) -> float | None:

@@ -11,12 +11,16 @@ CLDR, in all its languages. Some languages share a word for different months: th
 import re
 from datetime import date, datetime, time
 from functools import cache
+from itertools import product
+from typing import Literal
 
 from babel import dates, localedata
 
 CLOCK = re.compile(r"(?<!\d)(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?::\d{2})?(?!\d)\s*(?P<half>[apAP]\.?\s?[mM]\.?)?")
 YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
 DAY = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
+CONTEXTS: tuple[Literal["format", "stand-alone"], ...] = ("format", "stand-alone")
+WIDTHS: tuple[Literal["wide", "abbreviated"], ...] = ("wide", "abbreviated")
 
 
 @cache
@@ -28,7 +32,7 @@ def _names() -> tuple[dict[str, set[tuple[str, int]]], dict[str, dict[int, set[s
         if "_" in language:
             continue
         days[language] = {}
-        for context, width in ((c, w) for c in ("format", "stand-alone") for w in ("wide", "abbreviated")):
+        for context, width in product(CONTEXTS, WIDTHS):
             for number, name in dates.get_month_names(width, context, language).items():
                 if not name.isdigit():
                     months.setdefault(name.casefold().rstrip("."), set()).add((language, number))
