@@ -427,10 +427,10 @@ def prepare(
     if download:
         ids = download.place.ids(students)
         prepared.everybody |= set(ids.values())
-        teams = download.place.groups()
-        if teams:
+        groups = download.place.groups()
+        if groups:
             prepared.groups = {
-                team: sorted(ids[one.user] for one in members if one.user in ids) for team, members in teams.items()
+                group: sorted(ids[one.user] for one in members if one.user in ids) for group, members in groups.items()
             }
     for members in prepared.groups.values():
         if made.chosen.keys() & set(members):
