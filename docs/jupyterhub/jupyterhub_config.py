@@ -40,3 +40,15 @@ def for_user(spawner):
 
 
 c.Spawner.pre_spawn_hook = for_user
+
+# With COURSE_WATCHER=instructor the hub runs the grader, as that user, and starts it again if it ends.
+# Leave it unset where systemd runs the grader.
+if os.environ.get("COURSE_WATCHER"):
+    c.JupyterHub.services = [
+        {
+            "name": "watch",
+            "command": [str(COURSE / ".venv" / "bin" / "python"), "-m", "grading", "watch"],
+            "cwd": str(COURSE),
+            "user": os.environ["COURSE_WATCHER"],
+        }
+    ]

@@ -19,12 +19,14 @@ def trials() -> list[mutants.Trial]:
     return mutants.run(COURSE, chosen)
 
 
+@pytest.mark.slow
 def test_every_mutant_is_caught_or_listed_with_a_reason(trials):
     weak, stale = mutants.verdict(trials, mutants.load_equivalent(ROOT / "mistakes" / "equivalent.toml"))
     assert [(mutant.cell, mutant.before, mutant.after) for mutant in weak] == []
     assert stale == []
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_matrix(trials, tmp_path):
     scores = mutants.write_report(COURSE, trials, tmp_path / "index.html")
     page = (tmp_path / "index.html").read_text(encoding="utf-8")

@@ -93,13 +93,11 @@ class Hub:
             os.chown(path, own.pw_uid, own.pw_gid, follow_symlinks=False)
         for line in (".venv/bin/python -m grading release", ".venv/bin/nbgrader release_assignment averages"):
             self.run(INSTRUCTOR, f"cd {self.course} && PATH=.venv/bin:$PATH {line}")
-        self._begin(
-            ["su", INSTRUCTOR, "-c", f"cd {self.course} && exec .venv/bin/python -m grading watch"], "watch.log"
-        )
         environment = {
             "COURSE_FOLDER": str(self.course),
             "STUDENT_ENV": str(self.folder / "student"),
             "COURSE_INSTRUCTORS": INSTRUCTOR,
+            "COURSE_WATCHER": INSTRUCTOR,
             "HUB_URL": self.url,
         }
         settings = ROOT / "docs" / "jupyterhub" / "jupyterhub_config.py"

@@ -35,7 +35,7 @@ def left(marker: str) -> list[str]:
     return processes_with(marker)
 
 
-@pytest.mark.parametrize("warm", ["no", "yes"])
+@pytest.mark.parametrize("warm", ["yes", pytest.param("no", marks=pytest.mark.slow)])
 def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool, place, warm):
     for student, source in STUDENTS.items():
         submit(tiny, student, source)
@@ -69,7 +69,7 @@ def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool, place, warm):
     assert again.outcomes == outcomes and scores(tiny, "averages") == killed
 
 
-@pytest.mark.parametrize("seconds", [0.8, 1.6, 2.4, 3.2])
+@pytest.mark.parametrize("seconds", [1.6, *(pytest.param(other, marks=pytest.mark.slow) for other in (0.8, 2.4, 3.2))])
 def test_a_grader_that_is_killed_while_it_starts_leaves_no_process(tiny, place, seconds):
     for student, source in STUDENTS.items():
         submit(tiny, student, source)
