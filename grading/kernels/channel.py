@@ -117,6 +117,7 @@ class QuickClient(AsyncKernelClient):
 
     @default("context")
     def _context_of_manager(self) -> zmq.asyncio.Context:
+        assert self.parent is not None  # the manager that has made it
         return self.parent.context
 
     def start_channels(self, *args: bool, **kwargs: bool) -> None:
@@ -230,7 +231,7 @@ class KernelChannel:
         tag, open_ = self._begin(json.dumps({"cell": source, "parent": request}))
         said, patience = b"", Patience(seconds, self.waited)
         while (wait := patience.look()) is not None:
-            if open_ and await _readable(self._line, wait):
+            if open_ and await _readable(self._connected(), wait):
                 data = self._read()
                 *lines, rest = (said + data).split(b"\n")
                 open_, said = bool(data), rest[: 4 * wire.MAX_CHARACTERS]
@@ -252,7 +253,7 @@ class KernelChannel:
         said = b""
         patience = Patience(min(self.seconds, max(1.0, self.deadline - time.monotonic())), self.waited)
         while (wait := patience.look()) is not None:
-            if open_ and select([self._line], [], [], wait)[0]:
+            if open_ and select([self._connected()], [], [], wait)[0]:
                 data = self._read()
                 *lines, rest = (said + data).split(b"\n")
                 open_, said = bool(data), rest[: 4 * wire.MAX_CHARACTERS]
@@ -271,17 +272,23 @@ class KernelChannel:
         tag = b"%d " % self._number  # an answer to an earlier question that was given up is none to this one
         return tag, self._write(tag + text.encode() + b"\n")
 
+    def _connected(self) -> socket.socket:
+        """The line to the kernel."""
+        assert self._line is not None, "load_probes comes first"
+        return self._line
+
     def _write(self, data: bytes) -> bool:
+        line = self._connected()
         try:
-            self._line.settimeout(self.seconds)
-            self._line.sendall(data)
+            line.settimeout(self.seconds)
+            line.sendall(data)
         except OSError:  # the other end is closed or no longer reads
             return False
         return True
 
     def _read(self) -> bytes:
         try:
-            return self._line.recv(2**20)
+            return self._connected().recv(2**20)
         except OSError:
             return b""
 
@@ -332,8 +339,13 @@ def _reply_content(text: bytes) -> dict:
 async def _readable(line: socket.socket, seconds: float) -> bool:
     """Wait until something can be read."""
     loop = asyncio.get_running_loop()
-    came = loop.create_future()
-    loop.add_reader(line, lambda: came.done() or came.set_result(None))
+    came: asyncio.Future[None] = loop.create_future()
+
+    def note() -> None:
+        if not came.done():
+            came.set_result(None)
+
+    loop.add_reader(line, note)
     try:
         await asyncio.wait({came}, timeout=seconds)
         return came.done()

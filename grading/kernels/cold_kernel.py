@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Unicode
 
 from grading.compat.jupyter_client import KernelManager
 from grading.course import temporary_folders
 from grading.sandbox import bubblewrap
+from grading.sandbox.watchdog import Guarded
 
 
 class SandboxedKernelManager(KernelManager):
@@ -26,8 +28,9 @@ class SandboxedKernelManager(KernelManager):
         self.connection_file = f"{self.sockets}/kernel.json"
 
     @property
-    def guarded(self) -> dict:
+    def guarded(self) -> Guarded:
         """What a `watchdog.Watchdog` has to know of this kernel."""
+        assert isinstance(self.provisioner, LocalProvisioner) and self.provisioner.process  # it has been started
         return {
             "home": self.provisioner.process.pid,
             "spared": 2,

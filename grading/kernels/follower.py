@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from nbclient.exceptions import DeadKernelError
 
@@ -36,6 +36,7 @@ from grading.oracle.student_code import StudentError
 from grading.probe import wire
 from grading.sandbox import bubblewrap, seccomp
 from grading.sandbox.bubblewrap import SandboxError
+from grading.sandbox.watchdog import Guarded, Watchdog
 
 STARTUP_SECONDS = 60  # for starting Python, and importing torch if it is there
 ABOUT = re.compile(r'^\{"probe": "optimizers\.follow", "arguments": \{"name": "(\w+)"')
@@ -55,6 +56,10 @@ class Seconds:
 class Process(Protocol):
     """What runs a follower."""
 
+    @property
+    def stderr(self) -> IO[bytes] | None:
+        """Its error output, if that can be read."""
+
     def poll(self) -> int | None:
         """The exit code; None as long as it runs."""
 
@@ -71,7 +76,7 @@ class Running:
     """
 
     process: Process
-    guarded: dict
+    guarded: Guarded
     line: socket.socket
     waited: Callable[[], float] = lambda: 0.0
     said: bytes = b""
@@ -123,7 +128,13 @@ class Follower:
     """
 
     def __init__(
-        self, missing: Missing, files: Path, sources: list[str], seconds: Seconds, warm: bool, watch: Callable
+        self,
+        missing: Missing,
+        files: Path,
+        sources: list[str],
+        seconds: Seconds,
+        warm: bool,
+        watch: Callable[..., Watchdog],
     ):
         self.missing, self.files, self.sources, self.warm, self.watch = missing, files, sources, warm, watch
         self.seconds, self.left = seconds, seconds.cells
@@ -143,14 +154,14 @@ class Follower:
         """
         if self.failure:
             raise StudentError(self.failure)
-        if self._running is None:
-            self._start()
+        running = self._running or self._start()
         try:
             while self.ran < len(self.sources):
                 began = time.monotonic()
                 if self.left <= 0:
                     raise KernelStuck("there is no time left to run the cells above once more")
-                self._exchange(json.dumps({"cell": self.sources[self.ran]}), min(self.seconds.cell, self.left))
+                cell = json.dumps({"cell": self.sources[self.ran]})
+                self._exchange(running, cell, min(self.seconds.cell, self.left))
                 self.ran, self.left = self.ran + 1, self.left - (time.monotonic() - began)
             left = max(1.0, self.seconds.deadline - time.monotonic())
             about = ABOUT.search(question)
@@ -158,8 +169,8 @@ class Follower:
                 # In the student's notebook a class was used, by a self-check, before it is asked about: what such use
                 # leaves behind, in a default argument, say, must show here too.
                 self._used.add(about[1])
-                self._exchange(question, min(self.seconds.question, left))
-            return self._exchange(question, min(self.seconds.question, left))
+                self._exchange(running, question, min(self.seconds.question, left))
+            return self._exchange(running, question, min(self.seconds.question, left))
         except (DeadKernelError, KernelStuck) as error:
             if self.ran < len(self.sources):  # it would be so each time
                 self.failure = f"A cell that has run before does not run a second time: {error}."
@@ -172,7 +183,7 @@ class Follower:
         self._used.clear()
         self._open.close()
 
-    def _start(self) -> None:
+    def _start(self) -> Running:
         try:
             running = self._open.enter_context((_forked if self.warm else _fresh)(self.missing, self.files))
             guard = self.watch(**running.guarded)
@@ -189,13 +200,14 @@ class Follower:
                 "submission, which was not graded. Let the environment hold one torch, and no copy of it."
             )
         self._running = running
+        return running
 
-    def _exchange(self, text: str, seconds: float) -> str:
+    def _exchange(self, running: Running, text: str, seconds: float) -> str:
         self._number += 1
-        tag, patience = b"%d " % self._number, Patience(seconds, self._running.waited)
-        self._running.write(tag.decode() + text, seconds)
+        tag, patience = b"%d " % self._number, Patience(seconds, running.waited)
+        running.write(tag.decode() + text, seconds)
         try:
-            while not (said := self._running.read(patience)).startswith(tag):
+            while not (said := running.read(patience)).startswith(tag):
                 pass  # the student's code may write to the line, too
         except KernelStuck:
             raise KernelStuck(f"the hidden test waited {seconds:.0f} s for the code above") from None
@@ -205,7 +217,7 @@ class Follower:
 class Followers:
     """The followers of one submission, by what is missing in them; the arguments are those of `Follower`."""
 
-    def __init__(self, files: Path, sources: list[str], seconds: Seconds, warm: bool, watch: Callable):
+    def __init__(self, files: Path, sources: list[str], seconds: Seconds, warm: bool, watch: Callable[..., Watchdog]):
         self._make = partial(Follower, files=files, sources=sources, seconds=seconds, warm=warm, watch=watch)
         self._made: dict[Missing, Follower] = {}
 
@@ -240,7 +252,7 @@ def _forked(missing: Missing, files: Path) -> Iterator[Running]:
         pid = home.start(folder.name, folder, request(missing, folder / "line"))
         process = Fork(home, folder.name, pid)
         stack.callback(process.kill)
-        guarded = {"home": home.pid, "spared": 1, "folder": folder}
+        guarded: Guarded = {"home": home.pid, "spared": 1, "folder": folder}
         yield Running(process, guarded, stack.enter_context(_accepted(door, process)))
 
 
@@ -261,9 +273,10 @@ def _fresh(missing: Missing, files: Path) -> Iterator[Running]:
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         )
         stack.callback(process.kill)
+        assert process.stdin is not None  # it is a pipe
         process.stdin.write(json.dumps(told).encode() + b"\n")
         process.stdin.flush()
-        guarded = {"home": process.pid, "spared": 2, "folder": sockets, "private": bubblewrap.PRIVATE}
+        guarded: Guarded = {"home": process.pid, "spared": 2, "folder": sockets, "private": bubblewrap.PRIVATE}
         yield Running(process, guarded, stack.enter_context(_accepted(door, process)))
 
 

@@ -53,8 +53,13 @@ def make_shell() -> InteractiveShell:
 
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     shell.ast_transformers.append(EachForItself())
-    shell.showtraceback = shell.showsyntaxerror = lambda *args, **kwargs: None  # nobody reads them
+    shell.showtraceback = _show_nothing  # type: ignore[method-assign]  # nobody reads them
+    shell.showsyntaxerror = _show_nothing  # type: ignore[method-assign]  # likewise
     return shell
+
+
+def _show_nothing(*args: Any, **kwargs: Any) -> None:
+    """In the place of what shows a traceback."""
 
 
 def refuse_programs(program: bytes) -> None:
@@ -117,9 +122,11 @@ def torch_here(places: list[str]) -> str | None:
         if os.path.isdir(path) and os.listdir(path):  # noqa: PTH112, PTH208
             return path
     loaded = [name for name in sys.modules if name.partition(".")[0] == "torch"]
+    if loaded:
+        return loaded[0]
     spec = importlib.machinery.PathFinder.find_spec("torch", sys.path)
-    if loaded or (spec is not None and spec.origin is not None):
-        return loaded[0] if loaded else spec.origin
+    if spec is not None and spec.origin is not None:
+        return spec.origin
     for name in ("libtorch.so", "libtorch_cpu.so", "libtorch_python.so"):
         with contextlib.suppress(OSError):
             ctypes.CDLL(name)
@@ -138,9 +145,9 @@ def optimizers_here(places: list[str], stub: str, clipping: str) -> str | None:
         path = Path(place, "nn/utils/clip_grad.py")
         if path.exists() and path.read_text(encoding="utf-8") != clipping:
             return str(path)
-    module = importlib.import_module("torch.optim")
-    if Path(module.__file__).read_text(encoding="utf-8") != stub:
-        return module.__file__
+    file = importlib.import_module("torch.optim").__file__
+    if file is None or Path(file).read_text(encoding="utf-8") != stub:
+        return file or "torch.optim"
     try:
         sys.modules["grading.probe.private"].fused_step()
     except RuntimeError as error:
@@ -164,7 +171,7 @@ def run(request: dict, shell: InteractiveShell) -> None:
         request: `path` of the socket, `missing`, `torch` (paths), `stub` and `clipping` (texts), `filter` (hexadecimal)
     """
     answer, names = sys.modules["grading.probe.core"].answer, shell.user_ns
-    sys.modules["grading.probe.optimizers"].follow_outside = False
+    vars(sys.modules["grading.probe.optimizers"])["follow_outside"] = False
     sys.path[:] = [path for path in sys.path if path not in ("", ".")]
     line = socket.socket(socket.AF_UNIX)
     line.connect(request["path"])
@@ -174,8 +181,8 @@ def run(request: dict, shell: InteractiveShell) -> None:
     line.sendall(json.dumps({"wrong": why_not(request)}).encode() + b"\n")
     sys.path.append("")  # last: a student's file named numpy.py must not stand in for numpy
     null = os.open(os.devnull, os.O_RDWR)
-    for number in range(3):  # nobody reads what the cells print
-        os.dup2(null, number)
+    for standard in range(3):  # nobody reads what the cells print
+        os.dup2(null, standard)
     for asked in line.makefile("rb"):
         number, _, text = asked.partition(b" ")
         if text.startswith(b'{"cell":'):

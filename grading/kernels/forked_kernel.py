@@ -12,16 +12,20 @@ from grading.compat.jupyter_client import KernelManager
 from grading.course import temporary_folders
 from grading.kernels.zygote_client import Fork, forker
 from grading.sandbox import bubblewrap
+from grading.sandbox.watchdog import Guarded
 
 
 class ForkProvisioner(LocalProvisioner):
     """Launches a kernel by forking it."""
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        manager, home = self.parent, self.parent.home
+        manager = self.parent
+        assert isinstance(manager, WarmKernelManager)  # only its kernels name this provisioner
+        home = manager.home
         arguments = cmd[cmd.index("-f") :] if "-f" in cmd else cmd[1:]
         pid = home.start(manager.folder.name, manager.folder, {"arguments": arguments})
-        self.process = Fork(home, manager.folder.name, pid)
+        process = Fork(home, manager.folder.name, pid)
+        self.process = process  # type: ignore[assignment]  # as much of a Popen as LocalProvisioner uses
         self.pid, self.pgid = pid, None
         return self.connection_info
 
@@ -39,10 +43,11 @@ class WarmKernelManager(KernelManager):
         self.folder.mkdir()
         self.transport, self.ip = "ipc", f"{self.folder}/s"
         self.connection_file = f"{self.folder}/kernel.json"
+        assert self.kernel_spec is not None  # jupyter_client raises NoSuchKernel instead
         self.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": "sandboxed-fork"}
 
     @property
-    def guarded(self) -> dict:
+    def guarded(self) -> Guarded:
         """What a `watchdog.Watchdog` has to know of this kernel; the forker itself limits how many files there are."""
         return {"home": self.home.pid, "spared": 1, "folder": self.folder}
 

@@ -47,7 +47,7 @@ class GuardedChannel:
 
     def ask(self, question: str) -> str:
         missing = self._missing(question)
-        if missing is None:
+        if missing is None or self.followers is None:
             return self.kernel.ask(question)
         self._followed.append((missing, question))
         return self.followers[missing].ask(question)

@@ -65,7 +65,8 @@ ARGUMENTS = ["--HistoryManager.hist_file=:memory:"]
 
 def warm_up() -> None:
     """Import what kernels and notebooks import, and use it once: the first figure and the first step cost the most."""
-    sys.modules["debugpy"] = None  # each kernel would import it anew; nobody debugs here
+    # Each kernel would import it anew; nobody debugs here.
+    sys.modules["debugpy"] = None  # type: ignore[assignment]  # None is how Python forbids an import
     for name in KERNEL_MODULES:
         with contextlib.suppress(ImportError):  # another version may have no such module
             importlib.import_module(name)
@@ -84,8 +85,8 @@ def warm_up() -> None:
     figure.savefig("/tmp/warm.png")
     plt.close(figure)
     os.remove("/tmp/warm.png")
-    figure = {"data": [{"type": "scatter", "x": [1, 2], "y": [3, 4]}]}
-    plotly.io.to_html(figure, include_plotlyjs=False, validate=False)
+    plot = {"data": [{"type": "scatter", "x": [1, 2], "y": [3, 4]}]}
+    plotly.io.to_html(plot, include_plotlyjs=False, validate=False)
     show_a_traceback()
 
 
@@ -186,7 +187,8 @@ def main() -> None:
     door.listen()
     os.write(1, b"listening\n")
     prepare = json.loads(sys.stdin.buffer.readline() or "null")
-    if prepare is None or door not in select.select([door, 0], [], [])[0]:
+    calls: list[socket.socket | int] = [door, 0]
+    if prepare is None or door not in select.select(calls, [], [])[0]:
         os._exit(0)
     gc.disable()  # until `freeze`: to look for garbage between imports takes an eighth of the time
     exec(prepare["probes"], {})
@@ -195,7 +197,7 @@ def main() -> None:
     if len(os.listdir("/proc/self/task")) != 1:
         raise SystemExit("a thread is running: it would not survive a fork")
     signal.signal(signal.SIGCHLD, wait_for_some)
-    while 0 not in select.select([door, 0], [], [])[0]:
+    while 0 not in select.select(calls, [], [])[0]:
         line, _ = door.accept()
         if os.fork() == 0:
             door.close()
@@ -228,10 +230,13 @@ def serve(line: socket.socket, exchange: str, begin: Callable[[dict], None]) -> 
     signal.set_wakeup_fd(alarm)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     home = os.open("/proc/self/ns/pid", os.O_RDONLY)
-    requests, kernels, names = b"", {}, {}
+    requests = b""
+    kernels: dict[str, int] = {}
+    names: dict[int, str] = {}
+    calls: list[socket.socket | int] = [line, wake]
     say(line, ready=True)
     while True:
-        readable, _, _ = select.select([line, wake], [], [])
+        readable, _, _ = select.select(calls, [], [])
         if wake in readable:
             os.read(wake, 4096)
             while True:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from multiprocessing.util import Finalize
 from pathlib import Path
 from select import select
+from typing import IO
 
 from grading import probe
 from grading.course import temporary_folders
@@ -54,12 +55,13 @@ class Zygote:
             )
             # A worker that was forked runs none of the functions of `atexit`.
             self.end = Finalize(self, _end, (self.process, self.exchange), exitpriority=0)
-            ready = select([self.process.stdout], [], [], 60)[0] and self.process.stdout.readline()
+            stdin, stdout, _ = _pipes(self.process)
+            ready = select([stdout], [], [], 60)[0] and stdout.readline()
         try:
             if ready != b"listening\n":
                 raise BrokenPipeError
-            self.process.stdin.write(json.dumps(prepare).encode() + b"\n")
-            self.process.stdin.flush()
+            stdin.write(json.dumps(prepare).encode() + b"\n")
+            stdin.flush()
         except BrokenPipeError:
             raise bubblewrap.SandboxError(f"no warm interpreter could be started: {self.complaint()}") from None
 
@@ -70,21 +72,29 @@ class Zygote:
     def complaint(self) -> str:
         """End it; the last line that it wrote."""
         self.process.kill()
-        lines = self.process.stderr.read().decode(errors="replace").strip().splitlines()
+        _, _, stderr = _pipes(self.process)
+        lines = stderr.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "no message"
 
 
-def _end(process: subprocess.Popen, exchange: Path) -> None:
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+    """The standard input, output and error output of a zygote."""
+    assert process.stdin and process.stdout and process.stderr  # `Zygote` starts it with a pipe for each
+    return process.stdin, process.stdout, process.stderr
+
+
+def _end(process: subprocess.Popen[bytes], exchange: Path) -> None:
     """Let a zygote end by itself, and take its folder away."""
+    stdin, stdout, stderr = _pipes(process)
     with contextlib.suppress(OSError):
-        process.stdin.close()
+        stdin.close()
     try:
         process.wait(5)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    process.stdout.close()
-    process.stderr.close()
+    stdout.close()
+    stderr.close()
     temporary_folders.remove(exchange)
 
 

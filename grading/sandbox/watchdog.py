@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 from grading.sandbox.bubblewrap import SCRATCH_INODES
 
@@ -25,6 +26,15 @@ LOOKS = 6  # so often in a row they may be more
 OPEN = 8192  # files and sockets that all processes together may have open: what waits in sockets no limit counts
 KINDLY = 19  # how much less of the processor the processes get that a kernel has started, see nice(2)
 LONGEST = 3000  # characters of a path; a little more and it cannot be looked at
+
+
+class Guarded(TypedDict):
+    """What a `Watchdog` has to know of a kernel, by the names of its arguments."""
+
+    home: int
+    spared: int
+    folder: Path
+    private: NotRequired[Sequence[str]]
 
 
 class Watchdog(threading.Thread):
