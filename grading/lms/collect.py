@@ -171,7 +171,7 @@ class CanvasCollector(_Collector):
     download: Download | None = None
 
     def recognize(self, name: str, path: Path, students: dict[str, Student]) -> File:
-        match = CANVAS.fullmatch(name)
+        match = CANVAS.fullmatch(self._without_group(name, students))
         if not match:
             raise NotMatched("its name is not one of Canvas's downloads")
         again = COPY.search(Path(match["file"] or "").stem)
@@ -186,7 +186,7 @@ class CanvasCollector(_Collector):
             )
             file.remarks += [f"attempt {one.attempt}"] if one.attempt > 1 else []
         else:
-            file.late = "LATE_" in name[: match.start("number")] and not match["typed"]
+            file.late = "LATE_" in match.string[: match.start("number")] and not match["typed"]
         if match["anonymous"]:
             file.student = self._hidden(match["anonymous"], students)
         elif one:
@@ -196,6 +196,14 @@ class CanvasCollector(_Collector):
         else:
             file.student = self._numbered(match["name"], match["user"], students, file.remarks)
         return file
+
+    def _without_group(self, name: str, students: dict[str, Student]) -> str:
+        """An entry without the numbers that a group's name has: `team_1_101_5001_x.ipynb` is that of user 101."""
+        for group in class_list.groups(students, self.parent.coursedir.assignment_id):
+            start = re.sub(r"\W", "", group).lower() + "_"
+            if name.startswith(start):
+                return f"{_run_together(group)}_{name.removeprefix(start)}"
+        return name
 
     def _submitted(self, match: re.Match[str]) -> Submitted | None:
         """What the API says of an entry."""

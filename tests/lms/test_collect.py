@@ -106,6 +106,47 @@ def test_canvas(course):
     assert "matched by name; cd has no lms_id in students.csv, Canvas's is 103" in done.remarks["cd"][0]
 
 
+def test_canvas_groups_and_what_was_typed(course):
+    text = STUDENTS.replace("102,", "102,team_1").replace("Cleo,de la Cruz,,", "Cleo,de la Cruz,103,team_1")
+    text = text.replace("104,", "104,The Best").replace("105,", "105,The Best")
+    (course.root / "students.csv").write_text(text, encoding="utf-8")
+    files = {
+        "team_1_103_5001_averages.ipynb": "team",
+        "thebest_LATE_999_5002_averages.ipynb": "best",  # its representative is not in the class list
+        "lovelaceada_101_text.html": "<p> my answer",
+        "lovelaceada_101_link.html": "<p> my link",
+    }
+    done = collect(course, "averages", pack(course, files))
+    assert answers(course) == {"bn": "team", "cd": "team", "j1": "best", "j2": "best"}
+    assert done.refused == ["al"] and "is text that al typed" in done.left["lovelaceada_101_text.html"]
+    assert "the LMS says late, but not when" in done.remarks["j1"][0]
+
+
+ANONYMOUS = {
+    "anon_acJ4Q_5001_averages.ipynb": "one",
+    "LATE_anon_b7XyZ_5002_averages-1.ipynb": "two",
+    "anon_12345_5003_averages.ipynb": "three",
+    "anon_Q9Rst_text.html": "<p> typed",
+}
+
+
+def test_canvas_anonymous(course):
+    done = collect(course, "averages", pack(course, ANONYMOUS))
+    assert answers(course) == {"anon-acJ4Q": "one", "anon-b7XyZ": "two", "anon-12345": "three"}
+    assert "the LMS says late" in done.remarks["anon-b7XyZ"][0] and done.missing == []
+    assert "is text that anon-Q9Rst typed" in done.left["anon_Q9Rst_text.html"]
+
+
+def test_canvas_anonymous_with_ids_in_the_class_list(course):
+    text = "id,anonymous_id\nal,averages: acJ4Q\nbn,averages: b7XyZ\ncd,\n"
+    (course.root / "students.csv").write_text(text, encoding="utf-8")
+    done = collect(course, "averages", pack(course, ANONYMOUS))
+    assert answers(course) == {"al": "one", "bn": "two"} and done.missing == ["cd"]
+    nobody = "nobody in students.csv has the anonymous_id 12345 in averages"
+    assert done.left["anon_12345_5003_averages.ipynb"] == nobody
+    assert (course.root / "downloaded/averages/extracted/anon_12345_5003_averages.ipynb").is_file()
+
+
 def test_zips_of_students_are_opened(course):
     inner = course.root.parent / "inner.zip"
     with zipfile.ZipFile(inner, "w") as target:
@@ -121,6 +162,11 @@ def test_zips_of_students_are_opened(course):
         target.write(inner, "smithjo_LATE_104_5005_work.zip")
     collect(course, "averages", path)
     assert answers(course)["j1"] == "zipped"
+    unpacked = course.root.parent / "unpacked"  # by hand: what students packed is still packed
+    unpacked.mkdir()
+    inner.rename(unpacked / "smithjo_105_5006_work.zip")
+    collect(course, "averages", unpacked)
+    assert answers(course)["j2"] == "zipped"
 
 
 def test_a_plain_folder_with_and_without_a_class_list(course):

@@ -28,7 +28,7 @@ def content(path) -> dict[str, str]:
 
 
 def test_names_of_every_lms(tiny):
-    pages(tiny, "a", "b", "c", "d", "e")
+    pages(tiny, "a", "b", "c", "d", "e", "f")
     collected(
         tiny,
         a="Ada L_9001_assignsubmission_file_/my work.ipynb",
@@ -36,6 +36,7 @@ def test_names_of_every_lms(tiny):
         c="Cleo_9003_assignsubmission_file_averages.ipynb",
         d="lovelaceada_LATE_101_5001_averages-2.ipynb",
         e="e/averages.ipynb",
+        f="LATE_anon_acJ4Q_5002_my work.ipynb",
     )
     done = hand_back(tiny, "averages")
     assert content(done.path) == {
@@ -44,8 +45,9 @@ def test_names_of_every_lms(tiny):
         "Cleo_9003_assignsubmission_file_averages.html": "page of c",
         "lovelaceada_LATE_101_5001_averages.html": "page of d",
         "e/averages.html": "page of e",
+        "LATE_anon_acJ4Q_5002_averages.html": "page of f",
     }
-    assert done.students == ["a", "b", "c", "d", "e"] and done.left == {}
+    assert done.students == ["a", "b", "c", "d", "e", "f"] and done.left == {}
 
 
 def test_whom_the_lms_does_not_know_is_listed(tiny):
