@@ -249,7 +249,8 @@ class Submitted:
     @property
     def label(self) -> str:
         """Who it is, as far as Canvas says."""
-        return printed(self.name, 80) or (f"user {self.user}" if self.user else f"anonymous {self.anonymous}")
+        number = f"user {self.user}" if self.user else f"anonymous {self.anonymous}"
+        return f"{printed(self.name, 80)} ({number})" if self.name else number
 
 
 @dataclass

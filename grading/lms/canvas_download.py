@@ -17,6 +17,7 @@ from grading.lms.canvas import CanvasError, Place, Submitted
 if TYPE_CHECKING:
     from canvasapi.file import File as CanvasFile
 
+BREAKS = 3  # so many students after each other for whom Canvas cannot be reached: the rest is left for another run
 TRIES = 3  # of a file whose download breaks
 FORBIDDEN = re.compile(r'[\x00-\x1f/\\:*?"<>|]+')  # as Canvas replaces them in its archives, and control characters
 LONGEST_NAME = 120  # characters of a file's name that are kept, from its end
@@ -30,19 +31,19 @@ class Download:
     Attributes:
         folder: the files, named as in Canvas's archive; a submission is there whole or not at all.
         place: whose they are, and when they came.
-        left: what could not be fetched, and why.
+        left: submissions of which nothing was fetched, and why.
     """
 
     folder: Path
     place: Place
-    left: dict[str, str] = field(default_factory=dict)
+    left: list[tuple[Submitted, str]] = field(default_factory=list)
 
 
 def download(course: Course, place: Place, report: Callable[[str], None] = lambda words: None) -> Download:
     """Fetch everybody's last attempt into `downloaded/<assignment>/fetched/`.
 
     Args:
-        report: is called before each of the submissions.
+        report: is called after each of the submissions.
 
     Raises:
         CourseError: Canvas does not accept the token any more, or nobody has handed in anything.
@@ -54,21 +55,26 @@ def download(course: Course, place: Place, report: Callable[[str], None] = lambd
     folder.mkdir(parents=True)
     made, budget = Download(folder, place), LARGEST_ALL
     known: dict[int, Path] = {}  # by Canvas's number of a file: each member of a group has the same one
+    broken = 0
     for one in place.handed_in:
-        report(one.label)
         try:
+            if broken == BREAKS:
+                raise CanvasError(f"not fetched, as Canvas could not be reached {BREAKS} times. Run this again.", True)
             files = _files(one, known, budget)
         except CanvasError as error:
             if error.token:
                 raise
-            made.left[one.label] = str(error)
-            continue
-        for name, (number, content) in files.items():
-            (folder / name).write_bytes(content)
-            known[number] = folder / name
-            budget -= len(content)
-        if not files:
-            made.left[one.label] = "handed in something in Canvas that is no file: look at it there"
+            made.left.append((one, str(error)))
+            broken = min(broken + 1, BREAKS) if error.network else 0
+        else:
+            broken = 0
+            for name, (number, content) in files.items():
+                (folder / name).write_bytes(content)
+                known[number] = folder / name
+                budget -= len(content)
+            if not files:
+                made.left.append((one, "is no file: look at it in Canvas"))
+        report(one.label)
     return made
 
 

@@ -17,12 +17,12 @@ from grading.gradebook import scores
 from grading.gradebook.scores import Submission
 from grading.lms import canvas
 from grading.lms.canvas import CanvasError, Place, Submitted
+from grading.lms.canvas_download import BREAKS
 from grading.lms.fill_worksheet import comment
 from grading.report import table
 from grading.report.table import number
 
 TOLERANCE = 5e-5  # of a grade: four decimals are sent
-BREAKS = 3  # so many students after each other for whom Canvas cannot be reached: the rest is left for another run
 
 
 @dataclass
@@ -68,23 +68,22 @@ def post(posting: Posting, report: Callable[[str], None] = lambda words: None) -
     """Send it, one student after the other; one that fails does not keep the others from it.
 
     Args:
-        report: is called before each of the items.
+        report: is called after each of the items.
     """
     broken = 0
     for item in posting.items:
-        report(", ".join(item.students))
-        if broken == BREAKS:
-            posting.failed |= dict.fromkeys(item.students, "not tried: Canvas cannot be reached. Run this again.")
-            continue
         try:
+            if broken == BREAKS:
+                raise CanvasError("not tried, as Canvas could not be reached or refused the token before", True)
             with canvas.told(f"the {posting.what}"):
                 item.send()
         except CanvasError as error:
             posting.failed |= dict.fromkeys(item.students, str(error))
-            broken = BREAKS if error.token else broken + 1 if error.network else 0
+            broken = BREAKS if error.token else min(broken + 1, BREAKS) if error.network else 0
         else:
             posting.sent += item.students
             broken = 0
+        report(", ".join(item.students))
     return posting
 
 

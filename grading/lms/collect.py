@@ -191,7 +191,7 @@ class CanvasCollector(_Collector):
             file.student = self._hidden(match["anonymous"], students)
         elif one:
             if one.user not in self._ids:
-                raise NotMatched(f"nobody in students.csv is Canvas's user {one.user}, {one.label}")
+                raise NotMatched(f"nobody in students.csv is Canvas's {one.label}")
             file.student = self._ids[one.user]
         else:
             file.student = self._numbered(match["name"], match["user"], students, file.remarks)
@@ -421,7 +421,7 @@ def prepare(
     collector.log, collector.worksheet, collector.download = app.log, sheet, download
     made = collector.plan()
     prepared = Prepared(course, assignment, app, made, sheet, download, other=made.other, refused=made.refused)
-    prepared.left = {**unsafe, **made.left, **(download.left if download else {})}
+    prepared.left = {**unsafe, **made.left}
     students = class_list.read(course)
     prepared.everybody, prepared.groups = set(students), class_list.groups(students, assignment)
     if any(student.startswith(ANONYMOUS) for student in made.chosen):
@@ -435,6 +435,8 @@ def prepare(
     if download:
         ids = download.place.ids(students)
         prepared.everybody |= set(ids.values())
+        prepared.left |= {one.label: why for one, why in download.left}
+        prepared.refused += [ids[one.user] for one, _ in download.left if one.user in ids]
         groups = download.place.groups()
         if groups:
             prepared.groups = {

@@ -65,7 +65,7 @@ def test_submissions_come_with_their_times_and_attempts_page_by_page(course, ser
     preview = collect(course)
     assert preview.exit_code == 0, preview.output
     assert "3 new: al, bn, cd" in preview.output and answers(course) == {}
-    assert "nobody in students.csv is Canvas's user 199, Hopper, Grace" in preview.output
+    assert "nobody in students.csv is Canvas's Hopper, Grace (user 199)" in preview.output
     done = collect(course, "--yes")
     assert answers(course) == {"al": "ada", "bn": "ng", "cd": "cleo"}
     assert "1 handed in nothing: dk" in done.output and "al: attempt 3" in done.output
@@ -162,6 +162,19 @@ def test_a_file_that_does_not_come_is_listed_and_the_rest_goes_on(course, server
     assert result.exit_code == 0 and words in result.output and "averages-2.ipynb of Lovelace, Ada" in result.output
     assert (course.root / "submitted" / "al" / "averages" / "averages.ipynb").read_bytes() == before
     assert "2 as before: bn, cd" in result.output
+    shutil.rmtree(course.root / "submitted")
+    result = collect(course, "--yes")
+    assert answers(course) == {"bn": "ng", "cd": "cleo"}
+    assert "1 handed in something that is refused, see below: al" in result.output
+    assert "1 handed in nothing: dk" in result.output
+
+
+def test_a_network_that_is_gone_is_not_tried_for_everybody(course, server):
+    handed_in(course, server)
+    server.faults.append(Fault(FILE, times=99))
+    result = collect(course, "--yes")
+    assert result.exit_code == 0 and "4 files not collected" in result.output
+    assert "not fetched, as Canvas could not be reached 3 times" in result.output and server.count(FILE) == 9
 
 
 @pytest.mark.parametrize(
@@ -255,7 +268,6 @@ def test_hidden_names(course, server):
     for one in (101, 102):
         hidden = server.submit(one, "?", {"averages.ipynb": written(course, f"of {one}")}, anonymous_id=f"aB{one}")
         del hidden["user"], hidden["user_id"]
-    shutil.copy(course.root / "students.csv", course.root / "before.csv")
     result = collect(course, "--yes")
     assert answers(course) == {"anon-aB101": "of 101", "anon-aB102": "of 102"}, result.output
     (course.root / "students.csv").write_text("id,anonymous_id\nal,averages: aB101\n", encoding="utf-8")
