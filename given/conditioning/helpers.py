@@ -11,11 +11,27 @@ from given.checks import NOTEBOOK, NotYet, expect, expect_number, name_of, self_
 
 """Helpers of the self-checks. You need not read this cell."""
 
+import copy
+
 
 def called(function, arguments):
     """A call as you would write it: `gd_rate([1, 4], 0.4)`."""
     words = (str(np.asarray(a).tolist()) if np.ndim(a) else repr(a) for a in arguments)
     return f"{name_of(function)}({', '.join(words)})"
+
+
+def call(function, arguments):
+    """What the call returns; fail if it changes a list or an array that it is given."""
+    given = copy.deepcopy(arguments)
+    yours = copy.deepcopy(function(*given))
+    for before, after in zip(arguments, given):
+        kind = "array" if isinstance(before, np.ndarray) else "list"
+        expect(
+            np.array_equal(np.asarray(before, dtype=float), np.asarray(after, dtype=float), equal_nan=True),
+            f"{called(function, arguments)} changed the {kind} that it was given: afterwards that should be "
+            f"{shown(before)}, it is {shown(after)}. Make a new one, with `sorted(...)`, `min`, `max` or arithmetic without `+=`.",
+        )
+    return yours
 
 
 def is_near(yours, expected, tolerance=1e-6):
@@ -35,7 +51,7 @@ def expect_return(function, arguments, expected, hint="", slips=None, of="", you
 
     slips: what typical mistakes return, {number: sentence}. of: which of several numbers this is. yours: if known.
     """
-    yours = function(*arguments) if yours is None else yours
+    yours = call(function, arguments) if yours is None else yours
     if isinstance(yours, complex) and abs(yours.imag) > 1e-12:
         hint = "A complex number came back: its size is `abs(...)`. " + hint
     else:
@@ -57,7 +73,7 @@ def expect_returns(function, arguments, **parts):
     A rate may come from eigenvalues that coincide, which a computer finds to half of the digits.
     """
     what, names = called(function, arguments), ", ".join(parts)
-    yours = function(*arguments)
+    yours = call(function, arguments)
     expect(
         isinstance(yours, (tuple, list, np.ndarray)) and len(yours) == len(parts),
         f"{what} should return {len(parts)} numbers, ({names}); yours returned {shown(yours)}.",
@@ -83,7 +99,7 @@ def as_array(yours, shape, what, hint=""):
 def expect_entries(function, arguments, expected, hint="", slips=(), what=""):
     """Fail unless the call returns this array; slips: pairs (array of a typical mistake, sentence)."""
     expected, what = np.asarray(expected, dtype=float), what or called(function, arguments)
-    mine = as_array(function(*arguments), expected.shape, what, hint)
+    mine = as_array(call(function, arguments), expected.shape, what, hint)
     for slip, sentence in slips:
         if np.shape(slip) == mine.shape and np.allclose(mine, slip, rtol=1e-6, atol=1e-6):
             hint = sentence
@@ -124,7 +140,7 @@ def expect_path(yours, expected, what, hints, slips=None):
 
 def expect_verdict(function, arguments, expected, hint):
     """Fail unless the call returns this truth value."""
-    yours = function(*arguments)
+    yours = call(function, arguments)
     expect(
         isinstance(yours, (bool, np.bool_)),
         f"{called(function, arguments)} should be True or False, yours is {shown(yours)}.",
@@ -134,7 +150,7 @@ def expect_verdict(function, arguments, expected, hint):
 
 def expect_index(function, arguments, expected, hint, slips=None):
     """Fail unless the call returns this index, or None; slips: {index of a typical mistake: sentence}."""
-    yours, what = function(*arguments), called(function, arguments)
+    yours, what = call(function, arguments), called(function, arguments)
     if expected is None:
         expect(yours is None, f"{what} should be None, yours is {yours!r}. {hint}")
     elif yours is None:
@@ -191,6 +207,7 @@ MOMENTUM_RATES = {
 MATRICES = {
     (1.0, 0.1, 0.4): [[0.4, 0.1], [-0.4, 0.9]],
     (2.0, 0.05, 0.0): [[0.0, 0.1], [0.0, 0.9]],
+    (1.0, 1.0, 0.0): [[0.0, 1.0], [0.0, 0.0]],
     (2.0, 0.5, 0.25): [[0.25, 1.0], [-0.25, 0.0]],
     (1.0, 3.4, 0.81): [[0.81, 3.4], [-0.81, -2.4]],
     (1.0, 2.7, 0.4): [[0.4, 2.7], [-0.4, -1.7]],
@@ -202,6 +219,8 @@ MATRICES = {
 STABILITY_RATES = {  # for the checks of is_stable; on the boundary, as they come from a computer
     (1.0, 0.5, 0.5): 0.7071067811865476,
     (1.0, 2.5, 0.5): 0.7071067811865476,
+    (1.0, 2.9999999999, 0.5): 0.9999999998,
+    (-1.0, -0.5, 0.5): 0.7071067811865476,
     (5.0, 0.7, 0.5): 1.7071067811865475,
     (-1.0, 0.5, 0.5): 1.7071067811865475,
     (3.0, 1.0, 0.5): 1.0,
@@ -210,6 +229,7 @@ STABILITY_RATES = {  # for the checks of is_stable; on the boundary, as they com
     (2.75, 1.0, 0.375): 0.9999999999999999,
     (0.0, 0.5, 0.25): 1.0,
     (1.0, 0.5, 0.0): 0.5,
+    (0.75, 0.4, 0.9): 0.9486832980505138,
     (1.0, 0.5, 1.0): 0.9999999999999999,
     (1.0, 0.5, 1.25): 1.118033988749895,
     (1.0, 0.5, -0.25): 0.6403882032022076,
@@ -274,7 +294,7 @@ def expect_matrix_path(function, arguments, expected):
 def expect_solved(function, hessian):
     """Fail unless the step solves the system, up to rounding."""
     gradient = hessian @ np.ones(len(hessian))
-    step = as_array(function(gradient, hessian), gradient.shape, "newton_step for n = 8")
+    step = as_array(call(function, (gradient, hessian)), gradient.shape, "newton_step for n = 8")
     residual = np.linalg.norm(hessian @ step + gradient)
     allowed = 1e-12 * (np.linalg.norm(hessian) * np.linalg.norm(step) + np.linalg.norm(gradient))
     hint = "That is what an inverse leaves, or float32: let numpy solve the system, in double precision."

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 
+from given.checks import expect
 from given.conditioning.helpers import (
     GD_RATES,
     MATRICES,
@@ -42,6 +43,7 @@ def try_gd_rate(gd_rate):
         {0.64: "That is what is left after two steps."},
     )
     expect_return(gd_rate, ([5.0], 0.6), 2.0, "The factor is -2: the path grows, so the rate is above 1.")
+    expect_return(gd_rate, ([4e6], 1.0), 3999999.0, "A path may grow as fast as it likes: its rate has no upper limit.")
     expect_return(gd_rate, (np.array([4.0]), 0.3), 0.2, "An array must be all right, too.")
 
 
@@ -213,6 +215,9 @@ def try_momentum_rate(momentum_rate):
             | {0.5: "That is the smaller one.", 0.9: "That is the rate of gradient descent: gamma is not in it."},
         )
         expect_return(momentum_rate, (2.0, 0.05, 0.0), 0.9, "Without velocity it is gradient descent, 1 - eta * lam.")
+        expect_return(
+            momentum_rate, (1.0, 1.0, 0.0), 0.0, "Without velocity, and with eta = 1 / lam, one step arrives."
+        )
 
 
 def try_momentum_rate_swings(momentum_rate):
@@ -275,6 +280,15 @@ def try_is_stable(is_stable):
             "Gradient descent diverges there, momentum does not: the boundary grows with gamma.",
         )
         expect_verdict(
+            is_stable,
+            (1.0, 2.9999999999, 0.5),
+            True,
+            "The boundary is at 3, and this is just inside: no margin is needed.",
+        )
+        expect_verdict(
+            is_stable, (-1.0, -0.5, 0.5), True, "Only the product counts, eta * lam, and it is positive: 0.5."
+        )
+        expect_verdict(
             is_stable, (5.0, 0.7, 0.5), False, "eta * lam is 3.5, to the right of the map's end at gamma = 0.5."
         )
         expect_verdict(
@@ -319,6 +333,9 @@ def try_is_stable_boundary(is_stable):
 def try_is_stable_gamma(is_stable):
     with known("momentum_rate", STABILITY_RATES):
         expect_verdict(is_stable, (1.0, 0.5, 0.0), True, "gamma = 0 is gradient descent, and belongs to the region.")
+        expect_verdict(
+            is_stable, (0.75, 0.4, 0.9), True, "The boundary grows with gamma: it is at 3.8 here, and eta * lam is 0.3."
+        )
         expect_verdict(
             is_stable,
             (1.0, 0.5, 1.0),
@@ -434,8 +451,9 @@ def try_best_momentum_order(best_momentum):
 
 
 def try_rotated(rotated):
+    of_a_copy = lambda A, angle: rotated(A.copy(), angle)  # noqa: E731 -- what becomes of A itself is the next check's
     expect_entries(
-        rotated,
+        of_a_copy,
         (np.diag([1.0, 3.0]), np.pi / 2),
         [[3, 0], [0, 1]],
         "A quarter turn swaps the two curvatures. Is the angle in radians, and are the products matrix products?",
@@ -448,7 +466,7 @@ def try_rotated(rotated):
         what="rotated(diag(1, 3), pi / 2)",
     )
     expect_entries(
-        rotated,
+        of_a_copy,
         (np.diag([1.0, 3.0]), np.pi / 6),
         [[1.5, -(0.75**0.5)], [-(0.75**0.5), 2.5]],
         "The product is R @ A @ R.T, in this order.",
@@ -477,7 +495,12 @@ def try_rotated_any(rotated):
         "A full turn changes nothing.",
         what="rotated([[2, 1], [0, 5]], 2 * pi)",
     )
-    expect_untouched(lambda A: rotated(A, 0.5), (np.diag([1.0, 3.0]),), "A", of="rotated")
+    A = np.diag([1.0, 3.0])
+    expect(
+        not np.shares_memory(np.asarray(rotated(A, 0.0)), A),
+        "rotated(A, 0.0) should be a new array with the numbers of A, yours gives back A itself: a change of the one "
+        "would then change the other.",
+    )
 
 
 def try_steps_needed(steps_needed):
@@ -511,11 +534,12 @@ def try_steps_needed_stays(steps_needed):
 
 def try_steps_needed_edges(steps_needed):
     expect_index(steps_needed, ([(9.0, 9.0), (3.0, 4.0)], 5.0), 1, "Exactly at the tolerance counts as within.")
+    expect_index(steps_needed, ([(9.0, 9.0), (3.0, 4.0)], 4.5), None, "(3, 4) is 5 away, in a straight line.")
     expect_index(steps_needed, ([(0.3, 0.0), (0.2, 0.0)], 1.0), 0, "It is near from the start.")
     expect_index(steps_needed, ([(0.3, 0.0), (2.0, 0.0)], 1.0), None, "It never stays.")
     expect_index(
         steps_needed,
-        ([(0.5, 0.0), (math.inf, 0.0), (math.nan, 0.0)], 1.0),
+        (np.array([(0.5, 0.0), (math.inf, 0.0), (math.nan, 0.0)]), 1.0),
         None,
         "NaN is not near anything: ask whether a point is within, and not whether it is outside.",
     )
@@ -606,6 +630,18 @@ def try_preconditioned_gd_steps(preconditioned_gd):
             0: "It begins with the start, x0.",
             1: "Here A and P are 1, b is 2 and eta 0.5: each step halves the way to 2.",
         },
+    )
+    expect_path(
+        preconditioned_gd(np.array([[100.0]]), np.zeros(1), np.array([1.0]), np.eye(1), 1.0, 2),
+        [[1], [-99], [9801]],
+        "with A = [[100]] and eta = 1, which diverges, the path",
+        {0: "It holds the points as they are, however far away."},
+    )
+    expect_path(
+        preconditioned_gd(np.array([[1e-8]]), np.zeros(1), np.array([1.0]), np.eye(1), 5e7, 3),
+        [[1], [0.5], [0.25], [0.125]],
+        "with A = [[1e-8]] and eta = 5e7, the path",
+        {0: "All num_steps steps should be taken, also where the gradient is small."},
     )
 
 

@@ -53,28 +53,9 @@ ENTRIES = [
 ]
 
 
-# The hidden tests see more of these: they need inputs that the self-checks do not try.
-SEEN_IN_PART = {
-    "best_learning_rate_sorts_in_place",
-    "best_momentum_sorts_in_place",
-    "gd_rate_never_above_a_million",
-    "gd_rate_sorts_in_place",
-    "is_stable_minus_gamma",
-    "is_stable_needs_positive_numbers",
-    "is_stable_with_a_margin",
-    "momentum_rate_never_quite_zero",
-    "newton_step_turns_the_gradient",
-    "preconditioned_gd_stays_in_the_picture",
-    "preconditioned_gd_stops_when_near",
-    "rotated_gives_back_what_is_not_turned",
-    "steps_needed_largest_coordinate",
-    "steps_needed_writes_over_nan",
-}
-
-
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_no_mistake_passes_green_and_fails_later(entry):
     """The self-checks find what the hidden tests find, test by test."""
     verdicts = rehearse(VISIBLE, {entry.cell: entry.source}, only=EXERCISES[entry.cell])
     seen = {test for test, message in verdicts.items() if message}
-    assert seen < set(entry.loses) if entry.name in SEEN_IN_PART else seen == set(entry.loses)
+    assert seen == set(entry.loses)
