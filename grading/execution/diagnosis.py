@@ -1,7 +1,8 @@
-"""Name the mistake: does a known wrong answer give, on the same questions, exactly what the student's gave?"""
+"""Name the mistake: which known wrong answer loses the same tests and gives the same replies to what they ask?"""
 
 import json
 import math
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from grading.probe import wire
 from grading.probe.private import postpone_compiler
 
 SECONDS = 2  # a mistake of the catalogue may take as long as it likes, but not here
-# Probes whose numbers differ from run to run. A test that uses them asks for what a slow answer takes gigabytes for.
+# Probes whose numbers differ from run to run. They are not asked again: a slow answer takes gigabytes for them.
 MEASURED = ("autodiff.cost", "autodiff.built", "autodiff.seconds")
+Transcript = list[tuple[str, dict]]
 UNSAID = ("Missing", "NotImplementedError")  # there is no answer yet, so no mistake either
 
 
@@ -33,39 +35,45 @@ class Diagnostician:
         path = source.parent.parent.parent / "mistakes" / f"{source.stem}.toml"
         self.entries = [entry for entry in catalogue.load(path, self.notebook) if not entry.right]
         postpone_compiler()  # or the first answer would need the time for it
+        self._tests = notebooks.tests_of(self.notebook)
         self._channels: dict[str, InProcess] = {}
         self._replies = Recent()  # by entry and question: in a class many are asked the same
 
-    def name(self, exercise: str, transcript: list[tuple[str, dict]], test: str | None = None) -> Entry | None:
-        """The mistake that answers like the student.
+    def name(self, exercise: str, transcripts: Mapping[str, Transcript], lost: Collection[str]) -> Entry | None:
+        """The mistake that loses the tests which the student has lost, and answers them like the student.
 
-        If the exercise was asked on its own, with stand-ins for earlier ones, only that tells: the other replies may
-        differ by a slip elsewhere.
+        If a test asks the exercise on its own as well, with stand-ins for earlier ones, only that tells: the other
+        replies may differ by a slip elsewhere. What is measured differs from run to run and tells nothing.
 
         Args:
             exercise: the grade_id of the solution cell.
-            transcript: what was asked of the student's code and what came back, see `student_code.connected`.
-            test: the grade_id of the test that was lost.
+            transcripts: by test, what was asked of the student's code and what came back, see
+                `student_code.connected`. Only those of lost tests are used: where a test is passed, every mistake that
+                passes it as well has the reference's replies.
+            lost: the grade_ids of all tests that were lost, those of other exercises may be among them.
 
         Returns:
-            The entry of the catalogue that gives the same replies to every question, if these are not the reference's
-            own replies; of several the most specific, which loses this test and few others. None if there is no such
-            entry, or the test has measured something.
+            An entry of the catalogue whose `loses` within this exercise are the lost tests, and that gives the same
+            replies to every question, if these are not the reference's own replies. None if there is no such entry, or
+            if entries with different words for the student fit.
         """
-        if any(_probe(question) in MEASURED for question, _ in transcript):
-            return None
-        asked = [(question, _told(reply)) for question, reply in transcript]
-        asked = [pair for pair in asked if _on_its_own(pair[0])] or asked
+        own = set(self._tests.get(exercise, ()))
+        missed = own & set(lost)
+        asked = [
+            pair for test in self._tests.get(exercise, ()) if test in missed for pair in _telling(transcripts, test)
+        ]
         if not asked or any(reply.get("type") in UNSAID for _, reply in asked):
             return None
         if all(_same(self._reply(exercise, None, question), reply) for question, reply in asked):
             return None
-        for entry in sorted(self.entries, key=lambda entry: (test not in entry.loses, len(entry.loses))):
-            if entry.cell == exercise and all(
-                _same(self._reply(exercise, entry, question), reply) for question, reply in asked
-            ):
-                return entry
-        return None
+        fitting = [
+            entry
+            for entry in self.entries
+            if entry.cell == exercise
+            and own & set(entry.loses) == missed
+            and all(_same(self._reply(exercise, entry, question), reply) for question, reply in asked)
+        ]
+        return fitting[0] if len({entry.why for entry in fitting}) == 1 else None
 
     def _reply(self, exercise: str, entry: Entry | None, question: str) -> Any:
         key = entry.name if entry else exercise
@@ -86,6 +94,14 @@ class Diagnostician:
 def diagnostician(source: Path) -> Diagnostician:
     """One for each assignment and process: reading the catalogue and its answers takes a moment."""
     return Diagnostician(source)
+
+
+def _telling(transcripts: Mapping[str, Transcript], test: str) -> Transcript:
+    """The questions of a test that tell a mistake, with what the replies say."""
+    asked = [
+        (question, _told(reply)) for question, reply in transcripts.get(test, []) if _probe(question) not in MEASURED
+    ]
+    return [pair for pair in asked if _on_its_own(pair[0])] or asked
 
 
 def _probe(question: str) -> str:

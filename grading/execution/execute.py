@@ -69,6 +69,7 @@ class _Submission:
             notebook that belongs to no assignment.
         inputs: what the inputs of hidden tests depend on.
         skipped: texts of cells that need not run.
+        transcripts: of the hidden tests that were lost, what was asked and answered.
         open: what has to be closed in the end.
         session: from the first cell that runs.
     """
@@ -80,6 +81,7 @@ class _Submission:
     skipped: set[str]
     findings: Findings
     open: ExitStack
+    transcripts: dict[str, list] = field(default_factory=dict)
     session: Session | None = None
     followers: Followers | None = None
 
@@ -130,6 +132,7 @@ class Execute(LimitedOutputs):
             self._at_hand = _Submission(scratch, release, source, drawn_by, skipped, findings, stack)
             try:
                 nb, resources = super().preprocess(nb, resources, km)
+                self._name_mistakes(nb)
             finally:
                 place["path"] = folder
         resources[FINDINGS] = findings
@@ -194,7 +197,7 @@ class Execute(LimitedOutputs):
 
     def _run_hidden(self, cell: NotebookNode, hidden: str) -> None:
         """Run a hidden part here. After a visible failure it decides nothing, it only shows and names the mistake."""
-        failed = next((output for output in cell.outputs if output.output_type == "error"), None)
+        failed = _error(cell)
         if failed is not None and "NotImplementedError" in failed.ename + failed.evalue:
             return
         work, name = self._at_hand, notebooks.grade_id(cell)
@@ -207,33 +210,33 @@ class Execute(LimitedOutputs):
             if failed is None:
                 _needs_person(cell, verdict.fault)
         elif verdict.error is not None:
-            likely = self._name_mistake(cell, verdict.transcript)
+            work.transcripts[name] = verdict.transcript
             cell.outputs.extend(mismatch_figure.outputs(verdict.error))
             if failed is None:
-                lines = [str(verdict.error), *likely, *verdict.remarks]
-                _fail(cell, type(verdict.error).__name__, "\n".join(lines))
-            else:
-                failed.evalue = "\n".join([failed.evalue, *likely])
-                failed.traceback = [*failed.traceback, *likely]
+                _fail(cell, type(verdict.error).__name__, "\n".join([str(verdict.error), *verdict.remarks]))
         if verdict.ended is not None:
             raise verdict.ended
 
-    def _name_mistake(self, cell: NotebookNode, transcript: list) -> list[str]:
-        """The mistake of the catalogue that answers just like this student: noted in the cell, and told in words."""
-        if self._at_hand.source is None:
-            return []
+    def _name_mistakes(self, nb: NotebookNode) -> None:
+        """The mistakes of the catalogue that answer just like this student: noted in the cells, and told in words."""
+        transcripts, cells = self._at_hand.transcripts, notebooks.by_id(nb)
+        if self._at_hand.source is None or not transcripts:
+            return
         try:
             known = diagnostician(self._at_hand.source)
         except CatalogueError as error:  # `make check` tells it; no student may lose a point for it
             self.log.error("%s", error)
-            return []
-        test = notebooks.grade_id(cell)
-        exercise = notebooks.exercise_of(test, list(notebooks.tests_of(known.notebook)))
-        entry = known.name(exercise, transcript, test) if exercise else None
-        if entry is None:
-            return []
-        cell.metadata["grading"] = {"mistake": entry.name}
-        return entry.told()
+            return
+        failed = {test: error for test, cell in cells.items() if (error := _error(cell)) is not None}
+        for exercise, tests in notebooks.tests_of(known.notebook).items():
+            if any("fault" in cells[test].metadata.get("grading", {}) for test in tests if test in cells):
+                continue  # whether that test is lost, nobody knows
+            entry = known.name(exercise, transcripts, failed.keys())
+            for test in tests if entry is not None else ():
+                if test in failed:
+                    cells[test].metadata["grading"] = {"mistake": entry.name}
+                    failed[test].evalue = "\n".join([failed[test].evalue, *entry.told()])
+                    failed[test].traceback = [*failed[test].traceback, *entry.told()]
 
     # What `NotebookKernel` needs of nbclient
 
@@ -287,6 +290,11 @@ class Execute(LimitedOutputs):
         guard = Watchdog(**guarded, memory=self.max_memory, disk=self.max_disk)
         guard.start()
         return guard
+
+
+def _error(cell: NotebookNode) -> NotebookNode | None:
+    """The first error that a cell shows."""
+    return next((output for output in cell.get("outputs", []) if output.output_type == "error"), None)
 
 
 def _fail(cell: NotebookNode, name: str, message: str) -> None:

@@ -13,6 +13,9 @@ from grading.execution.rehearsal import definitions
 from grading.oracle.student_code import InProcess, StudentError, connected, student
 from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, ROOT, tiny_notebook, tiny_source
 
+BOTH = ("test_mean", "test_mean_negative")
+NEGATIVE = BOTH[1:]
+
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory) -> Diagnostician:
@@ -29,14 +32,38 @@ def transcript_of(solution: str, *questions: list) -> list:
     return transcript
 
 
-def name(known: Diagnostician, solution: str, *questions: list) -> str | None:
-    entry = known.name("mean", transcript_of(solution, *questions))
+def name(known: Diagnostician, solution: str, *questions: list, lost: tuple[str, ...] = BOTH) -> str | None:
+    return named(known, transcript_of(solution, *questions), lost)
+
+
+def named(known: Diagnostician, transcript: list, lost: tuple[str, ...] = BOTH) -> str | None:
+    """The mistake in `mean` if every lost test has asked these questions."""
+    entry = known.name("mean", dict.fromkeys(lost, transcript), lost)
     return entry and entry.name
 
 
 def test_a_known_mistake_is_named(known):
     assert name(known, FORGETS_TO_DIVIDE, [2.0, 3.0]) == "mean_forgets_to_divide"
-    assert name(known, DROPS_THE_SIGN, [2.0, 3.0], [-2.0]) == "mean_drops_the_sign"
+    assert name(known, DROPS_THE_SIGN, [2.0, 3.0], [-2.0], lost=NEGATIVE) == "mean_drops_the_sign"
+
+
+def test_a_mistake_loses_exactly_its_tests(known):
+    """What else is lost, it cannot explain; and what it would lose is passed."""
+    assert name(known, FORGETS_TO_DIVIDE, [2.0, 3.0], lost=NEGATIVE) is None
+    assert name(known, DROPS_THE_SIGN, [-2.0], lost=BOTH) is None
+    assert name(known, DROPS_THE_SIGN, [-2.0], lost=(*NEGATIVE, "test_median")) == "mean_drops_the_sign"
+
+
+def test_only_what_lost_tests_have_asked_tells(known):
+    rounded = transcript_of("def mean(values):\n    return sum(values) / len(values) + 1e-9", [2.0, 3.0])
+    asked = {"test_mean": rounded, "test_mean_negative": transcript_of(DROPS_THE_SIGN, [-2.0])}
+    assert known.name("mean", asked, NEGATIVE).name == "mean_drops_the_sign"
+    assert known.name("mean", {"test_mean": rounded}, NEGATIVE) is None
+
+
+def test_a_test_that_has_not_asked_is_lost_all_the_same(known):
+    asked = {"test_mean": transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0])}
+    assert known.name("mean", asked, BOTH).name == "mean_forgets_to_divide"
 
 
 def test_a_mistake_written_in_another_way_is_named(known):
@@ -76,20 +103,23 @@ def test_code_that_raises_has_no_mistake(known):
 
 
 def test_another_exercise_has_no_such_mistake(known):
-    assert known.name("median", transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0])) is None
+    asked = transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0])
+    assert known.name("median", {"test_median": asked, "test_mean": asked}, ["test_median"]) is None
 
 
 def test_nothing_asked_names_nothing(known):
-    assert known.name("mean", []) is None
+    assert known.name("mean", {}, BOTH) is None and known.name("mean", {"test_mean": []}, BOTH) is None
 
 
-def test_of_mistakes_that_answer_alike_the_most_specific_is_named(known):
+def test_mistakes_that_answer_alike_have_a_name_only_if_they_mean_the_same(known):
     asked = transcript_of(DROPS_THE_SIGN, [-2.0])
-    same = replace(known.entries[1], name="mean_is_positive", loses=["test_mean", "test_mean_negative"])
     both = copy(known)
-    both.entries = [same, *known.entries]
-    assert both.name("mean", asked, "test_mean_negative").name == "mean_drops_the_sign"
-    assert both.name("mean", asked, "test_mean").name == "mean_is_positive"
+    both.entries = [*known.entries, replace(known.entries[1], name="mean_is_positive")]
+    assert named(both, asked, NEGATIVE) == "mean_drops_the_sign"
+    both.entries[-1] = replace(both.entries[-1], why="The result is always positive.")
+    assert named(both, asked, NEGATIVE) is None
+    both.entries[-1] = replace(both.entries[-1], loses=BOTH)
+    assert named(both, asked, NEGATIVE) == "mean_drops_the_sign"
 
 
 def test_a_slip_in_an_earlier_exercise_hides_no_mistake():
@@ -100,13 +130,14 @@ def test_a_slip_in_an_earlier_exercise_hides_no_mistake():
     _, hidden = notebooks.split_hidden(notebooks.by_id(known.notebook)["test_sgd_losses"].source)
     with connected(InProcess(*definitions(known.notebook, wrong))) as transcript, pytest.raises(AssertionError):
         exec(compile(hidden, "test_sgd_losses", "exec"), {"__name__": "hidden"})
-    assert known.name("sgd", transcript, "test_sgd_losses") == mistake
+    assert known.name("sgd", {"test_sgd_losses": transcript}, mistake.loses) == mistake
 
 
 def test_what_was_measured_tells_nothing(known):
     cost = (json.dumps({"probe": "autodiff.cost", "arguments": {}}), {"value": 7})
     asked = transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0])
-    assert known.name("mean", asked) and known.name("mean", [cost, *asked]) is None
+    assert named(known, [cost, *asked]) == named(known, asked) == "mean_forgets_to_divide"
+    assert named(known, [cost]) is None
 
 
 def test_a_mistake_that_never_answers_is_nobodys(known, monkeypatch):
@@ -114,9 +145,7 @@ def test_a_mistake_that_never_answers_is_nobodys(known, monkeypatch):
     loop = "def mean(values):\n    while values[0] != 2.0: pass\n    return 5.0"
     endless.entries = [replace(known.entries[0], name="mean_loops", source=loop), known.entries[0]]
     monkeypatch.setattr(diagnosis, "SECONDS", 0.1)
-    assert (
-        endless.name("mean", transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0], [1.0, 1.0])).name == "mean_forgets_to_divide"
-    )
+    assert name(endless, FORGETS_TO_DIVIDE, [2.0, 3.0], [1.0, 1.0]) == "mean_forgets_to_divide"
 
 
 def test_nan_answers_alike(known, tmp_path):
@@ -131,7 +160,7 @@ def test_nan_answers_alike(known, tmp_path):
 def test_a_truth_value_is_no_number(known):
     asked = json.dumps({"probe": "core.call", "arguments": {"function": "mean", "args": [[1.0, 0.0]], "kwargs": {}}})
     reply = {"value": {"value": True, "arguments": [[1.0, 0.0]]}}
-    assert known.name("mean", [(asked, reply)]) is None
+    assert named(known, [(asked, reply)]) is None
 
 
 def test_a_catalogue_is_read_once(known, tmp_path):
