@@ -38,7 +38,7 @@ AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 PARALLEL := --numprocesses $(or $(JOBS),logical) --dist worksteal
 
 .PHONY: help demo test test-slow lock release handout new-exercise check normalize format mutants bench doctor lab clean
-.PHONY: watch status collect grade feedback grades report export return-feedback late regrade diff-grades
+.PHONY: watch status collect grade mark feedback grades report export return-feedback late regrade diff-grades
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,9 +59,9 @@ release: $(READY)  ## Generate release/, the students' notebooks, from source/.
 handout: $(READY)  ## Zip the students' files into build/handout/: release, environment, START-HERE page.
 	@$(PY) -m grading handout $(ONLY) $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(HUB),--hub $(HUB))
 
-new-exercise: $(READY)  ## Add a working skeleton, NAME=<function>, to ASSIGNMENT's notebook and catalogue.
+new-exercise: $(READY)  ## Add a working skeleton, NAME=<function>, to ASSIGNMENT; KIND=written: a question for a person to grade.
 	@test -n "$(and $(NAME),$(ASSIGNMENT))" || { echo "Say where and what: make new-exercise ASSIGNMENT=<name> NAME=<function>"; exit 1; }
-	@$(PY) -m grading new-exercise $(ONLY) $(if $(NAME),"$(NAME)")
+	@$(PY) -m grading new-exercise $(ONLY) $(if $(KIND),--kind $(KIND)) $(if $(NAME),"$(NAME)")
 
 check: $(READY)  ## List every problem found in the course and its code; writes nothing.
 	@$(PY) -m grading check $(ONLY)
@@ -93,6 +93,10 @@ grade: $(READY)  ## Autograde submitted/<student>/<assignment>/ and print the ta
 
 feedback: $(READY)  ## Write the feedback pages of new and changed submissions.
 	@$(PY) -m grading feedback $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force)
+
+mark: $(READY)  ## Grade answers that need a person, in the terminal; QUESTION=<name>, ANONYMOUS=yes, AGAIN=yes.
+	@$(PY) -m grading mark $(ONLY) $(if $(QUESTION),--question $(QUESTION)) $(if $(filter yes,$(ANONYMOUS)),--anonymous) \
+		$(if $(filter yes,$(AGAIN)),--again)
 
 grades: $(READY)  ## Print the table and write grades.csv.
 	@$(PY) -m grading grades $(ONLY)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import nbformat
 
-from grading.authoring import embed, new_exercise, pictures, sample_class
+from grading.authoring import embed, graded_questions, new_exercise, pictures, sample_class
 from grading.authoring.lock import check_lock
 from grading.authoring.release import release
-from grading.course import catalogue, gradebook_url, notebooks
+from grading.course import catalogue, gradebook_url, notebooks, rubrics
 from grading.course.folder import Course, CourseError
 from grading.execution import rehearsal
 
@@ -43,7 +43,7 @@ def check(course: Course, assignment: str | None = None, done: Callable[[str], N
         except notebooks.NotebookError:
             chosen.remove(name)  # that much is reported already
             continue
-        faults += check_catalogue(course, name) + check_written(course, name)
+        faults += check_catalogue(course, name) + check_written(course, name) + check_rubrics(course, name)
         done(f"source of {name}")
         faults += check_solutions(course, name)
         done(f"solutions of {name}")
@@ -82,6 +82,8 @@ def check_source(course: Course, assignment: str) -> list[str]:
         kind = notebooks.kind(cell)
         if not NAME.fullmatch(name):
             faults.append(f"{where}: the grade_id {name!r} should be lower case words joined by _")
+        elif notebooks.by_hand(cell):
+            faults += _check_by_hand(where, name, cell)
         elif kind == "given" and not name.startswith("given_"):
             faults.append(f"{where}: {name} is a locked cell; its grade_id should begin with given_")
         elif kind == "test":
@@ -109,18 +111,52 @@ def _check_test(where: Path, name: str, cell: nbformat.NotebookNode, exercises: 
     return faults
 
 
+def _check_by_hand(where: Path, name: str, cell: nbformat.NotebookNode) -> list[str]:
+    """A question that a person grades gives points, and has a text: the model answer, or of a task what is asked."""
+    faults = [] if notebooks.points(cell) > 0 else [f"{where}: {name} gives no points"]
+    text = "\n".join(_solution_lines(cell.source)) if "BEGIN SOLUTION" in cell.source else cell.source
+    if not text.strip():
+        what = "what is asked" if notebooks.kind(cell) == "given" else "a model answer, which the release replaces"
+        faults.append(f"{where}: {name} is empty; write {what}")
+    return faults
+
+
+def check_rubrics(course: Course, assignment: str) -> list[str]:
+    """The items of a rubric belong to a question that a person grades, and add up to its points."""
+    where = f"rubrics/{assignment}.toml"
+    try:
+        found = rubrics.load(course, assignment)
+    except CourseError as error:
+        return str(error).splitlines()
+    cells = notebooks.by_id(notebooks.read(course.source(assignment)))
+    asked = {name: notebooks.points(cell) for name, cell in cells.items() if notebooks.by_hand(cell)}
+    faults = []
+    for name, items in found.items():
+        total = sum(item.points for item in items if item.points > 0)
+        if name not in asked:
+            known = ", ".join(asked) or "none"
+            faults.append(f"{where}: {name} is not a question that a person grades; those are: {known}")
+        elif abs(total - asked[name]) > 1e-9:
+            faults.append(
+                f"{where}: the items of {name} add up to {total:g} points, the question gives {asked[name]:g}"
+            )
+    return faults
+
+
 def _check_headings(where: Path, notebook: nbformat.NotebookNode, exercises: dict[str, list[str]]) -> list[str]:
     """The heading above an exercise says its points: "## Exercise 3: Momentum (4 points)"."""
     faults, stated, cells = [], None, notebooks.by_id(notebook)
+    counted, asked = notebooks.graded_of(notebook), graded_questions.tagged(notebook)
     for cell in notebook.cells:
-        if cell.cell_type == "markdown":
+        name = notebooks.grade_id(cell) or ""
+        if cell.cell_type == "markdown" and not name:
             found = HEADING.findall(cell.source)
             stated = int(found[-1]) if found else stated
-        elif notebooks.kind(cell) == "solution":
-            name = notebooks.grade_id(cell) or ""
-            points = sum(notebooks.points(cells[test]) for test in exercises[name])
+        elif name not in asked and (notebooks.by_hand(cell) or name in exercises):
+            points = sum(notebooks.points(cells[one]) for one in counted.get(name, ()))
             if stated != points:
-                faults.append(f"{where}: the heading above {name} says {stated} points, its tests give {points:g}")
+                give = "its answer gives" if notebooks.by_hand(cell) else "its tests give"
+                faults.append(f"{where}: the heading above {name} says {stated} points, {give} {points:g}")
             stated = None
     return faults
 
@@ -177,13 +213,15 @@ def check_written(course: Course, assignment: str) -> list[str]:
             line = next(line for line in cell.source.split("\n") if new_exercise.left_to_write(line))
             name = notebooks.grade_id(cell) or f"cell {i}"
             faults.append(f"source/{assignment}/{assignment}.ipynb: {name} still waits to be written: {line.strip()}")
-    path = course.root / "mistakes" / f"{assignment}.toml"
-    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
-    return faults + [
-        f"mistakes/{assignment}.toml, line {i}: still waits to be written: {line}"
-        for i, line in enumerate(lines, start=1)
-        if new_exercise.left_to_write(line)
-    ]
+    for folder in ("mistakes", "rubrics"):
+        path = course.root / folder / f"{assignment}.toml"
+        lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+        faults += [
+            f"{folder}/{assignment}.toml, line {i}: still waits to be written: {line}"
+            for i, line in enumerate(lines, start=1)
+            if new_exercise.left_to_write(line)
+        ]
+    return faults
 
 
 def check_solutions(course: Course, assignment: str) -> list[str]:

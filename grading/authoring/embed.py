@@ -13,12 +13,14 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from grading.authoring import graded_questions
 from grading.course import notebooks
 from grading.course.folder import Course
 
 MARK = "# ---- The notebook's cell begins here. ----\n"
 TABLE = re.compile(r"<!-- points -->\n(.*?)<!-- /points -->", re.DOTALL)
 HEADING = re.compile(r"^#+ (?P<kind>Exercise|Question) (?P<number>\w+): (?P<title>.*) \(\d+ points?\)", re.MULTILINE)
+SECTION = re.compile(r"^#+ (?:\w+ \w+: )?(.*?)(?: \(\d+ points?\))?$", re.MULTILINE)
 CHECK = re.compile(r'check\("(.+?)"')
 OPEN_CHECK = re.compile(r"^with (self_)?check\(.*\):$", re.MULTILINE)
 EXERCISES = "given_exercises"
@@ -92,7 +94,7 @@ def closed(source: str) -> str:
 
 def assembled(course: Course, assignment: str, notebook: NotebookNode) -> NotebookNode:
     """The notebook as it is committed: with its given code, its tables, its folded cells, in normal form."""
-    made, checks = notebooks.normal_form(notebook), False
+    made, checks = graded_questions.expanded(notebooks.normal_form(notebook)), False
     for cell in made.cells:
         path = file_of(course, assignment, cell)
         checks = checks or (path is not None and path.stem == "checks")
@@ -111,27 +113,42 @@ def differing(course: Course, assignment: str, notebook: NotebookNode) -> list[s
     """What `assembled` would change beside the normal form, in words."""
     made = assembled(course, assignment, notebook)
     faults = []
-    for cell, wanted in zip(notebooks.normal_form(notebook).cells, made.cells):
+    present, wanted_cells = notebooks.by_id(notebook), {cell.id: cell for cell in made.cells}
+    for name, points in graded_questions.tagged(notebook).items():
+        if name not in present:
+            faults.append(f"a question with the tag points-{points} has no cell for its answer, {name}")
+        elif notebooks.points(present[name]) != points:
+            faults.append(f"{name} gives {notebooks.points(present[name]):g} points, the tag of its question {points}")
+    for cell in notebooks.normal_form(notebook).cells:
+        wanted = wanted_cells[cell.id]
         if cell.source != wanted.source:
-            name, path = notebooks.grade_id(cell), file_of(course, assignment, cell)
+            called, path = notebooks.grade_id(cell), file_of(course, assignment, cell)
             source = path.relative_to(course.root) if path else "what the test cells say"
-            if notebooks.kind(cell) == "test":
-                faults.append(f"{name} should run its self-check as a function: @self_check(...), then def _():")
+            if graded_questions.points_of(cell) is not None:
+                faults.append(f"the question {cell.id} differs from what its tag says")
+            elif notebooks.kind(cell) == "test":
+                faults.append(f"{called} should run its self-check as a function: @self_check(...), then def _():")
             else:
-                faults.append(f"{name or 'the table of points'} differs from {source}")
+                faults.append(f"{called or 'the table of points'} differs from {source}")
     return faults
 
 
 def points_table(notebook: NotebookNode) -> str:
     """The table of exercises and points for the introduction, in Markdown."""
-    cells, rows, heading = notebooks.by_id(notebook), [], None
+    cells, rows, heading, section = notebooks.by_id(notebook), [], None, ""
+    counted, asked = notebooks.graded_of(notebook), graded_questions.tagged(notebook)
     for cell in notebook.cells:
-        if cell.cell_type == "markdown":
+        name = notebooks.grade_id(cell) or ""
+        points = sum(notebooks.points(cells[one]) for one in counted.get(name, ()))
+        if cell.cell_type == "markdown" and not name:
             found = list(HEADING.finditer(cell.source))
             heading = found[-1] if found else heading
-        elif notebooks.kind(cell) == "solution" and heading is not None:
-            name = notebooks.grade_id(cell) or ""
-            points = sum(notebooks.points(cells[test]) for test in notebooks.tests_of(notebook)[name])
+            section = (SECTION.findall(cell.source) or [section])[-1]
+        elif name in asked:
+            rows.append(f"| | {section} | an answer in words | {points:g} |")
+        elif heading is not None and notebooks.by_hand(cell):
+            rows.append(f"| {heading['number']} | {heading['title']} | an answer in words | {points:g} |")
+        elif heading is not None and notebooks.kind(cell) == "solution":
             rows.append(f"| {heading['number']} | {heading['title']} | `{written_in(cell)}` | {points:g} |")
     total = sum(notebooks.points(cell) for cell in notebook.cells)
     lines = ["| Exercise | What it is about | You write | Points |", "| --- | --- | --- | --- |", *rows]

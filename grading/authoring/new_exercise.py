@@ -9,6 +9,7 @@ import re
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from grading.authoring.graded_questions import answer_cell
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
 
@@ -46,6 +47,22 @@ from grading import oracle, student
 oracle.same_number(student.call("{name}", 0.0), 0.0, "{name}(0)")
 ### END HIDDEN TESTS"""
 
+QUESTION = """## Exercise {number}: {title} (2 points)
+
+AUTHOR: ask something that is answered in a few sentences, and say what a good answer has."""
+
+MODEL = "AUTHOR: a model answer, which students do not see."
+
+RUBRIC = """
+[[{name}]]
+points = 1
+text = "AUTHOR: what earns the first point, as the student should read it."
+
+[[{name}]]
+points = 1
+text = "AUTHOR: what earns the second point."
+"""
+
 CATALOGUE = """
 # {title}. AUTHOR: at least four mistakes that students will make, and one right answer in an unusual style.
 
@@ -82,11 +99,12 @@ new = "return x + x"
 """
 
 
-def new_exercise(course: Course, assignment: str, name: str) -> list[str]:
-    """Add an exercise behind the last one of a source notebook, and its entries to the catalogue.
+def new_exercise(course: Course, assignment: str, name: str, written: bool = False) -> list[str]:
+    """Add an exercise behind the last one of a source notebook, and its entries to the catalogue or the rubrics.
 
     Args:
         name: of the function, and of its cell.
+        written: a question that is answered in words and graded by a person, instead of a function.
 
     Returns:
         What to do next, in words.
@@ -101,7 +119,7 @@ def new_exercise(course: Course, assignment: str, name: str) -> list[str]:
         raise CourseError(
             f"{name!r} cannot be the name of a function in lower case words joined by _, such as clip_norm"
         )
-    own = [name, f"test_{name}", f"test_{name}_zero"]
+    own = [name] if written else [name, f"test_{name}", f"test_{name}_zero"]
     clash = [other for other in taken if other in own or notebooks.exercise_of(other, [name])]
     if clash:
         raise CourseError(f"{path.name} has {', '.join(clash)} already; choose another name")
@@ -110,6 +128,8 @@ def new_exercise(course: Course, assignment: str, name: str) -> list[str]:
         raise CourseError(f"{', '.join(wrong)} would count as a test of another exercise; choose another name")
     number = 1 + max([int(n) for n in re.findall(r"^#+ Exercise (\d+)", _prose(notebook), re.MULTILINE)], default=0)
     words = {"name": name, "title": name.replace("_", " ").capitalize(), "number": number}
+    if written:
+        return _add_question(course, assignment, notebook, name, words)
     visible = (CHECK if "given_checks" in taken else PLAIN_CHECK).format(**words).rstrip()
     cells = [
         new_markdown_cell(HEADING.format(**words), id=f"heading-{name.replace('_', '-')}"),
@@ -117,10 +137,7 @@ def new_exercise(course: Course, assignment: str, name: str) -> list[str]:
         _cell(TEST.format(visible=visible, **words), own[1], points=1),
         _cell(TEST_ZERO.format(**words), own[2], points=1),
     ]
-    last = max(
-        (i for i, cell in enumerate(notebook.cells) if notebooks.grade_id(cell)), default=len(notebook.cells) - 1
-    )
-    notebook.cells[last + 1 : last + 1] = cells
+    _add(notebook, cells)
     notebooks.write(notebooks.normal_form(notebook), path)
     catalogue = course.root / "mistakes" / f"{assignment}.toml"
     catalogue.parent.mkdir(exist_ok=True)
@@ -131,6 +148,32 @@ def new_exercise(course: Course, assignment: str, name: str) -> list[str]:
         f"mistakes/{assignment}.toml: two mistakes and an unusual right answer",
         f"Edit it; make check lists what is left. Then run: make normalize release check ASSIGNMENT={assignment}",
     ]
+
+
+def _add_question(
+    course: Course, assignment: str, notebook: NotebookNode, name: str, words: dict[str, object]
+) -> list[str]:
+    """Add a question that a person grades, and its rubric."""
+    heading = new_markdown_cell(QUESTION.format(**words), id=f"heading-{name.replace('_', '-')}")
+    _add(notebook, [heading, answer_cell(name, 2, MODEL)])
+    notebooks.write(notebooks.normal_form(notebook), course.source(assignment))
+    rubric = course.root / "rubrics" / f"{assignment}.toml"
+    rubric.parent.mkdir(exist_ok=True)
+    with rubric.open("a", encoding="utf-8") as file:
+        file.write(RUBRIC.format(**words) if file.tell() else RUBRIC.format(**words).lstrip("\n"))
+    return [
+        f"source/{assignment}/{assignment}.ipynb: exercise {words['number']}, {name}, was added after the last one",
+        f"rubrics/{assignment}.toml: two items of one point each",
+        f"Edit both; make check lists what is left. Then run: make normalize release check ASSIGNMENT={assignment}",
+        f"When students have handed in: make grade, then make mark ASSIGNMENT={assignment}",
+    ]
+
+
+def _add(notebook: NotebookNode, cells: list[NotebookNode]) -> None:
+    """Put cells behind the last one that nbgrader knows."""
+    known = [i for i, cell in enumerate(notebook.cells) if notebooks.grade_id(cell)]
+    last = max(known, default=len(notebook.cells) - 1)
+    notebook.cells[last + 1 : last + 1] = cells
 
 
 def left_to_write(text: str) -> bool:

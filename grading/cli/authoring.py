@@ -88,13 +88,14 @@ def normalize(course: Course) -> None:
 
 @click.command("new-exercise")
 @click.option("--assignment", "-a", required=True, help="Which notebook gets it.")
+@click.option("--kind", default="function", type=click.Choice(["function", "written"]), help="What students write.")
 @click.argument("name")
 @click.pass_obj
-def new_exercise(course: Course, assignment: str, name: str) -> None:
+def new_exercise(course: Course, assignment: str, kind: str, name: str) -> None:
     """Add a working skeleton of an exercise."""
     from grading.authoring.new_exercise import new_exercise as add
 
-    for words in add(course, assignment, name):
+    for words in add(course, assignment, name, written=kind == "written"):
         click.echo(words)
 
 

@@ -179,10 +179,16 @@ def export(
         number = sum(map(len, waiting.values()))
         click.echo(
             f"{name}: {number} answer{'s' * (number > 1)} of {len(waiting)} student{'s' * (len(waiting) > 1)} "
-            f"not graded by hand yet and count as 0 here ({', '.join(cells)}): " + printed(", ".join(sorted(waiting)))
+            f"not graded by hand yet ({', '.join(cells)}): {printed(', '.join(sorted(waiting)))}. "
+            "They count as 0, or as what an earlier answer got."
         )
-        if not yes and sys.stdin.isatty() and not click.confirm("Export without them?"):
-            raise click.ClickException("Nothing is written. Grade them in formgrader, then export again.")
+        if yes or (lms == "canvas" and not sys.stdin.isatty()):  # nothing is sent without YES=yes or an answer
+            continue
+        remedy = f"Nothing is written. Grade them with make mark ASSIGNMENT={name} or in formgrader, then export again"
+        if not sys.stdin.isatty():
+            raise click.ClickException(f"{remedy}; or run the same again with YES=yes.")
+        if not click.confirm("Export without them?"):
+            raise click.ClickException(f"{remedy}.")
     if lms == "canvas":
         from grading.lms.canvas_post import grades
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from grading.cli import authoring, grades, lms, watching
+from grading.cli import authoring, grades, lms, marking, watching
 from grading.cli.grades import print_tables, run, warm, write_feedback
 from grading.cli.options import jobs_option
 from grading.compat.process import spare_grammar
@@ -131,6 +131,7 @@ for command in (
     *(authoring.release, authoring.handout, authoring.check, authoring.normalize, authoring.new_exercise),
     *(authoring.lock, authoring.mutants, authoring.bench),
     *(grades.grade, grades.feedback, grades.grades, grades.report, grades.regrade, grades.diff_grades),
+    marking.mark,
     *(lms.collect, lms.export, lms.return_feedback, lms.late),
     *(watching.watch, watching.status),
     *(doctor, demo),

@@ -101,8 +101,14 @@ def kind(cell: NotebookNode) -> str | None:
     return "given" if data.get("locked") else None
 
 
+def by_hand(cell: NotebookNode) -> bool:
+    """Whether a person grades the cell: an answer in words, or one of nbgrader's tasks."""
+    data = cell.metadata.get("nbgrader", {})
+    return bool(data.get("task") or (data.get("solution") and data.get("grade")))
+
+
 def points(cell: NotebookNode) -> float:
-    """The points of a test cell; 0 for any other."""
+    """The points of a cell; 0 for one that is not graded."""
     return float(cell.metadata.get("nbgrader", {}).get("points", 0))
 
 
@@ -118,14 +124,14 @@ def exercise_of(test_id: str, exercises: list[str]) -> str | None:
 
 
 def tests_of(notebook: NotebookNode) -> dict[str, list[str]]:
-    """The test cells of each exercise, in order; an exercise is a solution cell."""
+    """The test cells of each exercise, in order; an exercise is a solution cell that not only a person grades."""
     cells = by_id(notebook)
     exercises: dict[str, list[str]] = {name: [] for name, cell in cells.items() if kind(cell) == "solution"}
     for name, cell in cells.items():
         owner = exercise_of(name, list(exercises)) if kind(cell) == "test" else None
         if owner:
             exercises[owner].append(name)
-    return exercises
+    return {name: tests for name, tests in exercises.items() if tests or not by_hand(cells[name])}
 
 
 def graded_of(notebook: NotebookNode) -> dict[str, list[str]]:
@@ -143,6 +149,24 @@ def graded_of(notebook: NotebookNode) -> dict[str, list[str]]:
         if data.get("grade") or data.get("task"):
             graded.setdefault(owner.get(name, name), []).append(name)
     return graded
+
+
+def answers_of(notebook: NotebookNode) -> dict[str, str]:
+    """What a student wrote for each question that a person grades, by grade_id, in order.
+
+    The answer to a task is in the cells behind it, up to the next one that nbgrader knows.
+    """
+    found: dict[str, str] = {}
+    task: str | None = None
+    for cell in notebook.cells:
+        name = grade_id(cell)
+        if name:
+            task = name if by_hand(cell) and kind(cell) != "solution" else None
+            if by_hand(cell):
+                found[name] = "" if task else cell.source
+        elif task is not None and cell.source.strip():
+            found[task] = f"{found[task]}\n\n{cell.source}".lstrip("\n")
+    return found
 
 
 def split_hidden(source: str) -> tuple[str, str]:

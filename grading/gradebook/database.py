@@ -198,7 +198,24 @@ class OverwriteKernelspec(_Shared, stock.OverwriteKernelspec):
 
 
 class SaveAutoGrades(_Shared, compat.SaveAutoGrades):
-    """nbgrader's `SaveAutoGrades`; a test that failed itself, see `Execute`, has no points until a person looks."""
+    """nbgrader's `SaveAutoGrades`; a test that failed itself, see `Execute`, has no points until a person looks.
+
+    nbgrader asks for another look at all points that a person gave. Here those for an answer stay as they are while the
+    student's text is the same: `resources["nbgrader"]["answered"]` has the texts that were graded before, by grade_id.
+    """
+
+    def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        before = resources["nbgrader"].pop("answered", {})
+        answers, settled = notebooks.answers_of(nb), {}
+        for name, answer in answers.items():
+            grade = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
+            if grade.manual_score is not None:
+                settled[name] = not grade.needs_manual_grade and before.get(name) == answer
+        nb, resources = super().use(nb, resources)
+        for name, is_settled in settled.items():
+            grade = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
+            grade.needs_manual_grade = not is_settled
+        return nb, resources
 
     def save_score(self, cell: NotebookNode, resources: ResourcesDict) -> None:
         super().save_score(cell, resources)

@@ -1,6 +1,7 @@
 """Results: points by exercise, mistakes in a few words, the table on the terminal, `grades.csv`."""
 
 import csv
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def collect(course: Course, assignment: str) -> list[Result]:
     """
     notebook = notebooks.read(course.source(assignment))
     tests, graded = notebooks.tests_of(notebook), notebooks.graded_of(notebook)
+    asked = notebooks.answers_of(notebook)
     results, known = {}, records.read(course, assignment)
     with course.gradebook() as gradebook:
         everybody = scores.read(gradebook, assignment)
@@ -74,11 +76,14 @@ def collect(course: Course, assignment: str) -> list[Result]:
         result.waiting = [
             name for name, own in graded.items() if any(one in cells and cells[one].needs_grading for one in own)
         ]
+        # nbgrader gives an answer 0 points by itself if it is the release's text.
+        left = {name for name in asked if name in cells and cells[name].auto == 0 and cells[name].manual is None}
         path = course.root / "autograded" / student / assignment / f"{assignment}.ipynb"
         if _tells(known.get(student), course, path):
             result.wrong = _told(known[student], tests)
         elif path.is_file():
             result.wrong = _what_went_wrong(path, tests)
+        result.wrong |= dict.fromkeys(left, NOT_WRITTEN)
     for student, record in known.items():
         results.setdefault(student, Result(student)).record = record
     return [results[student] for student in sorted(results)]
@@ -123,7 +128,8 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
         if empty:
             notes.append(f"{NOT_WRITTEN}: {'all' if len(empty) == len(known) else ', '.join(empty)}")
         table.add_row(_cell(result.student), marks, *penalty, f"{result.total:g}", _cell("; ".join(notes)))
-    captions = [*_about_lateness(course, assignment, results), *_not_graded(course, assignment)]
+    captions = _about_answers(course, assignment, results)
+    captions += [*_about_lateness(course, assignment, results), *_not_graded(course, assignment)]
     if any(result.record and not result.record.isolated for result in results):
         captions.append(NOT_ISOLATED)
     if captions:
@@ -134,6 +140,16 @@ def table(course: Course, assignment: str, results: list[Result]) -> Table:
 
 def _width(*texts: str) -> int:
     return max(map(len, texts))
+
+
+def _about_answers(course: Course, assignment: str, results: list[Result]) -> list[str]:
+    """How many answers wait for a person."""
+    asked = notebooks.answers_of(notebooks.read(course.source(assignment)))
+    counts = Counter(name for result in results for name in result.waiting if name in asked)
+    if not counts:
+        return []
+    each = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return [f"Not graded by hand yet, {counts.total()}: {each}. Run: make mark ASSIGNMENT={assignment}"]
 
 
 def _about_lateness(course: Course, assignment: str, results: list[Result]) -> list[str]:
@@ -216,7 +232,7 @@ def write_csv(
             row = rows.setdefault(result.student, {"student": result.student})
             # Without rounding, as in the exports; "" is an answer that no person has graded yet.
             row |= {
-                f"{assignment}/{name}": "" if name in result.waiting else number(points)
+                f"{assignment}/{name}": "" if name in result.waiting and not points else number(points)
                 for name, points in result.points.items()
             }
             if late:
@@ -244,7 +260,11 @@ def _cell(text: str) -> str:
 
 
 def _plain_mark(result: Result, exercise: str) -> str:
-    return "?" if exercise in result.waiting else f"{result.points.get(exercise, 0.0):g}"
+    """The points; with "?" if a person has to give them, or to look again at those that an earlier answer got."""
+    points = result.points.get(exercise, 0.0)
+    if exercise not in result.waiting:
+        return f"{points:g}"
+    return f"{points:g}?" if points else "?"
 
 
 def _mark(result: Result, exercise: str, full: float, width: int) -> str:

@@ -128,6 +128,7 @@ class Converter(Autograde):
         with self.gradebook.transaction():
             entry = self.gradebook.open_submission(name, submission.student, sanitized.handed_in)
             entry.timestamp = sanitized.handed_in  # also none: an earlier submission's time says nothing about this one
+            sanitized.resources["nbgrader"]["answered"] = self._answered(executed.notebook)
             after = [p for p in self.autograde_preprocessors if not issubclass(p, StockExecute)]
             notebook, resources = self._preprocess(executed.notebook, sanitized.resources, after)
             # All files are written before the transaction ends: without room for them there are no new scores.
@@ -143,6 +144,15 @@ class Converter(Autograde):
         self.set_permissions(name, submission.student)
         prepared.replace(path)
         return ended
+
+    def _answered(self, notebook: NotebookNode) -> dict[str, str]:
+        """The answers in the notebook that was graded before, if there are any for a person."""
+        if not notebooks.answers_of(notebook):
+            return {}
+        try:
+            return notebooks.answers_of(notebooks.read(self.target / f"{self.submission.assignment}.ipynb"))
+        except notebooks.NotebookError:
+            return {}
 
     def _record(self, notebook: NotebookNode, executed: Executed) -> Record:
         submission, findings = self.submission, executed.findings

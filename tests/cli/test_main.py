@@ -138,7 +138,7 @@ def test_help_names_every_command(tiny):
     output = run(tiny, "--help").output
     for command in (
         *("check", "collect", "demo", "diff-grades", "export", "feedback", "grade", "grades", "late"),
-        *("new-exercise", "normalize", "regrade", "release", "report", "return-feedback"),
+        *("mark", "new-exercise", "normalize", "regrade", "release", "report", "return-feedback"),
     ):
         assert re.search(rf"^  {command} +\w", output, re.MULTILINE)
 

@@ -1,0 +1,180 @@
+"""Answers that a person grades: which there are, who has which one open, and what is written to the gradebook.
+
+Several people can grade at the same time. An answer is claimed while somebody looks at it. Nothing is written if its
+points, its comment or the answer itself have changed since it was read, in formgrader or by `make grade`.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from nbgrader.api import Grade, MissingEntry
+from sqlalchemy import update
+
+from grading.course import notebooks
+from grading.course.folder import Course, CourseError
+from grading.gradebook import records, scores
+from grading.gradebook.database import ClassGradebook
+
+
+class ChangedError(CourseError):
+    """Points, comment or answer are not what the grader saw; nothing is written."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that a person grades.
+
+    Attributes:
+        name: the grade_id of the cell with the answer.
+        text: what is asked, in Markdown.
+        model: the instructor's answer; empty for a task.
+    """
+
+    assignment: str
+    name: str
+    text: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an answer is: one student's to one question."""
+
+    question: Question
+    student: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer as it is now.
+
+    Attributes:
+        text: what the student wrote.
+        full: the most that it gives.
+        points: what a person gave; None if nobody did.
+        comment: what a person wrote, in Markdown.
+        waiting: nobody has graded it since it was handed in.
+        graded_at: when the submission was autograded last.
+    """
+
+    place: Place
+    text: str
+    full: float
+    points: float | None
+    comment: str
+    waiting: bool
+    graded_at: str
+
+
+def questions(course: Course, assignment: str) -> list[Question]:
+    """The questions that a person grades, in order."""
+    found, asked = [], ""
+    for cell in notebooks.read(course.source(assignment)).cells:
+        name = notebooks.grade_id(cell)
+        if name and notebooks.by_hand(cell):
+            answered = notebooks.kind(cell) == "solution"
+            model = "\n".join(line for line in cell.source.split("\n") if not line.lstrip().startswith("### "))
+            found.append(Question(assignment, name, asked if answered else cell.source, model if answered else ""))
+        elif cell.cell_type == "markdown":
+            asked = cell.source
+    return found
+
+
+def places(course: Course, question: Question, again: bool = False) -> list[Place]:
+    """Where the answers to a question are that wait for a person, in an order that says nothing about the students.
+
+    Args:
+        again: also those that are graded, or that nobody has to grade.
+    """
+    with course.gradebook() as gradebook:
+        everybody = scores.read(gradebook, question.assignment)
+    found = [student for student, own in everybody.items() if again or question.name in own.waiting]
+    answers = sorted((Place(question, student) for student in found), key=order)
+    return [place for place in answers if _notebook(course, place).is_file()]
+
+
+def order(place: Place) -> str:
+    """What answers are sorted by. It differs between questions: nobody's always come last, when graders are tired."""
+    whole = f"{place.question.assignment}\0{place.question.name}\0{place.student}"
+    return hashlib.sha256(whole.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def read(course: Course, place: Place) -> Answer | None:
+    """An answer as it is now; None if there is none."""
+    with course.gradebook() as gradebook:
+        own = scores.read(gradebook, place.question.assignment, place.student).get(place.student)
+    text, graded_at = _handed_in(course, place)
+    if own is None or text is None or place.question.name not in own.cells:
+        return None
+    cell, comment = own.cells[place.question.name], own.comments.get(place.question.name, "")
+    return Answer(place, text, cell.full, cell.manual, comment, cell.needs_grading, graded_at)
+
+
+def _notebook(course: Course, place: Place) -> Path:
+    name = place.question.assignment
+    return course.root / "autograded" / place.student / name / f"{name}.ipynb"
+
+
+def _handed_in(course: Course, place: Place) -> tuple[str | None, str]:
+    """What the student wrote, None if that cannot be read, and when it was autograded."""
+    record = records.read_one(course, place.question.assignment, place.student)
+    graded_at = record.graded_at if record else ""
+    try:
+        return notebooks.answers_of(notebooks.read_once(_notebook(course, place))).get(place.question.name), graded_at
+    except (OSError, notebooks.NotebookError):
+        return None, graded_at
+
+
+@contextmanager
+def claimed(course: Course, place: Place) -> Iterator[bool]:
+    """Keep an answer from other graders; False if somebody has it. It is free when the block or the process ends."""
+    # Not in records/<assignment>/, which a regrade replaces.
+    folder = course.root / "records" / ".marking"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{order(place)[:32]}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def save(course: Course, answer: Answer, points: float, comment: str) -> None:
+    """Write points and a comment as formgrader does, if all is still as `answer` says.
+
+    Raises:
+        ChangedError: it is not.
+        CourseError: the points are not between 0 and those of the question.
+    """
+    if not 0 <= points <= answer.full:
+        raise CourseError(f"{points:g} points: the question gives 0 to {answer.full:g}")
+    question, student = answer.place.question, answer.place.student
+    where = (question.name, question.assignment, question.assignment, student)
+    with ClassGradebook(course) as gradebook, gradebook.transaction():
+        try:
+            grade, note = gradebook.find_grade(*where), gradebook.find_comment(*where)
+        except MissingEntry:
+            raise ChangedError("The submission is no longer in the gradebook.") from None
+        as_seen = (
+            Grade.id == grade.id,
+            Grade.manual_score.is_not_distinct_from(answer.points),
+            Grade.needs_manual_grade == answer.waiting,
+        )
+        written = gradebook.db.execute(
+            update(Grade).where(*as_seen).values(manual_score=points, needs_manual_grade=False),
+            execution_options={"synchronize_session": False},
+        )
+        # From here on no other program can write. `make grade` removes the record before it writes other scores.
+        handed_in = _handed_in(course, answer.place)
+        commented = (note.manual_comment or "") == answer.comment
+        if written.rowcount != 1 or not commented or handed_in != (answer.text, answer.graded_at):
+            raise ChangedError("It was graded or handed in again meanwhile; nothing is written.")
+        note.manual_comment = comment or None

@@ -1,0 +1,135 @@
+"""Answers for a person: which there are, one grader each, and nothing written over what somebody else has done."""
+
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import pytest
+
+from grading.course import rubrics
+from grading.course.folder import Course, CourseError
+from grading.gradebook import marking
+from grading.gradebook.marking import ChangedError, Place, Question
+from tests.written import MODEL, answer, by_formgrader, given, with_question
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory) -> Path:
+    course = with_question(tmp_path_factory.mktemp("asked") / "course")
+    for student, text in (("ada", "An outlier."), ("bob", "The middle."), ("cleo", None)):
+        answer(course, student, text)
+    return course.root
+
+
+@pytest.fixture
+def course(asked: Path, tmp_path: Path) -> Course:
+    return Course(Path(shutil.copytree(asked, tmp_path / "course")))
+
+
+def question(course: Course) -> Question:
+    (one,) = marking.questions(course, "averages")
+    return one
+
+
+def waiting(course: Course, again: bool = False) -> set[str]:
+    return {place.student for place in marking.places(course, question(course), again)}
+
+
+def read(course: Course, student: str) -> marking.Answer:
+    found = marking.read(course, Place(question(course), student))
+    assert found is not None
+    return found
+
+
+def test_what_is_asked_and_who_answered(course):
+    one = question(course)
+    assert (one.name, one.model) == ("why", MODEL) and one.text.startswith("## Exercise 2: Why (2 points)\n\nWhy not")
+    assert waiting(course) == {"ada", "bob"}, "cleo has left the gap as it was"
+    assert waiting(course, again=True) == {"ada", "bob", "cleo"}
+    found = read(course, "ada")
+    assert (found.text, found.full, found.points, found.comment, found.waiting) == ("An outlier.", 2, None, "", True)
+
+
+def test_the_order_differs_between_questions(course):
+    def order(name: str) -> list[str]:
+        own = Question("averages", name, "", "")
+        return sorted("abcdefgh", key=lambda student: marking.order(Place(own, student)))
+
+    assert order("why") != order("how") and order("why") != sorted("abcdefgh")
+
+
+def test_points_and_comment_are_where_formgrader_looks(course):
+    items = rubrics.load(course, "averages")["why"]
+    marking.save(course, read(course, "ada"), 1.5, rubrics.comment(items[1:], "Nice."))
+    said = "- **+1** Names the median.\n- **-0.5** Confuses mean and median.\n\nNice."
+    assert given(course, "ada") == (1.5, False, said)
+    assert waiting(course) == {"bob"} and given(course, "bob") == (None, True, None)
+    assert rubrics.parts(read(course, "ada").comment, items) == (items[1:], "Nice.")
+
+
+@pytest.mark.parametrize("points", [-0.5, 2.5, float("nan")])
+def test_points_that_the_question_does_not_give(course, points):
+    with pytest.raises(CourseError, match="the question gives 0 to 2"):
+        marking.save(course, read(course, "ada"), points, "")
+    assert given(course, "ada") == (None, True, None)
+
+
+def test_what_formgrader_gave_meanwhile_is_not_overwritten(course):
+    seen = read(course, "ada")
+    by_formgrader(course, "ada", 0.5, "See me.")
+    with pytest.raises(ChangedError, match="meanwhile"):
+        marking.save(course, seen, 2.0, "")
+    assert given(course, "ada") == (0.5, False, "See me.")
+    marking.save(course, read(course, "ada"), 2.0, "")
+    assert given(course, "ada") == (2.0, False, None)
+
+
+def test_a_comment_of_formgraders_alone_is_not_overwritten(course):
+    by_formgrader(course, "ada", 0.5, "See me.")
+    seen = read(course, "ada")
+    by_formgrader(course, "ada", 0.5, "See me on Monday.")
+    with pytest.raises(ChangedError):
+        marking.save(course, seen, 0.5, "")
+    assert given(course, "ada") == (0.5, False, "See me on Monday.")
+
+
+@pytest.mark.parametrize(("text", "graded_at"), [("Another answer.", "2026-11-01T12:00:00+00:00"), ("An outlier.", "")])
+def test_an_answer_that_is_graded_again_meanwhile_gets_no_points_of_the_old_one(course, text, graded_at):
+    seen = read(course, "ada")
+    answer(course, "ada", text, graded_at)
+    with pytest.raises(ChangedError):
+        marking.save(course, seen, 2.0, "")
+    assert given(course, "ada") == (None, True, None)
+
+
+def test_a_submission_that_is_gone(course):
+    seen = read(course, "ada")
+    with course.gradebook() as gradebook:
+        gradebook.remove_submission("averages", "ada")
+    with pytest.raises(ChangedError, match="no longer in the gradebook"):
+        marking.save(course, seen, 1.0, "")
+    assert marking.read(course, seen.place) is None
+
+
+def _hold(root: Path, place: Place, held) -> None:
+    with marking.claimed(Course(root), place) as mine:
+        held.send(mine)
+        if held.recv() == "die":
+            multiprocessing.current_process().kill()
+
+
+@pytest.mark.parametrize("ending", ["leave", "die"])
+def test_an_answer_is_one_graders_until_that_process_leaves_it_or_dies(course, ending):
+    place = Place(question(course), "ada")
+    here, there = multiprocessing.get_context("spawn").Pipe()
+    other = multiprocessing.get_context("spawn").Process(target=_hold, args=(course.root, place, there))
+    other.start()
+    assert here.recv() is True
+    with marking.claimed(course, place) as mine:
+        assert not mine
+    with marking.claimed(course, Place(place.question, "bob")) as mine:
+        assert mine
+    here.send(ending)
+    other.join(30)
+    with marking.claimed(course, place) as mine:
+        assert mine
