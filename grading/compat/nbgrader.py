@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from jupyter_client.manager import AsyncKernelManager
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader import preprocessors as stock
@@ -12,7 +13,13 @@ from nbgrader.converters import Autograde as StockAutograde
 
 
 class Execute(stock.Execute):
-    """nbgrader's `Execute`, which is an nbclient client, with hooks that subclasses may replace."""
+    """nbgrader's `Execute`, which is an nbclient client, with hooks that subclasses may replace.
+
+    Attributes:
+        km: the manager of the current kernel; None if there is no kernel.
+    """
+
+    km: AsyncKernelManager | None
 
     def seconds_for(self, cell: NotebookNode | None, configured: float | None) -> float | None:
         """How long a cell may take; `configured` is what the settings say."""

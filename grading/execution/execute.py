@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Unpack
 
 from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
@@ -36,7 +37,7 @@ from grading.kernels.follower import Followers, Seconds
 from grading.kernels.forked_kernel import WarmKernelManager
 from grading.kernels.guarded_channel import GuardedChannel, given_texts
 from grading.oracle import inputs
-from grading.sandbox.watchdog import Watchdog
+from grading.sandbox.watchdog import Guarded, Watchdog
 
 NOT_RUN = {"output_type": "stream", "name": "stdout", "text": "A demonstration: not run while grading.\n"}
 FINDINGS = "findings"  # where `resources` has them
@@ -82,8 +83,14 @@ class _Submission:
     findings: Findings
     open: ExitStack
     transcripts: dict[str, list] = field(default_factory=dict)
-    session: Session | None = None
+    session: Session[NotebookKernel] | None = None
     followers: Followers | None = None
+
+    @property
+    def kernel(self) -> NotebookKernel:
+        """The current kernel."""
+        assert self.session is not None  # it begins with the first cell
+        return self.session.kernel
 
 
 class Execute(LimitedOutputs):
@@ -180,7 +187,7 @@ class Execute(LimitedOutputs):
 
     def _run_cell(self, cell: NotebookNode, index: int) -> None:
         self.text_room = self.max_text
-        self._at_hand.session.kernel.run(cell, index)
+        self._at_hand.kernel.run(cell, index)
 
     def _run_test(self, cell: NotebookNode, index: int) -> None:
         """Run the visible part in the kernel and the hidden part here."""
@@ -201,7 +208,7 @@ class Execute(LimitedOutputs):
         if failed is not None and "NotImplementedError" in failed.ename + failed.evalue:
             return
         work, name = self._at_hand, notebooks.grade_id(cell)
-        channel = GuardedChannel(work.session.kernel.channel, work.followers, given_texts(_cells(work.release)))
+        channel = GuardedChannel(work.kernel.channel, work.followers, given_texts(_cells(work.release)))
         verdict = hidden_tests.judge(hidden, f"<hidden part of {name}>", channel, work.inputs)
         if verdict.suspicion:
             work.findings.suspicions.append(f"{name}: {verdict.suspicion}")
@@ -232,7 +239,9 @@ class Execute(LimitedOutputs):
             if any("fault" in cells[test].metadata.get("grading", {}) for test in tests if test in cells):
                 continue  # whether that test is lost, nobody knows
             entry = known.name(exercise, transcripts, failed.keys())
-            for test in tests if entry is not None else ():
+            if entry is None:
+                continue
+            for test in tests:
                 if test in failed:
                     cells[test].metadata["grading"] = {"mistake": entry.name}
                     failed[test].evalue = "\n".join([failed[test].evalue, *entry.told()])
@@ -264,13 +273,13 @@ class Execute(LimitedOutputs):
         left = seconds_left(session.deadline) if session is not None else float(self.max_seconds)
         return min(configured or self.timeout or left, left)
 
-    def _begin(self, work: _Submission) -> Session:
+    def _begin(self, work: _Submission) -> Session[NotebookKernel]:
         """Run cells in the kernel that nbclient has started; and let update rules be followed elsewhere."""
         sources: list[str] = []
         limits = Limits(self.max_restarts, self.timeout, self.max_seconds)
         deadline = time.monotonic() + self.max_seconds
         work.session = Session(partial(self._kernel, sources, deadline), limits, sources)
-        work.open.callback(lambda: work.session.kernel.let_go())
+        work.open.callback(lambda: work.kernel.let_go())
         if self.sandbox != "none":
             seconds = Seconds(self.question_timeout, self.timeout or self.max_seconds, self.max_seconds, deadline)
             work.followers = Followers(work.folder, sources, seconds, self.warm, self._watch)
@@ -283,10 +292,13 @@ class Execute(LimitedOutputs):
             self.km = self.create_kernel_manager()
             self.start_new_kernel(cwd=str(self._at_hand.folder))
             self.start_new_kernel_client()
-        guard = None if self.sandbox == "none" else self._watch(**self.km.guarded)
+        guard = None
+        if self.sandbox != "none":
+            assert isinstance(self.km, (SandboxedKernelManager, WarmKernelManager))  # see `create_kernel_manager`
+            guard = self._watch(**self.km.guarded)
         return NotebookKernel(self, sources, guard, deadline)
 
-    def _watch(self, **guarded: object) -> Watchdog:
+    def _watch(self, **guarded: Unpack[Guarded]) -> Watchdog:
         guard = Watchdog(**guarded, memory=self.max_memory, disk=self.max_disk)
         guard.start()
         return guard

@@ -7,7 +7,7 @@ blame: it fails, and the others go on without it. Nothing here knows of Jupyter:
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -41,6 +41,9 @@ class Kernel(Protocol):
         """End it."""
 
 
+K = TypeVar("K", bound=Kernel)
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a submission may use up: fresh kernels, and seconds for each cell and for all together."""
@@ -67,7 +70,7 @@ class Trouble:
 
 
 @dataclass
-class Session:
+class Session(Generic[K]):
     """Runs the cells of a submission, in order.
 
     Args:
@@ -80,7 +83,7 @@ class Session:
         sources: the texts of the healthy cells.
     """
 
-    start: Callable[[], Kernel]
+    start: Callable[[], K]
     limits: Limits
     sources: list[str] = field(default_factory=list)
 

@@ -43,6 +43,7 @@ class NotebookKernel:
         self.client, self.guard, self._open = client, guard, ExitStack()
         if guard is not None:
             self._open.callback(guard.stop)
+        assert client.km is not None  # its kernel has just been started
         folder = Path(client.km.ip).parent
         waited = guard.waited if guard is not None else lambda: 0.0
         self.channel = KernelChannel(client.kc, sources, client.question_timeout, folder, waited)
@@ -114,7 +115,8 @@ class NotebookKernel:
             cell.execution_count = reply["execution_count"]
             client.on_cell_executed(cell=cell, execute_reply={"content": reply})
         except KernelStuck:
-            raise CellTimeoutError.error_from_timeout_and_cell("Cell execution timed out", seconds, cell) from None
+            message = "Cell execution timed out"
+            raise CellTimeoutError.error_from_timeout_and_cell(message, round(seconds), cell) from None
         except DeadKernelError:
             await asyncio.wait({outputs}, timeout=LAST_WORDS)
             raise
@@ -126,6 +128,7 @@ class NotebookKernel:
     async def _connect_again(self) -> None:
         """Get a new client: after a message longer than `max_message`, ZeroMQ accepts no more from this kernel."""
         client = self.client
+        assert client.km is not None  # this kernel still runs
         self.channel.rest()
         client.kc.stop_channels()
         client.kc = self.channel.client = client.km.client()

@@ -220,7 +220,8 @@ def same_operation(
     """
     symbol = {"Add": "+", "Mul": "*", "Pow": "**", "Tanh": "tanh"}[name]
     values = [inputs[0]] if same else list(inputs)
-    operands = {"Pow": [0, {"number": n}], "Tanh": [0]}.get(name, [0, 0] if same else [0, 1])
+    special: dict[str, list] = {"Pow": [0, {"number": n}], "Tanh": [0]}
+    operands = special.get(name, [0, 0] if same else [0, 1])
     reference = torch_differentiate(values, [[symbol, *operands]])
     count = len(values)
     values.append(reference["value"])
@@ -252,7 +253,14 @@ def pairs(rng: np.random.Generator, n: int = 2) -> list[tuple[float, float]]:
 def powers(rng: np.random.Generator) -> list[tuple[float, float]]:
     """Bases and exponents: whole and not, negative, 0 and 1; bases that are negative, 0, tiny and huge."""
     sizes = [round(float(size), 3) for size in rng.uniform(0.3, 2.5, 8)]
-    found = [(sizes[0], 4), (-sizes[1], 5), (1 + sizes[2], 1), (-sizes[3], -1), (sizes[4], -2), (-7.0, 0)]
+    found: list[tuple[float, float]] = [
+        (sizes[0], 4),
+        (-sizes[1], 5),
+        (1 + sizes[2], 1),
+        (-sizes[3], -1),
+        (sizes[4], -2),
+        (-7.0, 0),
+    ]
     found += [(sizes[5], round(float(rng.uniform(1.1, 1.9)), 2)), (sizes[6], -0.5), (0.0, 3), (0.0, 1), (0.0, 2)]
     return [*found, (sizes[7] * 1e-6, 2), (sizes[0] * 1e6, 2), (sizes[1] * 1e-4, 3), (-sizes[2] * 1e3, 3)]
 
@@ -390,13 +398,14 @@ def random_graph(rng: np.random.Generator, n_nodes: int, shared: bool) -> tuple[
     made: list[list[int]] = []  # here the numbers rise
     free: list[int] = []
     for here in range(n_nodes):
+        chosen: list[int]
         if shared:
-            chosen = rng.integers(max(0, here - 4), here, rng.integers(1, 4)) if here > 2 else []
+            chosen = rng.integers(max(0, here - 4), here, rng.integers(1, 4)).tolist() if here > 2 else []
         else:
             chosen = [free.pop(int(rng.integers(len(free)))) for _ in range(min(len(free), int(rng.integers(3))))]
             chosen = free + chosen if here == n_nodes - 1 else chosen
             free = [*free, here]
-        made.append([int(number) for number in chosen])
+        made.append(chosen)
     names = [int(number) for number in rng.permutation(n_nodes)]
     sources: list[list[int]] = [[] for _ in made]
     for here, chosen in enumerate(made):
@@ -436,13 +445,13 @@ def _judge_order(order: list[int | None] | None, sources: list[list[int]], root:
     if order is None:
         raise Mismatch(f"{where}: topological_order should return a list.")
     done: set[int] = set()
-    for node in order:
-        if node is None or node not in needed:
+    for found in order:
+        if found is None or found not in needed:
             raise Mismatch(f"{where}: the order holds something that cannot be reached from the root.")
-        that(node not in done, f"{where}: the order holds node {node} twice.")
-        for source in sources[node]:
-            that(source in done, f"{where}: node {node} stands before {source}, which it was made from.")
-        done.add(node)
+        that(found not in done, f"{where}: the order holds node {found} twice.")
+        for source in sources[found]:
+            that(source in done, f"{where}: node {found} comes before {source}, which it was made from.")
+        done.add(found)
     that(len(done) == len(needed), f"{where}: the order should hold {len(needed)} nodes, yours holds {len(done)}.")
 
 
@@ -585,7 +594,7 @@ def same_numerical_gradient(
             raise Mismatch(f"{where} should be {wanted}, yours is {shown}.", [(where, yours, theirs)])
 
 
-def values_stay(student: Student, text: str, values: list[float], expected: list[float], **options) -> None:
+def values_stay(student: Student, text: str, values: list[float], expected: list[float], **options: Any) -> None:
     """Check that `numerical_gradient` leaves the list of values as it was, to the last digit.
 
     That is for an answer that computes: what comes back must be in the proportions of `expected`.
@@ -644,7 +653,13 @@ def _slope(symbol: str, *values: float) -> list | None:
 
 
 def _with_stand_ins(
-    student: Student, probe: str, judge: Callable, values: list[float], steps: list, about: str = "Tensor", **options
+    student: Student,
+    probe: str,
+    judge: Callable,
+    values: list[float],
+    steps: list,
+    about: str = "Tensor",
+    **options: Any,
 ) -> None:
     """Ask and judge; if that goes wrong, once more with stand-ins for what the exercises before wrote."""
     asked = {"values": values, "steps": student.plain(steps), **options}
@@ -688,7 +703,7 @@ def _without_dead_steps(n_inputs: int, steps: list) -> list:
         if place in needed:
             needed.update(o for o in operands if isinstance(o, int))
     places = {place: place for place in range(n_inputs)}
-    kept = []
+    kept: list[list] = []
     for place, (symbol, *operands) in enumerate(steps, start=n_inputs):
         if place in needed:
             places[place] = n_inputs + len(kept)

@@ -110,8 +110,9 @@ def same_path(
     """
     if not isinstance(yours, list) or not all(isinstance(row, list) for row in yours):
         raise Mismatch(f"{what}: no path came back, but {show(yours)}.")
-    first = [_parting(yours, reference, rtol, atol) for reference in references]
-    if None in first:
+    partings = [_parting(yours, reference, rtol, atol) for reference in references]
+    first = [parting for parting in partings if parting is not None]
+    if len(first) < len(references):
         return
     step, place = max(first)
     reference = references[first.index((step, place))]
@@ -139,7 +140,7 @@ def same_path(
     raise Mismatch(text, rows, (yours, reference, name, place, step), bowl)
 
 
-def both(yours: Any, expected: object) -> tuple[str, str]:
+def both(yours: Any, expected: Any) -> tuple[str, str]:
     """How to show two values that differ: with as many digits as it takes to see it."""
     pair = show(yours), show(expected)
     if pair[0] == pair[1] and isinstance(yours, float):
@@ -176,7 +177,7 @@ def _parting(yours: list, reference: list, rtol: float, atol: float) -> tuple[in
     return (len(reference), 0) if len(yours) > len(reference) else None
 
 
-def _same(yours: Any, expected: object, what: str, place: tuple, rtol: float, atol: float) -> None:
+def _same(yours: Any, expected: Any, what: str, place: tuple, rtol: float, atol: float) -> None:
     where = f"{what}{''.join(f'[{i}]' for i in place)}"
     if not isinstance(expected, (list, tuple)):
         same_number(yours, expected, where, rtol, atol)

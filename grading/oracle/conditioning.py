@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from grading.oracle.compare import Mismatch, close, same_list, same_number, same_path, same_value, show, that
 from grading.oracle.student_code import Student
@@ -93,10 +94,10 @@ def preconditioned_gd(
 
 
 def torch_path(
-    A: np.ndarray, b: np.ndarray, x0: np.ndarray, num_steps: int, lr: float | list[float], momentum: float = 0.0
+    A: ArrayLike, b: ArrayLike, x0: Iterable[float], num_steps: int, lr: float | list[float], momentum: float = 0.0
 ) -> list[list[float]]:
     """The path of torch's SGD on 0.5 * x @ A @ x - b @ x, the start first; `lr` may be one for each coordinate."""
-    A, b = torch.tensor(np.asarray(A, dtype=float)), torch.tensor(np.asarray(b, dtype=float))
+    matrix, vector = torch.tensor(np.asarray(A, dtype=float)), torch.tensor(np.asarray(b, dtype=float))
     params = [torch.tensor(float(value), dtype=torch.float64, requires_grad=True) for value in x0]
     rates = lr if isinstance(lr, list) else [lr] * len(params)
     groups = [{"params": [param], "lr": rate} for param, rate in zip(params, rates)]
@@ -105,7 +106,7 @@ def torch_path(
     for _ in range(num_steps):
         optimizer.zero_grad()
         x = torch.stack(params)
-        (x @ A @ x / 2 - b @ x).backward()
+        (x @ matrix @ x / 2 - vector @ x).backward()
         optimizer.step()
         path.append([param.item() for param in params])
     return path
@@ -180,7 +181,7 @@ def settings(rng: np.random.Generator) -> list[Setting]:
     for product, gamma in ((0.02, 0.3), (0.6, 0.85), (1.7, 0.35), (2.9, 0.6), (3.9, 0.15), (0.4, 0.0)):
         lam = 10.0 ** rng.uniform(-2, 2)
         cases.append((lam, product * rng.uniform(0.95, 1.05) / lam, gamma * rng.uniform(0.9, 1.1)))
-    return [tuple(map(float, case)) for case in cases]
+    return [(float(lam), float(eta), float(gamma)) for lam, eta, gamma in cases]
 
 
 def _with_roots(rng: np.random.Generator, first: float, second: float) -> Setting:
@@ -483,7 +484,7 @@ def _computed_rate(lam: float, eta: float, gamma: float) -> float:
     return float(abs(np.linalg.eigvals(momentum_matrix(lam, eta, gamma))).max())
 
 
-def judge_rotated(student, cases: list[tuple[np.ndarray, float]], untouched: bool = False) -> None:
+def judge_rotated(student: Student, cases: list[tuple[np.ndarray, float]], untouched: bool = False) -> None:
     """The turned matrix; with `untouched`, the old one unchanged as well."""
     reply = _reply(student, "rotated", cases)
     for yours, after, (A, angle) in zip(reply["values"], reply["arguments"], cases, strict=True):
@@ -599,7 +600,7 @@ def _same_point(mine: list, right: list) -> bool:
     return len(mine) == len(right) and all(close(a, b, rtol=1e-6) for a, b in zip(mine, right, strict=True))
 
 
-def _judge_walk(student, hill: dict, eta: float, num_steps: int, expected: list, what: str) -> None:
+def _judge_walk(student: Student, hill: dict, eta: float, num_steps: int, expected: list, what: str) -> None:
     (yours,) = _values(student, "preconditioned_gd", [[*hill.values(), eta, num_steps]])
     same_path(yours, expected, what=f"preconditioned_gd ({what}, eta={eta:g}, num_steps={num_steps})", rtol=RTOL)
 

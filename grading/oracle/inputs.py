@@ -17,6 +17,7 @@ import contextvars
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator
+from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -65,7 +66,11 @@ def rng(name: str) -> np.random.Generator:
     return np.random.default_rng([zlib.crc32(name.encode()), chosen(name)])
 
 
-def draw(name: str, make: Callable, *args: object, **kwargs: object) -> object:
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def draw(name: str, make: Callable[Concatenate[np.random.Generator, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
     """What `make(rng(name), *args, **kwargs)` gives, made once for each set of inputs. Nobody may change it."""
     known = (name, chosen(name), make.__module__, make.__qualname__, repr((args, sorted(kwargs.items()))))
     if known not in _drawn:

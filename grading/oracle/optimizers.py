@@ -49,8 +49,7 @@ def starting_point(n_params: int) -> list[float]:
     return [(-1.0) ** i * (i + 1.0) for i in range(n_params)]
 
 
-@remembered
-def torch_path(
+def _torch_path(
     optimizer_class: type[torch.optim.Optimizer],
     rows: list[Row],
     start: Row | None = None,
@@ -82,6 +81,9 @@ def torch_path(
     return path
 
 
+torch_path = remembered(_torch_path)
+
+
 @remembered
 def torch_amsgrad_path(
     rows: list[Row], start: Row | None = None, *, eta: float, beta1: float, beta2: float, eps: float
@@ -97,7 +99,7 @@ def torch_amsgrad_path(
         group["lr"] = eta * (1.0 - beta1**step) / root
         group["eps"] = eps / root
 
-    return torch_path.__wrapped__(
+    return _torch_path(
         torch.optim.Adam, rows, start, undo_correction, lr=eta, betas=(beta1, beta2), eps=eps, amsgrad=True
     )
 
@@ -133,7 +135,7 @@ def _momentum(rows: list[Row], start: Row | None, eta: float, gamma: float) -> A
     return [torch_path(torch.optim.SGD, rows, start, lr=eta, momentum=gamma)]
 
 
-def _nesterov(rows, start, eta, gamma):
+def _nesterov(rows: list[Row], start: Row | None, eta: float, gamma: float) -> Any:
     return [torch_path(torch.optim.SGD, rows, start, lr=eta, momentum=gamma, nesterov=gamma > 0)]  # torch refuses 0
 
 
@@ -195,7 +197,7 @@ def settings(rng: np.random.Generator, name: str) -> dict[str, float]:
     return {key: round(value, 3) for key, value in drawn.items()}
 
 
-def agrees(student, name: str, rows: list[Row], *positional, **hyperparameters) -> None:
+def agrees(student: Student, name: str, rows: list[Row], *positional: float, **hyperparameters: float) -> None:
     """Follow the student's optimizer through these gradients and compare it with torch, step by step.
 
     Args:
@@ -211,7 +213,7 @@ def agrees(student, name: str, rows: list[Row], *positional, **hyperparameters) 
     agree(student, name, [run], lambda place: _called(name, positional, hyperparameters, len(rows[0])))
 
 
-def agree(student, name: str, runs: list[dict], what: Callable[[int], str]) -> None:
+def agree(student: Student, name: str, runs: list[dict], what: Callable[[int], str]) -> None:
     """Compare several runs, see `probe.optimizers.follow`; `what` describes the run at a place."""
 
     def judge(reply: dict) -> None:
@@ -303,7 +305,9 @@ def _judge_path(name: str, mine: list, references: list[Path], what: str) -> Non
         raise mismatch from None
 
 
-def keeps_own_state(student, name: str, rng: np.random.Generator, scale: float = 1.0, **hyperparameters: float) -> None:
+def keeps_own_state(
+    student: Student, name: str, rng: np.random.Generator, scale: float = 1.0, **hyperparameters: float
+) -> None:
     """Several parameters, one of them without a gradient for a while; two optimizers stepped in turn, and others later.
 
     The third one goes on with the parameters of the first, and the values of one run are changed from outside between
@@ -328,7 +332,7 @@ def keeps_own_state(student, name: str, rng: np.random.Generator, scale: float =
     agrees(student, name, gradients(np.random.default_rng(2000), 1, n_steps=2000, scale=scale), **hyperparameters)
 
 
-def heeds_hyperparameters(student, name: str, rng: np.random.Generator, scale: float = 1.0) -> None:
+def heeds_hyperparameters(student: Student, name: str, rng: np.random.Generator, scale: float = 1.0) -> None:
     """Other values than the defaults, by name and in the documented order; the defaults; one value at a time, and 0 for
     what is kept of the past; gradients of any size; two optimizers with different values at once, of which one gets a
     new `eta` on the way.
@@ -359,20 +363,26 @@ def heeds_hyperparameters(student, name: str, rng: np.random.Generator, scale: f
     )
 
 
-def _sized(student, name: str, rng: np.random.Generator, sizes: list[tuple[float, float]], **also: float) -> None:
+def _sized(
+    student: Student, name: str, rng: np.random.Generator, sizes: list[tuple[float, float]], **also: float
+) -> None:
     """Gradients of these sizes, each with its eta, from 0."""
-    for size, eta in sizes:
+
+    def agrees_at(size: float, eta: float) -> None:
         given = {"eta": eta, **also}
         run = {"start": [0.0], "gradients": gradients(rng, 1, scale=size), "hyperparameters": given}
         what = f"{name} ({_named(given)}) from 0, with gradients from {size / 100:g} to {size * 30:g}"
-        agree(student, name, [run], lambda place, what=what: what)
+        agree(student, name, [run], lambda place: what)
+
+    for size, eta in sizes:
+        agrees_at(size, eta)
 
 
 def _named(hyperparameters: dict[str, float]) -> str:
     return ", ".join(f"{key}={value:g}" for key, value in hyperparameters.items())
 
 
-def heeds_eps(student, name: str, rng: np.random.Generator, **hyperparameters: float) -> None:
+def heeds_eps(student: Student, name: str, rng: np.random.Generator, **hyperparameters: float) -> None:
     """A large eps, then a gradient that is zero from the start, then the default eps where it matters; two optimizers
     with different eps at once; eps = 0.
 
@@ -389,7 +399,7 @@ def heeds_eps(student, name: str, rng: np.random.Generator, **hyperparameters: f
     _sized(student, name, rng, [(1e-12, eta), (1.0, eta)], eps=0.0)
 
 
-def judge_zero_grad(student, rng: np.random.Generator) -> None:
+def judge_zero_grad(student: Student, rng: np.random.Generator) -> None:
     """The very parameters are kept, and their gradients are 0 after `zero_grad()`, again and again; no others are."""
     n = int(rng.integers(6, 12))
     values, before = (np.round(rng.normal(size=n) * 3, 3).tolist() for _ in range(2))
@@ -411,7 +421,7 @@ def judge_zero_grad(student, rng: np.random.Generator) -> None:
     compare.same_list(reply["others"], others, "The gradients of other optimizers' parameters after `zero_grad()`")
 
 
-def judge_step_raises(student, rng: np.random.Generator) -> None:
+def judge_step_raises(student: Student, rng: np.random.Generator) -> None:
     """`step()` raises NotImplementedError, in a subclass without one, too."""
     values, gradients, rate = rng.uniform(1, 3, 2).tolist(), rng.uniform(1, 3, 2).tolist(), float(rng.uniform(0.1, 0.4))
     asked = {"values": values, "gradients": gradients, "rate": rate}
@@ -442,7 +452,9 @@ def starts(rng: np.random.Generator, n: int = 2) -> list[tuple[float, float]]:
     return [(float(x1), float(x2)) for x1, x2 in np.round(pairs, 3)]
 
 
-def returns_path(student, x1_init: float, x2_init: float, in_place: bool = False, num_steps: int | None = None) -> None:
+def returns_path(
+    student: Student, x1_init: float, x2_init: float, in_place: bool = False, num_steps: int | None = None
+) -> None:
     """Compare what the student's `train` returns; 20 steps where `num_steps` is not given."""
     steps = {} if num_steps is None else {"num_steps": num_steps}
     path = spied(student, x1_init, x2_init, in_place, **steps)["path"]
@@ -452,7 +464,7 @@ def returns_path(student, x1_init: float, x2_init: float, in_place: bool = False
     compare.same_path(path, spied_path(x1_init, x2_init, 20 if num_steps is None else num_steps), what=what)
 
 
-def finds_gradients(student, x1_init: float, x2_init: float, num_steps: int) -> None:
+def finds_gradients(student: Student, x1_init: float, x2_init: float, num_steps: int) -> None:
     """At each step of the student's `train` the spy finds the right values, and torch's gradients of f_2d there."""
     reply = spied(student, x1_init, x2_init, num_steps=num_steps)
     compare.that(
@@ -468,13 +480,13 @@ def finds_gradients(student, x1_init: float, x2_init: float, num_steps: int) -> 
         )
     for step, point in enumerate(spied_path(x1_init, x2_init, num_steps)[:-1], start=1):
         x1, x2 = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in point)
-        (0.1 * x1**2 + 2 * x2**2).backward()
+        slopes = torch.autograd.grad(0.1 * x1**2 + 2 * x2**2, (x1, x2))
         for i, name in enumerate(("x1", "x2")):
             where = (
                 f"`train`, step {step}, from ({x1_init:g}, {x2_init:g}): the {{}} of {name} that the optimizer finds"
             )
             compare.same_number(reply["values"][step - 1][i], point[i], where.format("value"))
-            compare.same_number(reply["gradients"][step - 1][i], (x1, x2)[i].grad.item(), where.format("gradient"))
+            compare.same_number(reply["gradients"][step - 1][i], slopes[i].item(), where.format("gradient"))
 
 
 def torch_train_path(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from grading.oracle.compare import Mismatch, same_list, same_number, show, that
-from grading.oracle.student_code import Delegated
+from grading.oracle.student_code import Delegated, Student
 
 FLOAT32_RTOL = 1e-5
 
@@ -31,11 +31,12 @@ def gradients(
             in the place of the array.
     """
     rows: list[list] = []
+    rest = rest or {}
     for step in range(n_steps):
         rows.append([])
         for place, value in enumerate(start):
             sizes = 10.0 ** rng.uniform(-3.0, 1.5, size=value.shape) * rng.choice([-1.0, 1.0], size=value.shape)
-            resting = place in (rest or {}) and step % rest[place] == 0
+            resting = place in rest and step % rest[place] == 0
             rows[-1].append(None if resting else sizes)
     return rows
 
@@ -117,7 +118,7 @@ def _require_adams_direction(path: list, run: dict, what: str) -> None:
     )
 
 
-def judge_forgotten(student, rng: np.random.Generator, rest: dict[int, int]) -> None:
+def judge_forgotten(student: Student, rng: np.random.Generator, rest: dict[int, int]) -> None:
     """After `zero_grad` no parameter has a gradient, and none has moved; gradients of later losses are all there is."""
     start = parameters((3,), (2, 2), (1,))
     rows, losses = gradients(rng, 1, start, rest)[0], gradients(rng, 2, start)
@@ -198,7 +199,7 @@ def judge_short(reply: dict, cases: list[dict]) -> None:
     mine, norm = np.array(shortened, dtype=float).ravel(), float(np.linalg.norm(last))
     that(
         float(np.linalg.norm(mine)) < norm * (1 - 1e-9)
-        and float(mine @ last.ravel()) > 0.1 * norm * np.linalg.norm(mine),
+        and float(mine @ last.ravel()) > 0.1 * norm * float(np.linalg.norm(mine)),
         "a gradient that is longer than max_norm should get shorter, and keep its direction; yours is "
         f"{show(shortened)} after {show(last.tolist())}.",
     )

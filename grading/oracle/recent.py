@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 SIZE = 4000
 
@@ -21,12 +21,16 @@ class Recent(dict):
             del self[next(iter(self))]
 
 
-def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def remembered(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function of numbers and lists run once for the same arguments; each call gets a copy of the result."""
     known = Recent()
 
     @wraps(function)
-    def run(*args: object, **kwargs: object) -> Any:
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
         key = repr((args, sorted(kwargs.items())))
         if key not in known:
             known[key] = function(*args, **kwargs)

@@ -112,13 +112,15 @@ ERROR = record(type=text, message=text, line=either(nothing, count), code=either
 WHERE = either(nothing, text)  # where torch was used, or None
 
 
-def envelope(reply: object) -> None:
+def envelope(reply: object) -> dict:
     """Every reply holds a value, or tells of an exception.
 
     Raises:
         Unreadable: it is neither.
     """
     either(record(error=ERROR), record(value=result))(reply, "the reply")
+    assert isinstance(reply, dict)  # both schemas say so
+    return reply
 
 
 def check(probe: str, arguments: dict, value: object) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import contextvars
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from grading.oracle import inputs, replies
@@ -55,6 +55,8 @@ class InProcess:
         return defining(name, sources or [])
 
 
+Transcript = list[tuple[str, object]]  # questions, each with its reply
+
 # Without a channel the student's code is in this very notebook.
 _channel: contextvars.ContextVar[Channel | None] = contextvars.ContextVar("channel", default=None)
 
@@ -64,13 +66,14 @@ def _current() -> Channel:
 
 
 @contextlib.contextmanager
-def connected(channel: Channel, drawn_by: inputs.Key = 0):
+def connected(channel: Channel, drawn_by: inputs.Key = 0) -> Iterator[Transcript]:
     """Let `student` talk over this channel inside the `with` block; yields the list of what is asked and answered.
 
     Args:
         drawn_by: what the inputs of hidden tests depend on, see `grading.oracle.inputs`.
     """
-    token, transcript = _channel.set(channel), []
+    token = _channel.set(channel)
+    transcript: Transcript = []
     transcript_token = _transcript.set(transcript)
     try:
         with inputs.drawn_by(drawn_by):
@@ -80,7 +83,7 @@ def connected(channel: Channel, drawn_by: inputs.Key = 0):
         _channel.reset(token)
 
 
-_transcript: contextvars.ContextVar[list | None] = contextvars.ContextVar("transcript", default=None)
+_transcript: contextvars.ContextVar[Transcript | None] = contextvars.ContextVar("transcript", default=None)
 
 
 def defining(name: str, sources: list[str]) -> str | None:
@@ -129,8 +132,7 @@ class Student:
         encoded = {name: wire.encode(value) for name, value in arguments.items()}
         question = json.dumps({"probe": probe, "arguments": encoded})
         try:
-            reply = wire.loads(_current().ask(question))
-            replies.envelope(reply)
+            reply = replies.envelope(wire.loads(_current().ask(question)))
             if "error" not in reply:
                 replies.check(probe, arguments, reply["value"])
         except (wire.WireError, replies.Unreadable) as error:
@@ -196,7 +198,7 @@ class Student:
         Raises:
             AssertionError: it fails on both.
         """
-        question = {"about": name, "name": name, "runs": runs}
+        question: dict[str, Any] = {"about": name, "name": name, "runs": runs}
         try:
             return judge(_own_steps(name, self.ask("optimizers.follow", **question)))
         except Delegated:

@@ -13,7 +13,7 @@ import torch
 
 from grading.oracle.compare import Mismatch, both, close, same_list, same_number, same_value, show, that
 from grading.oracle.inputs import draw
-from grading.oracle.student_code import Delegated, StudentError
+from grading.oracle.student_code import Delegated, Student, StudentError
 from grading.probe import training as fixtures
 from grading.probe import wire
 
@@ -117,8 +117,8 @@ def hessians(rng: np.random.Generator, which: str) -> list[tuple[np.ndarray, str
         ],
     }[which]
     result = []
-    for eigenvalues, kind in spectra:
-        eigenvalues = rng.permutation(eigenvalues)
+    for spectrum, kind in spectra:
+        eigenvalues = rng.permutation(spectrum)
         for turned in (False, True):
             matrix = np.diag(eigenvalues)
             if turned:
@@ -287,16 +287,16 @@ def regression(
 
 def mse(w: np.ndarray, X: np.ndarray, y: np.ndarray) -> float:
     """mean((X @ w - y)**2) by torch."""
-    X, w, y = (torch.tensor(np.array(item, dtype=float)) for item in (X, w, y))
-    return torch.nn.functional.mse_loss(X @ w, y).item()
+    weights, features, targets = (torch.tensor(np.array(item, dtype=float)) for item in (w, X, y))
+    return torch.nn.functional.mse_loss(features @ weights, targets).item()
 
 
 def mse_gradient(w: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Its gradient by torch's autograd."""
-    leaf = torch.tensor(np.array(w, dtype=float), requires_grad=True)
-    X, y = torch.tensor(np.array(X, dtype=float)), torch.tensor(np.array(y, dtype=float))
-    torch.nn.functional.mse_loss(X @ leaf, y).backward()
-    return leaf.grad.numpy().copy()
+    weights, features, targets = (torch.tensor(np.array(item, dtype=float)) for item in (w, X, y))
+    weights.requires_grad_()
+    (slope,) = torch.autograd.grad(torch.nn.functional.mse_loss(features @ weights, targets), weights)
+    return slope.numpy().copy()
 
 
 def judge_direction(yours: object, expected: np.ndarray, what: str) -> None:
@@ -360,7 +360,7 @@ def known(rng: np.random.Generator, runs: list[dict]) -> list[dict]:
     return found
 
 
-def ask_sgd(student, rng: np.random.Generator, runs: list[dict], stand_ins: bool) -> dict:
+def ask_sgd(student: Student, rng: np.random.Generator, runs: list[dict], stand_ins: bool) -> dict:
     """The reply of the probe `training.sgd`, if it does not come from stand-ins that were never called."""
     more = {"stand_ins": known(rng, runs)} if stand_ins else {}
     return used(student.ask("training.sgd", about="sgd", runs=runs, **more), stand_ins)
@@ -479,7 +479,7 @@ def judge_unchanged(reply: dict, runs: list[dict]) -> None:
     gradient = mse_gradient(run["w"], run["X"], run["y"])
     length = np.linalg.norm(moved) * np.linalg.norm(gradient)
     that(
-        0 < length < np.inf and abs(moved @ gradient) >= (1 - 1e-9) * length,
+        bool(0 < length < np.inf and abs(moved @ gradient) >= (1 - 1e-9) * length),
         "after one step on all the data w should have moved along the gradient, yours has not.",
     )
 
@@ -710,7 +710,7 @@ def cosine_rows(lr: float, n_epochs: int, lr_min: float) -> list:
     return rows
 
 
-def ask_warmup(student, calls: list[dict], stand_ins: list | None) -> dict:
+def ask_warmup(student: Student, calls: list[dict], stand_ins: list | None) -> dict:
     """The replies of `warmup_cosine_schedule`, with rows of `cosine_rows` or without."""
     more = {} if stand_ins is None else {"stand_ins": stand_ins}
     asked = {"function": "warmup_cosine_schedule", "calls": calls, **more}
@@ -783,8 +783,10 @@ def _load(model: torch.nn.Module, weights: object) -> None:
     Raises:
         Mismatch: they do not fit.
     """
-    that(isinstance(weights, list) and len(weights) == len(list(model.parameters())), "the model has other weights.")
-    for parameter, values in zip(model.parameters(), weights, strict=True):
+    parameters = list(model.parameters())
+    if not isinstance(weights, list) or len(weights) != len(parameters):
+        raise Mismatch("the model has other weights.")
+    for parameter, values in zip(parameters, weights, strict=True):
         same_shape(values, np.empty(tuple(parameter.shape)), "the weights of a layer")
         parameter.data = torch.tensor(values, dtype=parameter.dtype)
 
@@ -928,7 +930,7 @@ def swinging_seeds(rng: np.random.Generator, fixture: dict, valid: dict, n_epoch
     raise RuntimeError("no seeds were found with which training swings: try another learning rate")
 
 
-def ask_fit(student, fixture: dict, made_up: dict, stand_ins: bool, **asked: object) -> dict:
+def ask_fit(student: Student, fixture: dict, made_up: dict, stand_ins: bool, **asked: object) -> dict:
     """The reply of the probe `training.fit`, if it does not come from stand-ins that were never called."""
     more = {"made_up": made_up} if stand_ins else {}
     return used(student.ask("training.fit", about="fit", fixture=fixture, **asked, **more), stand_ins)
@@ -1039,10 +1041,8 @@ def _rates(reply: dict, n_epochs: int) -> list[float]:
 
 
 def _judge_lists(history: object, names: tuple[str, ...], n_epochs: int) -> None:
-    that(
-        isinstance(history, dict) and "object" not in history,
-        f"fit should return a dictionary of lists, yours returns {show(history)}.",
-    )
+    if not isinstance(history, dict) or "object" in history:
+        raise Mismatch(f"fit should return a dictionary of lists, yours returns {show(history)}.")
     for name in names:
         that(name in history, f"the dictionary lacks the key {name!r}; yours has {', '.join(map(repr, history))}.")
         count = len(history[name]) if isinstance(history[name], list) else None

@@ -7,13 +7,13 @@ import operator
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any
 
 from grading.probe import core
 
-OPERATORS = {
+OPERATORS: dict[str, Callable[..., Any]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -177,7 +177,7 @@ def backward_order(namespace: dict, changes: list, grad_before: float) -> dict:
     order = []
 
     class Changing:
-        def __init__(self, number):
+        def __init__(self, number: int) -> None:
             self.number = number
             self.left = self.right = self.base = Node(1.0)
             self.result, self.n = tensor, 1
@@ -209,7 +209,7 @@ def ordered(namespace: dict, sources: list, root: int) -> dict:
     made_from = [[nodes[number] for number in one] for one in sources]
     numbers = {id(node): number for number, node in enumerate(nodes)}
 
-    def sources_of(node):
+    def sources_of(node: Node) -> list[Node]:
         nonlocal asked
         asked += 1
         return made_from[numbers[id(node)]]
@@ -319,7 +319,7 @@ def _run(inputs: list, steps: list) -> list:
 
 
 @contextlib.contextmanager
-def _operations(namespace: dict, slopes: list | None, own_tensor: bool = True):
+def _operations(namespace: dict, slopes: list | None, own_tensor: bool = True) -> Iterator[None]:
     """With `slopes`, replace what an earlier exercise wrote inside the block: the operations, `topological_order`.
 
     Args:
@@ -331,7 +331,7 @@ def _operations(namespace: dict, slopes: list | None, own_tensor: bool = True):
         yield
         return
     known = {_key(name, values): derivatives for name, values, derivatives in slopes}
-    stand_ins = {name: _stand_in(name, known) for name in OPERATIONS if slopes}
+    stand_ins: dict[str, Callable[..., Any]] = {name: _stand_in(name, known) for name in OPERATIONS if slopes}
     stand_ins["topological_order"] = _topological_order
     if not own_tensor:
         stand_ins["Tensor"] = type("Tensor", (_Tensor,), {"tanh": core.lookup(namespace, "tanh")})
@@ -343,16 +343,16 @@ def _key(name: str, values: list) -> tuple:
     return (name, *(f"{value:.9g}" for value in values))
 
 
-def _stand_in(name: str, known: dict):
+def _stand_in(name: str, known: dict) -> type:
     """An operation class that looks its local derivatives up."""
 
     class StandIn:
-        def __init__(self, *operands_and_result):
+        def __init__(self, *operands_and_result: Any) -> None:
             *self.operands, self.result = operands_and_result
             self.left = self.base = self.operands[0]
             self.right = self.n = self.operands[-1]
 
-        def backward(self):
+        def backward(self) -> None:
             values = [float(getattr(operand, "value", operand)) for operand in self.operands]
             derivatives = known.get(_key(name, values))
             if derivatives is None:
@@ -367,20 +367,22 @@ def _stand_in(name: str, known: dict):
 class _Tensor(Node):
     """A tensor as the notebook suggests to build it, without operators."""
 
-    def __init__(self, value, sources=()):
+    def __init__(self, value: Any, sources: Iterable[Any] = ()) -> None:
         super().__init__(value)
-        self.sources, self.operation = sources, None
+        self.sources = sources
+        self.operation: Any = None
 
-    def backward(self):
+    def backward(self) -> None:
         self.grad = 1.0
         for tensor in reversed(_topological_order(self, lambda tensor: tensor.sources)):
             if tensor.operation is not None:
                 tensor.operation.backward()
 
 
-def _topological_order(root: object, sources) -> list:
+def _topological_order(root: Any, sources: Callable[[Any], Iterable[Any]]) -> list:
     """Python's own, for a student whose `topological_order` goes wrong."""
-    graph, waiting = {}, [root]
+    graph: dict[Any, tuple] = {}
+    waiting = [root]
     while waiting:
         node = waiting.pop()
         if node not in graph:

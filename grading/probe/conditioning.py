@@ -17,7 +17,8 @@ def calls(namespace: dict, function: str, calls: list, stand_ins: list) -> dict:
         `{"values": one for each call, "own": whether each shares no memory with an argument, "arguments": of each
         call, as they are afterwards, "stand_ins_used"}`.
     """
-    called, used = core.lookup(namespace, function), []
+    called = core.lookup(namespace, function)
+    used: list[object] = []
     names = {
         name: core.looked_up([row for which, *row in stand_ins if which == name], used) for name, _, _ in stand_ins
     }

@@ -10,7 +10,7 @@ import socket
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, BinaryIO
 
@@ -155,7 +155,7 @@ def define(source: str, namespace: dict, **replacements: object) -> dict:
     return copy
 
 
-def looked_up(rows: list, used: list):
+def looked_up(rows: list, used: list[object]) -> Callable[..., object]:
     """A function that stands in for one of an earlier exercise: it looks its result up.
 
     Args:
@@ -167,7 +167,7 @@ def looked_up(rows: list, used: list):
         ValueError: from that function, if it is called with other arguments.
     """
 
-    def stand_in(*args, **kwargs):
+    def stand_in(*args: object, **kwargs: object) -> object:
         used.append(True)
         for arguments, result in rows:
             given = dict(zip(arguments, args))
@@ -181,12 +181,12 @@ def looked_up(rows: list, used: list):
     return stand_in
 
 
-def _matches(given: object, wanted: float | None) -> bool:
+def _matches(given: Any, wanted: float | None) -> bool:
     return wanted is None or math.isclose(float(given), wanted, rel_tol=1e-9, abs_tol=1e-12)
 
 
 @contextlib.contextmanager
-def replaced(namespace: dict, **names: object):
+def replaced(namespace: dict, **names: object) -> Iterator[None]:
     """Replace some names of the notebook inside the `with` block."""
     before = {name: namespace[name] for name in names if name in namespace}
     namespace.update(names)
@@ -196,11 +196,6 @@ def replaced(namespace: dict, **names: object):
         for name in names:
             namespace.pop(name, None)
         namespace.update(before)
-
-
-def loaded(module: str):
-    """A module if it has been imported already, else None: a probe should not import torch for nothing."""
-    return sys.modules.get(module)
 
 
 _line: socket.socket

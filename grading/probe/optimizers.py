@@ -69,14 +69,14 @@ def follow(namespace: dict, name: str, runs: list, source: str | None = None) ->
     claims = {"gradients_changed": False, "returned": False, "ignored": False}
     made: list = [None] * len(runs)
 
-    def make(place, params):
+    def make(place: int, params: list) -> None:
         run = runs[place]
         for param in params:
             param.grad = 17.0  # left over from before
         optimizer = cls(params, *run.get("positional", []), **run.get("hyperparameters", {}))
         made[place] = (optimizer, params, run, [_values(params)])
 
-    def step(place, number):
+    def step(place: int, number: int) -> None:
         optimizer, params, run, path = made[place]
         if number >= len(run["gradients"]):
             return
@@ -91,7 +91,7 @@ def follow(namespace: dict, name: str, runs: list, source: str | None = None) ->
         claims["gradients_changed"] |= [param.grad for param in params] != run["gradients"][number]
         path.append(_values(params))
 
-    def use_once(run):  # what a class keeps for itself must show, also in one that has just been made
+    def use_once(run: dict) -> None:  # what a class keeps for itself must show, also in one that has just been made
         params = [_parameter(tensor, value) for value in run["start"]]
         optimizer = cls(params, *run.get("positional", []), **run.get("hyperparameters", {}))
         for param, gradient in zip(params, [row[0] for row in run["gradients"] if row] * len(params)):
@@ -118,7 +118,7 @@ def follow(namespace: dict, name: str, runs: list, source: str | None = None) ->
 
 
 @contextlib.contextmanager
-def _made_plain(base: type | None):
+def _made_plain(base: type | None) -> Iterator[None]:
     """Inside the block a broken base class only keeps the parameters, for all classes that inherit from it.
 
     Its methods are taken away rather than the class replaced: with `__slots__` it could not be.
@@ -129,16 +129,16 @@ def _made_plain(base: type | None):
     before = {name: part for name, part in vars(base).items() if callable(part) or isinstance(part, property)}
     for name in before:
         delattr(base, name)
-    base.__init__ = PlainOptimizer.__init__
+    base.__init__ = PlainOptimizer.__init__  # type: ignore[misc]  # `base` is a class, not an instance
     try:
         yield
     finally:
-        del base.__init__
+        del base.__init__  # type: ignore[misc]  # likewise
         for name, part in before.items():
             setattr(base, name, part)
 
 
-def _change(optimizer, name: str, before: float, value: float) -> bool:
+def _change(optimizer: object, name: str, before: float, value: float) -> bool:
     """Set an attribute from outside, where there is one that holds what the class was called with."""
     try:
         if getattr(optimizer, name) != before:
@@ -196,18 +196,18 @@ def step_raises(namespace: dict, values: list, gradients: list, rate: float) -> 
     """
     base = core.lookup(namespace, "Optimizer")
 
-    class WithoutStep(base):
+    class WithoutStep(base):  # type: ignore[misc, valid-type]  # it is the student's class
         pass
 
-    class Moving(base):
-        def step(self):
+    class Moving(base):  # type: ignore[misc, valid-type]  # likewise
+        def step(self) -> None:
             try:
                 super().step()
             except NotImplementedError:
                 for param in params:
                     param.value = param.value - rate * param.grad
 
-    raised = []
+    raised: list[str | None] = []
     for cls in (base, WithoutStep):
         optimizer = cls([Parameter(1.0)])
         optimizer.zero_grad()  # where that is not written yet, NotImplementedError from step() says nothing
@@ -245,7 +245,7 @@ def train(namespace: dict, x1_init: float, x2_init: float, kwargs: dict, in_plac
         def __init__(self) -> None:
             self.params = [x1, x2]
 
-        def zero_grad(self):
+        def zero_grad(self) -> None:
             cleared.append(True)
             x1.grad, x2.grad = 0.0, 0.0
 
@@ -287,7 +287,7 @@ def torch_train(namespace: dict, optimizer: str, x1_init: float, x2_init: float,
     return {"path": _pairs(path), "made": len(made)}
 
 
-def _pairs(path: object) -> object:
+def _pairs(path: Any) -> object:
     """A path as lists of numbers, also where its rows are arrays; a torch tensor is no number, and is named."""
     try:
         return [[_number_or_name(value) for value in row] for row in path]
@@ -299,15 +299,14 @@ def _number_or_name(value: object) -> object:
     return {"object": "torch.Tensor"} if type(value).__module__ == "torch" else _number(value)
 
 
-def _parameter(tensor: type | None, value: float):
+def _parameter(tensor: type | None, value: float) -> Any:
     """A parameter of the notebook's own `Tensor` where that works, else the plain one."""
-    try:
-        param = tensor(value)
-        param.grad = 0.0
-        if float(param.value) == value:
-            return param
-    except Exception:
-        pass
+    if tensor is not None:
+        with contextlib.suppress(Exception):
+            param = tensor(value)
+            param.grad = 0.0
+            if float(param.value) == value:
+                return param
     return Parameter(value)
 
 

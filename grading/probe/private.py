@@ -3,31 +3,44 @@
 `tests/probe/test_private.py` checks what is assumed of each, so that an upgrade fails a test.
 """
 
+from __future__ import annotations
+
 import sys
 import types
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ipykernel.ipkernel import IPythonKernel
+    from ipykernel.kernelapp import IPKernelApp
+    from IPython.core.interactiveshell import InteractiveShell
+
+    Remember = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def allow_no_input(kernel) -> None:
+def allow_no_input(kernel: IPythonKernel) -> None:
     """Let `input()` raise an error that says that nobody can answer."""
     kernel._forward_input(allow_stdin=False)
 
 
-def restore_input(kernel) -> None:
+def restore_input(kernel: IPythonKernel) -> None:
     """Undo `allow_no_input`."""
     kernel._restore_input()
 
 
-def last_traceback(shell) -> list:
+def last_traceback(shell: InteractiveShell) -> list[str]:
     """The lines of the last error's traceback, as they are shown."""
     return getattr(shell, "_last_traceback", None) or []  # it has none before the first error
 
 
-def failed_to_show(shell) -> bool:
+def failed_to_show(shell: InteractiveShell) -> bool:
     """Whether the value of the last line could not be shown."""
     return getattr(shell, "_last_traceback_during_displayhook", False)
 
 
-def remember_texts(remembered) -> None:
+def remember_texts(remembered: Remember) -> None:
     """Let IPython look once at each text: `remembered` makes a function of one argument that remembers its results."""
     from IPython.core import inputtransformer2, interactiveshell
 
@@ -44,7 +57,7 @@ def look_at(cell: str) -> None:
     interactiveshell._should_be_async(inputtransformer2.TransformerManager().transform_cell(cell))
 
 
-def remember_names(remembered, cells: list[str]) -> None:
+def remember_names(remembered: Remember, cells: list[str]) -> None:
     """Let ipykernel work out once what it calls the file of a cell, now for these."""
     from ipykernel import compiler
 
@@ -57,14 +70,19 @@ def spare_modules() -> None:
     """For a debugger, which is not here, ipykernel looks at every module that is loaded: the memory of thousands."""
     from ipykernel import ipkernel
 
-    ipkernel.sys = types.SimpleNamespace(**{**vars(sys), "modules": {}})
+    spared = types.SimpleNamespace(**{**vars(sys), "modules": {}})
+    ipkernel.sys = spared  # type: ignore[assignment]  # it has every name that the module sys has
 
 
-def start_parsed(app, arguments: list[str], settings: dict) -> None:
+def start_parsed(app: IPKernelApp, arguments: list[str], settings: dict) -> None:
     """Start ipykernel's application, whose command line is parsed already, with some settings besides."""
     from traitlets.config import Config
 
-    app.parse_command_line, app.argv = lambda argv: None, arguments
+    def do_nothing(argv: list[str] | None = None) -> None:
+        pass
+
+    app.parse_command_line = do_nothing  # type: ignore[method-assign]  # only this application's
+    app.argv = arguments
     app.update_config(Config({"IPKernelApp": settings}))
 
 
@@ -86,14 +104,14 @@ def postpone_compiler() -> None:
         """Has what optimizers call. Any other name imports the real module, which takes this one's place."""
 
         @staticmethod
-        def disable(function, *args, **kwargs):
+        def disable(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., Any]:
             return function
 
         @staticmethod
-        def graph_break(*args, **kwargs) -> None:
+        def graph_break(*args: Any, **kwargs: Any) -> None:
             pass
 
-        def __getattr__(self, attribute: str):
+        def __getattr__(self, attribute: str) -> Any:
             if attribute.startswith("__") and attribute != "__path__":  # a look at all modules imports nothing
                 raise AttributeError(attribute)
             if sys.modules.get(name) is self:
@@ -106,7 +124,7 @@ def postpone_compiler() -> None:
     sys.modules[name] = torch._dynamo = postponed
 
 
-def replace_fused_optimizers(refuse) -> object:
+def replace_fused_optimizers(refuse: Callable[..., None]) -> object:
     """Let torch's dispatcher, through which all calls go, call `refuse` in the place of the fused optimizers.
 
     Returns:
@@ -126,6 +144,15 @@ def fused_step() -> None:
     """Take a step with a fused optimizer of torch."""
     import torch
 
-    rest = dict.fromkeys(("weight_decay", "momentum", "dampening"), 0.0)
-    rest |= dict.fromkeys(("nesterov", "maximize", "is_first_step"), False)
-    torch._fused_sgd_([torch.ones(1)], [torch.ones(1)], [], lr=0.5, **rest)
+    torch._fused_sgd_(
+        [torch.ones(1)],
+        [torch.ones(1)],
+        [],
+        lr=0.5,
+        weight_decay=0.0,
+        momentum=0.0,
+        dampening=0.0,
+        nesterov=False,
+        maximize=False,
+        is_first_step=False,
+    )

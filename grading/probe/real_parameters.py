@@ -10,6 +10,9 @@ from grading.probe import core
 from grading.probe.optimizers import torch_optim_use
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     import torch
 
 
@@ -55,13 +58,15 @@ def follow(namespace: dict, name: str, runs: list) -> dict:
     return {"paths": [path for *_, path in running], "changed": changed, "torch_optim": used["where"]}
 
 
-def _use_once(cls, params: list, run: dict) -> None:
+def _use_once(cls: Callable[..., Any], params: list[torch.nn.Parameter], run: dict) -> None:
     """One step of an earlier optimizer for the same parameters, taken back: what it leaves with them must not count."""
+    import torch
+
     earlier = cls(params, *run.get("positional", []), **run.get("hyperparameters", {}))
     _set_gradients(params, run["gradients"][0])
     earlier.step()
     for param, value in zip(params, run["start"]):
-        param.data.copy_(core.loaded("torch").as_tensor(value))
+        param.data.copy_(torch.as_tensor(value))
         param.grad = None
 
 

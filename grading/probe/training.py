@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import random
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +39,8 @@ def calls(namespace: dict, function: str, calls: list, stand_ins: list | None = 
     Returns:
         `{"values": one for each call, "arguments": of each call, as they are afterwards, "stand_ins_used"}`.
     """
-    called, used = core.lookup(namespace, function), []
+    called = core.lookup(namespace, function)
+    used: list[object] = []
     names = {} if stand_ins is None else {"cosine_schedule": core.looked_up(stand_ins, used)}
     with core.replaced(namespace, **names):
         values = [called(*call.get("args", []), **call.get("kwargs", {})) for call in calls]
@@ -96,19 +97,24 @@ def batches(namespace: dict, X: np.ndarray, y: np.ndarray, batch_size: int, seed
     get_batches = core.lookup(namespace, "get_batches")
     np.random.seed(len(seeds))
     random.seed(len(seeds))
-    before = np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
-    runs, kinds = [], (set(), set())
+    before, runs = _global_generators(), []
+    kinds: tuple[set[str], set[str]] = (set(), set())
     for seed in seeds:
         rng, given = np.random.default_rng(seed), (X.copy(), y.copy())
         runs.append([_collect(get_batches(*given, batch_size, rng), kinds) for _ in range(n_calls)])
-    after = np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
     return {
         "runs": runs,
         "X": given[0],
         "y": given[1],
         "kinds": [sorted(each) for each in kinds],
-        "global": before != after,
+        "global": before != _global_generators(),
     }
+
+
+def _global_generators() -> tuple:
+    """The states of `np.random` and of `random`."""
+    state = np.random.get_state(legacy=False)["state"]
+    return state["key"].tolist(), state["pos"], random.getstate()
 
 
 def sgd(namespace: dict, runs: list, stand_ins: list | None = None) -> dict:
@@ -123,7 +129,8 @@ def sgd(namespace: dict, runs: list, stand_ins: list | None = None) -> dict:
         "stand_ins_used"}`.
     """
     function = core.lookup(namespace, "sgd")
-    used, results = [], []
+    used: list[object] = []
+    results = []
     for place, run in enumerate(runs):
         arrays = {name: np.array(run[name], dtype=float) for name in ("w", "X", "y")}
         given = {name: array.copy() for name, array in arrays.items()}
@@ -147,13 +154,13 @@ class Known:
         used: to which every call adds an item.
     """
 
-    def __init__(self, run: dict, known: dict, used: list):
+    def __init__(self, run: dict, known: dict, used: list[object]):
         self.run, self.known, self.used = run, known, used
 
     def functions(self) -> dict:
         return {"get_batches": self.get_batches, "mse_gradient": self.mse_gradient, "mse": self.mse}
 
-    def rows(self, X, y) -> list:
+    def rows(self, X: np.ndarray, y: np.ndarray) -> list:
         """Which rows of the data these are."""
         rows = []
         for one, target in zip(np.atleast_2d(X), np.atleast_1d(y)):
@@ -163,19 +170,19 @@ class Known:
             rows.append(same[0])
         return rows
 
-    def get_batches(self, X, y, batch_size, rng):
+    def get_batches(self, X: np.ndarray, y: np.ndarray, batch_size: int, rng: np.random.Generator) -> Batches:
         self.used.append("get_batches")
         if batch_size != self.run["batch_size"]:
             raise ValueError("get_batches is called with another batch_size than this exercise was given")
         order = self.known["orders"][int(rng.integers(len(self.known["orders"])))]
         return Batches((X[rows], y[rows]) for rows in order)
 
-    def mse_gradient(self, w, X, y):
+    def mse_gradient(self, w: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
         self.used.append("mse_gradient")
         rows = self.rows(X, y)
         return np.mean(self.known["slope"][rows] @ w - self.known["offset"][rows], axis=0)
 
-    def mse(self, w, X, y):
+    def mse(self, w: np.ndarray, X: np.ndarray, y: np.ndarray) -> float:
         self.used.append("mse")
         rows = self.rows(X, y)
         slopes, offsets = self.known["slope"][rows], self.known["offset"][rows]
@@ -185,13 +192,13 @@ class Known:
 class Batches(list):
     """A list that `next` can read as well, as it reads a generator."""
 
-    def __next__(self):
+    def __next__(self) -> Any:
         if not self:
             raise StopIteration
         return self.pop(0)
 
 
-def _collect(result, kinds: tuple) -> list:
+def _collect(result: Iterable[Any], kinds: tuple[set[str], set[str]]) -> list:
     """Copies of the batches of a list or generator: what happens to the arrays later does not count."""
     batches = []
     for batch in itertools.islice(result, MAX_BATCHES):
@@ -218,7 +225,7 @@ def model(kind: str, seed: int) -> nn.Sequential:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        layers = {
+        layers: dict[str, Callable[[], list[nn.Module]]] = {
             "linear": lambda: [linear(N_FEATURES, N_CLASSES)],
             "deep": lambda: [linear(N_FEATURES, 5), nn.Tanh(), linear(5, N_CLASSES)],
             "batchnorm": lambda: [
@@ -228,8 +235,8 @@ def model(kind: str, seed: int) -> nn.Sequential:
                 linear(5, N_CLASSES),
             ],
             "dropout": lambda: [linear(N_FEATURES, 8), nn.ReLU(), nn.Dropout(0.5), linear(8, N_CLASSES)],
-        }[kind]()
-        return nn.Sequential(*layers).double()
+        }
+        return nn.Sequential(*layers[kind]()).double()
 
 
 def data(n: int, seed: int, one_class: bool = False, scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -461,7 +468,7 @@ class Epochs:
         self.loaders: list[str] = []
         self.epochs = {"train_loss": 0, "valid_loss": 0}
 
-    def train_epoch(self, model, loader, loss_fn, optimizer):
+    def train_epoch(self, model: nn.Module, loader: object, loss_fn: object, optimizer: torch.optim.Optimizer) -> float:
         import torch
 
         self._check(model=model, loss_fn=loss_fn, optimizer=optimizer)
@@ -472,7 +479,7 @@ class Epochs:
         optimizer.step()
         return self._number("train_loss", self._next("train_loss"), 1.0)
 
-    def evaluate(self, model, loader, loss_fn):
+    def evaluate(self, model: nn.Module, loader: object, loss_fn: object) -> tuple[float, float]:
         self._check(model=model, loss_fn=loss_fn)
         self.watch.events.append("evaluate")
         self.loaders.append(self._which(loader))
@@ -487,10 +494,10 @@ class Epochs:
         numbers = self.made_up[name]
         return numbers[epoch % len(numbers)] + factor * sum(p.sum().item() for p in self.watch.model.parameters())
 
-    def _which(self, loader) -> str:
+    def _which(self, loader: object) -> str:
         return "train" if loader is self.watch.loader else "valid" if loader is self.valid_loader else "another"
 
-    def _check(self, **passed) -> None:
+    def _check(self, **passed: object) -> None:
         for name, given in passed.items():
             if given is not getattr(self.watch, name):
                 raise ValueError(f"`fit` should pass its own {name} on")

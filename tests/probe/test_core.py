@@ -141,11 +141,6 @@ def test_define_changes_only_a_copy():
     assert namespace == {"base": int}
 
 
-def test_loaded_imports_nothing():
-    assert core.loaded("json") is json
-    assert core.loaded("antigravity") is None
-
-
 def test_questions_are_answered_line_by_line_until_an_empty_one(tmp_path):
     question = json.dumps({"probe": "core.value", "arguments": {"name": "x"}}).encode()
     with socket.socket(socket.AF_UNIX) as door:
