@@ -207,7 +207,7 @@ class Execute(LimitedOutputs):
         failed = _error(cell)
         if failed is not None and "NotImplementedError" in failed.ename + failed.evalue:
             return
-        work, name = self._at_hand, notebooks.grade_id(cell)
+        work, name = self._at_hand, notebooks.grade_id(cell) or ""
         channel = GuardedChannel(work.kernel.channel, work.followers, given_texts(_cells(work.release)))
         verdict = hidden_tests.judge(hidden, f"<hidden part of {name}>", channel, work.inputs)
         if verdict.suspicion:
@@ -234,7 +234,7 @@ class Execute(LimitedOutputs):
         except CatalogueError as error:  # `make check` tells it; no student may lose a point for it
             self.log.error("%s", error)
             return
-        failed = {test: error for test, cell in cells.items() if (error := _error(cell)) is not None}
+        failed = {test: output for test, cell in cells.items() if (output := _error(cell)) is not None}
         for exercise, tests in notebooks.tests_of(known.notebook).items():
             if any("fault" in cells[test].metadata.get("grading", {}) for test in tests if test in cells):
                 continue  # whether that test is lost, nobody knows
