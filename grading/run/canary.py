@@ -17,6 +17,7 @@ from grading.course.folder import Course, CourseError
 from grading.gradebook.database import ClassGradebook
 from grading.intake.submission import Submission
 from grading.run.conversion import Converter, Executed, Sanitized, tests_of
+from grading.run.pool import ClusterError
 
 REFERENCE, UNTOUCHED = "the reference solution", "the untouched release"
 ANSWERS = {REFERENCE: "solutions", UNTOUCHED: "nothing"}
@@ -111,6 +112,8 @@ def differences(converter: Converter, result: Callable[[], Executed]) -> list[st
     name = converter.submission.student.replace("-", " ")
     try:
         executed = result()
+    except ClusterError:
+        raise
     except Exception as error:
         return [f"{name} could not be graded: {type(error).__name__}: {error}"]
     lines = [f"{name}: {words}" for _, words in executed.findings.troubles]

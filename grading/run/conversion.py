@@ -50,10 +50,12 @@ class Executed:
 
     Attributes:
         findings: what else was found.
+        isolated: whether the student's code was, if another machine says so; None if that follows from the settings.
     """
 
     notebook: NotebookNode
     findings: Findings
+    isolated: bool | None = None
 
 
 def is_unchanged(course: Course, submission: Submission, settings: str, before: Record, graded_before: dict) -> bool:
@@ -176,7 +178,7 @@ class Converter(Autograde):
             tests=tests,
             seconds=round(sum(findings.cell_seconds.values()), 3),
             cell_seconds=findings.cell_seconds,
-            isolated=self.isolated,
+            isolated=self.isolated if executed.isolated is None else executed.isolated,
             fingerprint=self.fingerprint,
             graded_at=now(),
         )

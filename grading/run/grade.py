@@ -20,6 +20,7 @@ from grading.course import temporary_folders
 from grading.course.folder import Course, CourseError
 from grading.execution import interpreters
 from grading.execution.interpreters import Interpreters
+from grading.execution.workers import make_pool
 from grading.gradebook import records
 from grading.gradebook.copies import keep_copy
 from grading.gradebook.database import ClassGradebook, scores
@@ -27,7 +28,7 @@ from grading.gradebook.records import Record
 from grading.intake.submission import find
 from grading.run import canary, fingerprint
 from grading.run.conversion import Converter, is_unchanged, without_grade
-from grading.run.pool import run
+from grading.run.pool import ClusterError, Elsewhere, run
 from grading.sandbox.bubblewrap import why_not
 
 
@@ -47,7 +48,8 @@ def grade(
 
     Args:
         jobs: how many submissions run at the same time; by default the number of cores.
-        executor: where they run; by default a pool of processes that is made and closed here.
+        executor: where they run; by default a pool of processes that is made and closed here. Other machines, see
+            `pool.Elsewhere`, get parcels; any other executor runs with this folder.
         done: called as each submission is finished.
         students: only these.
         force: grade again what has not changed.
@@ -63,7 +65,8 @@ def grade(
     """
     course.source(assignment)
     isolated = course.config.Execute.get("sandbox") != "none"
-    if isolated and why_not():
+    elsewhere = isinstance(executor, Elsewhere)  # then each worker looks for its own sandbox
+    if isolated and not elsewhere and why_not():
         raise CourseError(why_not())
     submissions = find(course, assignment, students)
     release_if_unknown(course, assignment)
@@ -91,7 +94,9 @@ def grade(
                 finish(without_grade(course, submission, error, isolated))
         if converters:
             with contextlib.ExitStack() as stack:
-                if started is None:
+                if elsewhere:
+                    started = Interpreters(make_pool)  # none are needed here
+                elif started is None:
                     warm = executor is None and isolated and course.config.Execute.get("warm", True)
                     started = stack.enter_context(interpreters.start(course, [assignment], warm))
                 canaries = stack.enter_context(canary.prepared(course, assignment, gradebook, isolated))
@@ -103,6 +108,8 @@ def grade(
                         executed = result()
                         assert sanitized is not None  # else `result` has raised the error that left none
                         finish(converter.save(sanitized, executed))
+                    except ClusterError:
+                        raise  # nobody else can be graded either
                     except Exception as error:
                         if isinstance(error, SQLAlchemyError):
                             gradebook.check_connection()  # without it nobody can be graded

@@ -1,5 +1,6 @@
 """Execute sanitized notebooks in worker processes."""
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -10,11 +11,30 @@ from itertools import islice
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from grading.course.folder import CourseError
 from grading.execution.execute import FINDINGS, Execute
 from grading.execution.interpreters import Interpreters
 from grading.run.conversion import Converter, Executed, Sanitized
 
 AHEAD = 16  # submissions that are sanitized and not yet saved; their notebooks are in memory
+
+
+class ClusterError(CourseError):
+    """The other machines cannot grade anybody; the message says why and what to do."""
+
+
+class Elsewhere(Executor):
+    """Other machines: they have no folder in common with this one, so each submission is sent as a parcel.
+
+    Attributes:
+        ahead: how many submissions are sent before the first of them is back.
+    """
+
+    ahead = AHEAD
+
+    def send(self, converter: Converter, sanitized: Sanitized) -> "Future[Executed]":
+        """Let one of them execute a submission, see `grading/run/parcel.py`."""
+        raise NotImplementedError
 
 
 def execute(notebook: NotebookNode, resources: dict, config: Config, root: str) -> Executed:
@@ -46,8 +66,9 @@ def run(
     again: list[Converter] = []
     started.prepare_followers()
     pool = executor or started.make_pool(jobs)
+    ahead = pool.ahead if isinstance(pool, Elsewhere) else AHEAD
     try:
-        for converter, sanitized, future in _submit(converters, pool):
+        for converter, sanitized, future in _submit(converters, pool, ahead):
             if isinstance(future.exception(), BrokenExecutor):
                 again.append(converter)
             else:
@@ -56,17 +77,19 @@ def run(
         if executor is None:
             pool.shutdown(cancel_futures=True)  # the caller has stopped reading
     for converter in again:
-        with started.make_pool(1) as pool:
-            yield from ((one, sanitized, future.result) for one, sanitized, future in _submit([converter], pool))
+        with contextlib.nullcontext(pool) if isinstance(pool, Elsewhere) else started.make_pool(1) as alone:
+            yield from ((one, sanitized, future.result) for one, sanitized, future in _submit([converter], alone, 1))
 
 
-def _submit(converters: list[Converter], pool: Executor) -> Iterator[tuple[Converter, Sanitized | None, Future]]:
+def _submit(
+    converters: list[Converter], pool: Executor, ahead: int
+) -> Iterator[tuple[Converter, Sanitized | None, Future]]:
     """Hand submissions to a pool, a few ahead of what it can do, and yield them as they are finished."""
     waiting: dict[Future, tuple[Converter, Sanitized | None]] = {}
     queue = iter(converters)
     while True:
         ready: list[tuple[Converter, Sanitized]] = []
-        for converter in islice(queue, AHEAD - len(waiting)):
+        for converter in islice(queue, ahead - len(waiting)):
             try:
                 ready.append((converter, converter.sanitize()))
             except Exception as error:
@@ -85,6 +108,8 @@ def _submit(converters: list[Converter], pool: Executor) -> Iterator[tuple[Conve
 
 def submit(pool: Executor, converter: Converter, sanitized: Sanitized) -> Future:
     """Let a worker of a pool execute a submission."""
+    if isinstance(pool, Elsewhere):
+        return pool.send(converter, sanitized)
     settings, root = execution_settings(converter.course.config), str(converter.course.root)
     return pool.submit(execute, sanitized.notebook, sanitized.resources, settings, root)
 
