@@ -12,7 +12,7 @@
 # WORKSHEET=file     for collect and export: Moodle's grading worksheet; SCALE=yes scales the points to its maximum
 # LMS=canvas         for collect, export and return-feedback: Canvas's API, at CANVAS_API_URL, CANVAS_API_TOKEN, CANVAS_COURSE
 # NEW_SECRET=yes     for release: make a new gradebook.secret, from which the inputs of hidden tests are drawn
-# NAMES=yes          for report: names from students.csv beside the ids; ANONYMOUS=yes: pseudonyms, and no links
+# NAMES=yes          for report and similar: names from students.csv beside the ids; ANONYMOUS=yes: pseudonyms, and no links
 # JOBS=n             grade that many submissions at once (default: one for each core)
 
 .DEFAULT_GOAL := help
@@ -38,7 +38,7 @@ AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 PARALLEL := --numprocesses $(or $(JOBS),logical) --dist worksteal
 
 .PHONY: help demo test test-slow lock release handout new-exercise check normalize format mutants bench doctor lab clean
-.PHONY: watch status collect grade mark feedback grades report export return-feedback late regrade diff-grades
+.PHONY: watch status collect grade mark feedback grades report similar export return-feedback late regrade diff-grades
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,10 @@ grades: $(READY)  ## Print the table and write grades.csv.
 
 report: $(READY)  ## Write build/report/<assignment>.html, the class at a glance; NAMES=yes or ANONYMOUS=yes.
 	@$(PY) -m grading report $(ONLY) $(if $(filter yes,$(ANONYMOUS)),--anonymous) $(if $(filter yes,$(NAMES)),--names)
+
+similar: $(READY)  ## Write build/similar/<assignment>.html, which submissions are alike; NAMES=yes or ANONYMOUS=yes.
+	@$(PY) -m grading similar $(ONLY) $(if $(filter yes,$(ANONYMOUS)),--anonymous) $(if $(filter yes,$(NAMES)),--names) \
+		$(if $(THRESHOLD),--threshold $(THRESHOLD))
 
 export: $(READY)  ## Write the grades for Moodle and Canvas, and a table of all test cells. LMS=canvas sends them, after asking.
 	@$(PY) -m grading export $(ONLY) $(if $(filter yes,$(YES)),--yes) $(if $(LMS),--lms $(LMS)) \

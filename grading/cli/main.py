@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from grading.cli import authoring, grades, lms, marking, watching
+from grading.cli import authoring, grades, lms, marking, similarity, watching
 from grading.cli.grades import print_tables, run, warm, write_feedback
 from grading.cli.options import jobs_option
 from grading.compat.process import spare_grammar
@@ -132,6 +132,7 @@ for command in (
     *(authoring.lock, authoring.mutants, authoring.bench),
     *(grades.grade, grades.feedback, grades.grades, grades.report, grades.regrade, grades.diff_grades),
     marking.mark,
+    similarity.similar,
     *(lms.collect, lms.export, lms.return_feedback, lms.late),
     *(watching.watch, watching.status),
     *(doctor, demo),

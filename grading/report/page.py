@@ -16,7 +16,7 @@ from grading.gradebook import handed_in, late_penalties, records, scores
 from grading.gradebook.records import NEEDS_TORCH, NOT_GRADABLE, Record
 from grading.gradebook.scores import Submission
 from grading.report import item_analysis, plots
-from grading.report.pseudonyms import Pseudonyms
+from grading.report.people import People
 
 SLOW_CELLS = 12
 
@@ -135,36 +135,11 @@ def report(course: Course, assignment: str, anonymous: bool = False, names: bool
         CourseError: nothing is graded yet, or there is no class list for the names.
     """
     facts = gather(course, assignment)
-    people = _People(course, facts, anonymous, names)
+    people = People(course, _everybody(course, facts), anonymous, names)
     path = course.root / "build" / "report" / f"{assignment}{people.suffix}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_page(course, facts, path, people), encoding="utf-8")
     return path
-
-
-class _People:
-    """What students are called on a page: by id, by pseudonym, or by name.
-
-    Raises:
-        CourseError: both are wanted, or there is no class list for the names.
-    """
-
-    def __init__(self, course: Course, facts: Facts, anonymous: bool, names: bool):
-        if anonymous and names:
-            raise CourseError("A page has names or pseudonyms: leave out NAMES=yes or ANONYMOUS=yes.")
-        self.suffix = "-anonymous" if anonymous else "-names" if names else ""
-        listed = class_list.read(course) if names else {}
-        if names and not listed:
-            raise CourseError(f"NAMES=yes takes the names from {course.root / 'students.csv'}, which does not exist.")
-        self._names = {student.id: f"{student.name} ({student.id})" for student in listed.values() if student.name}
-        self.pseudonyms = Pseudonyms(course, _everybody(course, facts)) if anonymous else None
-
-    def called(self, student: str) -> str:
-        return self.pseudonyms.name(student) if self.pseudonyms else self._names.get(student, student)
-
-    def text(self, words: str) -> str:
-        """A text that may name students."""
-        return self.pseudonyms.text(words) if self.pseudonyms else words
 
 
 def gather(course: Course, assignment: str) -> Facts:
@@ -381,7 +356,7 @@ def _cell_seconds(records: dict[str, Record], students: list[str]) -> dict[str, 
     return {cell: times[cell] for cell in slowest}
 
 
-def _page(course: Course, facts: Facts, path: Path, people: _People) -> str:
+def _page(course: Course, facts: Facts, path: Path, people: People) -> str:
     def link(student: str) -> str | None:
         """The student's feedback page; None if there is none, or nobody may be recognized."""
         page = course.root / "feedback" / student / facts.assignment / f"{facts.assignment}.html"

@@ -138,7 +138,7 @@ def test_help_names_every_command(tiny):
     output = run(tiny, "--help").output
     for command in (
         *("check", "collect", "demo", "diff-grades", "export", "feedback", "grade", "grades", "late"),
-        *("mark", "new-exercise", "normalize", "regrade", "release", "report", "return-feedback"),
+        *("mark", "new-exercise", "normalize", "regrade", "release", "report", "return-feedback", "similar"),
     ):
         assert re.search(rf"^  {command} +\w", output, re.MULTILINE)
 
@@ -166,6 +166,7 @@ def test_report_export_and_return_feedback_say_where_their_files_are(demo):
     for command, places in (
         (["report"], ["build/report/averages.html"]),
         (["report", "--anonymous"], ["build/report/averages-anonymous.html"]),
+        (["similar"], ["build/similar/averages.html"]),
         (["export", "-a", "averages"], [f"grades-{kind}-averages.csv" for kind in ("moodle", "canvas", "cells")]),
         (["return-feedback"], ["returned/averages.zip"]),
     ):
