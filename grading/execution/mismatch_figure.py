@@ -6,7 +6,7 @@ from html import escape
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from grading.oracle.compare import Mismatch, show
+from grading.oracle.compare import Mismatch, both, close, show
 
 YOURS, EXPECTED = "#D55E00", "#0072B2"  # orange and blue of Okabe and Ito, told apart by everyone
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 220, 70, 34, 28
@@ -17,7 +17,8 @@ def outputs(error: AssertionError) -> list[NotebookNode]:
     if not isinstance(error, Mismatch) or not error.rows:
         return []
     html = table(error.rows)
-    text = "\n".join(f"{where}: yours {show(yours)}, expected {show(wanted)}" for where, yours, wanted in error.rows)
+    shown = [(where, *_pair(yours, wanted)) for where, yours, wanted in error.rows]
+    text = "\n".join(f"{where}: yours {yours}, expected {wanted}" for where, yours, wanted in shown)
     if error.paths:
         html += path_picture(*error.paths)
         if error.bowl:
@@ -28,11 +29,17 @@ def outputs(error: AssertionError) -> list[NotebookNode]:
 def table(rows: list[tuple[str, object, object]]) -> str:
     """The first differing places: where, yours, expected."""
     cells = "".join(
-        f"<tr><th scope='row'>{escape(where)}</th><td>{escape(show(yours))}</td><td>{escape(show(expected))}</td></tr>"
-        for where, yours, expected in rows
+        f"<tr><th scope='row'>{escape(where)}</th>{''.join(f'<td>{escape(text)}</td>' for text in _pair(*values))}</tr>"
+        for where, *values in rows
     )
     head = "<tr><th scope='col'>where</th><th scope='col'>yours</th><th scope='col'>expected</th></tr>"
     return f"<table><thead>{head}</thead><tbody>{cells}</tbody></table>"
+
+
+def _pair(yours: object, expected: object) -> tuple[str, str]:
+    """Both values as texts: different ones if the values are, alike if only rounding parts them."""
+    alike = isinstance(expected, (int, float)) and close(yours, expected)
+    return (show(yours), show(expected)) if alike else both(yours, expected)
 
 
 def path_picture(yours: list, expected: list, name: str, place: int, step: int) -> str:
@@ -75,10 +82,11 @@ def path_picture(yours: list, expected: list, name: str, place: int, step: int) 
         f"<text x='{point(i, low).split(',')[0]}' y='{HEIGHT - 14}' text-anchor='middle'>{i}</text>"
         for i in range(0, last + 1, max(1, last // 8))
     )
+    there = _number(yours[step], place) if step < len(yours) else None
+    shown, wished = _pair(there, expected[step][place])
     says = (
         f"{escape(name)} step by step. The two paths agree up to step {step - 1} and part at step {step}: "
-        f"yours goes to {escape(show(_number(yours[step], place) if step < len(yours) else None))}, "
-        f"expected is {escape(show(expected[step][place]))}."
+        f"yours goes to {escape(shown)}, expected is {escape(wished)}."
     )
     legend = (
         f"<text x='{LEFT}' y='16' fill='{EXPECTED}'>● expected (solid)</text>"

@@ -20,6 +20,7 @@ ON_TORCH = {"real_parameters.follow", "real_parameters.zero_grad", "real_paramet
 CALLS = {"core.call", "training.calls"}  # these, too, where they call an update rule
 UPDATE_RULE = re.compile(r"\w+_update")
 QUESTION = re.compile(r'\{"probe": "([\w.]+)", "arguments": \{(?:"function": "(\w+)")?')
+ABOUT = re.compile(r'\{"probe": "[\w.]+", "arguments": \{"(?:name|function)": "(\w+)"')
 TORCHS = {"torch_optim": "optimizer (`torch.optim`", "torch_clip": "clipping (`torch.nn.utils`"}  # fields of replies
 OUTSIDE = "outside of this thread"  # how `torch_optim_use` ends where it cannot follow
 
@@ -65,11 +66,13 @@ class GuardedChannel:
         return asked and any("torch" in source for source in self.kernel.sources if source not in self.given)
 
     def remarks(self) -> list[str]:
-        """What to tell a student whose update rule has failed without torch, and with it."""
-        if not self.with_torch:
+        """What to tell a student whose update rule has failed without torch, and with it, if it mentions torch."""
+        rules = {found.group(1) for _, question in self._followed if (found := ABOUT.match(question))}
+        if not self.with_torch or not any("torch" in (self.source_of(rule) or "") for rule in rules):
             return []
+        names = ", ".join(f"`{rule}`" for rule in sorted(rules))
         return [
-            "(Your notebook uses torch. These steps were taken in a Python in which torch has no optimizers. "
+            f"({names} mentions torch. These steps were taken in a Python in which torch has no optimizers. "
             "If yours come from there: write them yourself.)"
         ]
 

@@ -7,6 +7,7 @@ from grading.probe import wire
 
 RTOL = 1e-10
 ATOL = 1e-12
+LONGEST = 80  # characters of a value that is shown
 
 
 class Mismatch(AssertionError):
@@ -71,7 +72,8 @@ def same_list(yours: Any, expected: list, what: str, rtol: float = RTOL, atol: f
 def same_value(yours: Any, expected: object, what: str) -> None:
     """Compare a text, a truth value, or another value that is right only if it is equal."""
     if type(yours) is not type(expected) or yours != expected:
-        raise Mismatch(f"{what} should be {show(expected)}, yours is {show(yours)}.", [(what, yours, expected)])
+        mine, wanted = both(yours, expected)
+        raise Mismatch(f"{what} should be {wanted}, yours is {mine}.", [(what, yours, expected)])
 
 
 def same_answer(yours: Any, expected: float | str, name: str, why: str) -> None:
@@ -141,11 +143,28 @@ def same_path(
 
 
 def both(yours: Any, expected: Any) -> tuple[str, str]:
-    """How to show two values that differ: with as many digits as it takes to see it."""
+    """How to show two values that differ: with as many digits as it takes to see it, or with their types."""
     pair = show(yours), show(expected)
-    if pair[0] == pair[1] and isinstance(yours, float):
-        return repr(yours), repr(float(expected))
+    if pair[0] == pair[1]:
+        pair = _exact(yours), _exact(expected)
+    if pair[0] == pair[1] and type(yours) is not type(expected):
+        pair = f"{pair[0]} ({type(yours).__name__})", f"{pair[1]} ({type(expected).__name__})"
+    if max(map(len, pair)) > LONGEST:
+        first = next((i for i, (a, b) in enumerate(zip(*pair)) if a != b), min(map(len, pair)))
+        begin = max(0, first - LONGEST // 2)
+        pair = tuple(("..." if begin else "") + _cut(text[begin:]) for text in pair)
     return pair
+
+
+def _exact(value: object) -> str:
+    """A value with all its digits: of a number as the float that it is."""
+    if wire.is_number(value) and value == float(value):
+        return repr(float(value))
+    return repr(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def show(value: object) -> str:
@@ -156,8 +175,7 @@ def show(value: object) -> str:
         return f"{value:.7g}" if math.isfinite(value) else str(value)
     if isinstance(value, dict) and "object" in value:
         return f"an object of type {value['object']}"
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return _cut(repr(value))
 
 
 def _parting(yours: list, reference: list, rtol: float, atol: float) -> tuple[int, int] | None:

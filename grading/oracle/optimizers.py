@@ -219,7 +219,7 @@ def agree(student: Student, name: str, runs: list[dict], what: Callable[[int], s
     def judge(reply: dict) -> None:
         for place, (path, run) in enumerate(zip(reply["paths"], runs, strict=True)):
             asked = {**run, "changes": {}} if reply["ignored"] else run
-            _judge_path(name, path, _references(name, asked), what(place))
+            _judge_path(path, _references(name, asked), what(place), run["gradients"])
         compare.that(not reply["returned"], f"{what(0)}: `step()` should return nothing, yours returns something.")
         why = "`step()` should read `param.grad` and leave it as it is; after yours a gradient is another."
         compare.that(not reply["gradients_changed"], f"{what(0)}: {why}")
@@ -292,7 +292,7 @@ def _called(name: str, positional: tuple, hyperparameters: dict, n_params: int) 
     return f"{what}, {n_params} parameters" if n_params > 1 else what
 
 
-def _judge_path(name: str, mine: list, references: list[Path], what: str) -> None:
+def _judge_path(mine: list, references: list[Path], what: str, rows: list[Row]) -> None:
     try:
         compare.same_path(mine, *references, what=what)
     except compare.Mismatch as mismatch:
@@ -302,6 +302,11 @@ def _judge_path(name: str, mine: list, references: list[Path], what: str) -> Non
             mismatch = compare.Mismatch(
                 text + "`math`, or numpy in double precision: float32 is too coarse.", mismatch.rows
             )
+        if mismatch.paths is not None:
+            *_, parameter, place, step = mismatch.paths
+            if step and rows[step - 1][place] == 0.0:
+                text = f"{mismatch} The gradient of {parameter} was 0 in that step."
+                mismatch = compare.Mismatch(text, mismatch.rows, mismatch.paths, mismatch.bowl)
         raise mismatch from None
 
 

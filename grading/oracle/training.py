@@ -208,9 +208,10 @@ def judge_pairs(reply: dict, n: int) -> None:
                 f"yours is {show(y_batch)}.",
             )
             for row, mine, right in zip(X_batch, y_batch, expected, strict=True):
+                shown, wanted = both(mine, right)
                 that(
                     mine == right,
-                    f"batch {number}: row {row[0]:g} of X belongs to y = {right:g}, yours comes with {show(mine)}.",
+                    f"batch {number}: row {row[0]:g} of X belongs to y = {wanted}, yours comes with {shown}.",
                 )
 
 
@@ -463,7 +464,7 @@ def _times_in_short_batch(weight: float, run: dict) -> int:
     for times, value in enumerate(possible):
         if close(weight, value, rtol=1e-9):
             return times
-    raise Mismatch(f"a weight after {epochs} epochs is {show(weight)}; possible are {', '.join(map(show, possible))}.")
+    raise Mismatch(f"a weight after {epochs} epochs is {weight!r}; possible are {', '.join(map(repr, possible))}.")
 
 
 def judge_unchanged(reply: dict, runs: list[dict]) -> None:

@@ -115,3 +115,25 @@ def test_the_tensor_of_a_later_exercise_is_noticed():
     later = notebooks.by_id(NOTEBOOKS["mini-torch"])["shared_tensor"].source
     messages = said("mini-torch", {"tensor": later}, "tensor")
     assert any(message and "run the cell of Exercise 5 again" in message for message in messages)
+
+
+MOVES_WITHOUT_GRADIENT = """
+class GradientDescent(Optimizer):
+    def __init__(self, params, eta=0.4):
+        super().__init__(params)
+        self.eta = eta
+
+    def step(self):
+        for param in self.params:
+            param.value = param.value - self.eta * (param.grad or 1.0)
+"""
+
+
+def test_a_message_says_when_the_gradient_was_0():
+    source = notebooks.read(Course(ROOT).source("optimizers"))
+    only = ["test_gradient_descent", "test_gradient_descent_parameters"]
+    said = rehearse(source, {"gradient_descent": MOVES_WITHOUT_GRADIENT}, only=only, hidden_only=True)
+    assert re.search(r"step 4: x2 should be .* The gradient of x2 was 0 in that step\.$", said[only[1]])
+    wrong = MOVES_WITHOUT_GRADIENT.replace("(param.grad or 1.0)", "2 * param.grad")
+    said = rehearse(source, {"gradient_descent": wrong}, only=only, hidden_only=True)
+    assert all("should be" in message and "was 0" not in message for message in said.values())

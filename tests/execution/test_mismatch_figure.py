@@ -43,3 +43,12 @@ def test_a_students_text_cannot_be_markup():
 
 def test_an_error_without_rows_shows_nothing_more():
     assert mismatch_figure.outputs(AssertionError("no")) == []
+
+
+def test_values_that_part_late_are_shown_with_their_digits():
+    with pytest.raises(Mismatch) as caught:
+        same_path([[0.1], [0.2], [0.3 + 1e-9]], [[0.1], [0.2 + 1e-16], [0.3]], what="Walk")
+    html = mismatch_figure.outputs(caught.value)[0].data["text/html"]
+    assert "<td>0.2</td><td>0.2</td>" in html, "rounding is no difference"
+    assert f"<td>{0.3 + 1e-9!r}</td><td>0.3</td>" in html
+    assert f"yours goes to {0.3 + 1e-9!r}, expected is 0.3." in html

@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 
 from grading.oracle import compare
@@ -184,3 +185,32 @@ def test_an_answer_may_be_read_off_a_run(yours, expected):
 def test_a_wrong_answer_is_told_with_the_way_and_not_the_answer(yours, expected):
     with pytest.raises(Mismatch, match=r"`answer` should not be .*\. Look at the sum\.$"):
         compare.same_answer(yours, expected, "answer", "Look at the sum.")
+
+
+def neighbors() -> list[tuple[object, object]]:
+    """Pairs of different values that look alike: neighboring floats of any size, float32, other types, long lists."""
+    rng = np.random.default_rng(19)
+    sizes = [1.0, 5e-324, 1e-310, 1e-12, 1e300, *(10.0 ** rng.uniform(-300, 300, 40))]
+    numbers = [float(size * rng.choice([-1, 1])) for size in sizes]
+    pairs: list[tuple[object, object]] = [(x, float(np.nextafter(x, np.inf))) for x in numbers]
+    pairs += [(float(np.float32(x)), x) for x in (0.1, 1 / 3, 1e-40, 16777217.0)]
+    pairs += [(2**53 + 1, float(2**53)), (3, float(np.nextafter(3, 4))), (float(np.nextafter(3, 4)), 3)]
+    pairs += [(math.inf, 1.7e308), (-math.inf, math.inf), (math.nan, 1.0), (math.nan, math.inf), (0.0, 5e-324)]
+    rows = rng.normal(size=60).tolist()
+    pairs += [([*rows[:i], float(np.nextafter(rows[i], 9)), *rows[i + 1 :]], rows) for i in (0, 30, 59)]
+    return [*pairs, (rows[:-1], rows), ("1", 1), (True, 1), (1, 1.0), (1.0, 1), ("nan", math.nan), (None, "None")]
+
+
+@pytest.mark.parametrize(("yours", "expected"), neighbors(), ids=lambda value: repr(value)[:40])
+def test_different_values_never_look_alike(yours, expected):
+    mine, wanted = compare.both(yours, expected)
+    said = f"should be {wanted}, yours is {mine}"
+    assert mine != wanted
+    assert max(len(mine), len(wanted)) <= 2 * compare.LONGEST
+    if not isinstance(yours, list):
+        assert said in says(compare.same_value, yours, expected, "x")
+    if isinstance(yours, float) and isinstance(expected, float):
+        assert said in says(compare.same_number, yours, expected, "x", rtol=0.0, atol=0.0)
+        if math.isfinite(expected):
+            path = [[1.0], [expected]]
+            assert said in says(compare.same_path, [[1.0], [yours]], path, what="Momentum", rtol=0.0, atol=0.0)
