@@ -152,11 +152,12 @@ def both(yours: Any, expected: Any) -> tuple[str, str]:
     if max(map(len, pair)) > LONGEST:
         first = next((i for i, (a, b) in enumerate(zip(*pair)) if a != b), min(map(len, pair)))
         begin = max(0, first - LONGEST // 2)
-        pair = tuple(("..." if begin else "") + _cut(text[begin:]) for text in pair)
+        mine, wanted = (("..." if begin else "") + _cut(text[begin:]) for text in pair)
+        return mine, wanted
     return pair
 
 
-def _exact(value: object) -> str:
+def _exact(value: Any) -> str:
     """A value with all its digits: of a number as the float that it is."""
     if wire.is_number(value) and value == float(value):
         return repr(float(value))
