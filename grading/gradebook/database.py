@@ -39,11 +39,16 @@ UNINDEXED = (("grade", "notebook_id"), ("comment", "notebook_id"), ("submitted_n
 
 
 class ClassGradebook(Gradebook):
-    """A gradebook that stays open while a class is graded."""
+    """A gradebook that stays open while a class is graded.
+
+    Attributes:
+        valid_metadata: what `CheckCellMetadata` has found valid.
+    """
 
     def __init__(self, course: Course):
         super().__init__(course.gradebook_url, course.coursedir.course_id)
         add_indexes(self.engine)
+        self.valid_metadata: set[str] = set()
         self._released: dict[tuple[str, str], dict[tuple[str, str], SimpleNamespace]] = {}
         self._kernelspecs: dict[tuple[str, str], str | None] = {}
         self._rows: dict[tuple[type, str, str, str], dict[str, Grade | Comment]] = {}
@@ -243,16 +248,14 @@ class AssignLatePenalties(_Shared, compat.AssignLatePenalties):
         return nb, resources
 
 
-class CheckCellMetadata(stock.CheckCellMetadata):
-    """nbgrader's `CheckCellMetadata`, which checks the same metadata once and not for each student."""
+class CheckCellMetadata(_Shared, stock.CheckCellMetadata):
+    """nbgrader's `CheckCellMetadata`, which checks the same metadata once for a class and not for each student."""
 
-    _sound: set[str] = set()  # noqa: RUF012 - it is meant to be shared
-
-    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+    def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
         key = json.dumps([[cell.cell_type, cell.metadata.get("nbgrader")] for cell in nb.cells], sort_keys=True)
-        if key not in self._sound:
-            nb, resources = super().preprocess(nb, resources)
-            self._sound.add(key)
+        if key not in self.gradebook.valid_metadata:
+            nb, resources = stock.CheckCellMetadata.preprocess(self, nb, resources)
+            self.gradebook.valid_metadata.add(key)
         return nb, resources
 
 

@@ -29,9 +29,10 @@ from nbclient.exceptions import DeadKernelError
 
 from grading import probe
 from grading.course import temporary_folders
+from grading.kernels import zygote_client
 from grading.kernels.channel import KernelStuck, Patience
 from grading.kernels.torch_masks import NO_CLIPPING, NO_OPTIMIZER, Missing, masks, torch_places
-from grading.kernels.zygote_client import INSIDE, Fork, forker
+from grading.kernels.zygote_client import INSIDE, Fork
 from grading.oracle.student_code import StudentError
 from grading.probe import wire
 from grading.sandbox import bubblewrap, seccomp
@@ -241,7 +242,7 @@ def request(missing: Missing, path: Path) -> dict:
 @contextlib.contextmanager
 def _forked(missing: Missing, files: Path) -> Iterator[Running]:
     """A follower that is forked from a warm interpreter."""
-    home = forker(missing)
+    home = zygote_client.forkers[missing]
     folder = home.exchange / uuid.uuid4().hex[:8]
     folder.mkdir()
     with contextlib.ExitStack() as stack:

@@ -10,7 +10,8 @@ from traitlets import Unicode
 
 from grading.compat.jupyter_client import KernelManager
 from grading.course import temporary_folders
-from grading.kernels.zygote_client import Fork, forker
+from grading.kernels import zygote_client
+from grading.kernels.zygote_client import Fork
 from grading.sandbox import bubblewrap
 from grading.sandbox.watchdog import Guarded
 
@@ -38,7 +39,7 @@ class WarmKernelManager(KernelManager):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.home = forker()
+        self.home = zygote_client.forkers[None]
         self.folder = self.home.exchange / uuid.uuid4().hex[:8]
         self.folder.mkdir()
         self.transport, self.ip = "ipc", f"{self.folder}/s"

@@ -219,35 +219,46 @@ class Fork:
         self.kill()
 
 
-_shared: dict[Missing | None, Path] = {}  # the folders of zygotes that another process has started
-_own: dict[Missing | None, Zygote] = {}
-_forkers: dict[Missing | None, Forker] = {}
+class Forkers:
+    """Forkers by what is missing in the followers that they fork; None: of kernels. They start when first asked for.
 
-
-def forker(missing: Missing | None = None) -> Forker:
-    """What forks the kernels, or the followers, of this process; a new one if the last has ended.
-
-    Raises:
-        SandboxError: none can be started.
+    Args:
+        shared: the folders of zygotes that another process has started. Where there is none, one is started here.
     """
-    if missing not in _forkers or not _forkers[missing].alive():
-        _forkers[missing] = _call(missing)
-    return _forkers[missing]
+
+    def __init__(self, shared: dict[Missing | None, Path] | None = None):
+        self.shared = shared or {}
+        self._zygotes: dict[Missing | None, Zygote] = {}
+        self._forkers: dict[Missing | None, Forker] = {}
+
+    def __getitem__(self, missing: Missing | None) -> Forker:
+        """A forker that is alive.
+
+        Raises:
+            SandboxError: none can be started.
+        """
+        if missing not in self._forkers or not self._forkers[missing].alive():
+            self._forkers[missing] = self._call(missing)
+        return self._forkers[missing]
+
+    def _call(self, missing: Missing | None) -> Forker:
+        if missing in self.shared:
+            with contextlib.suppress(OSError):
+                return Forker(self.shared[missing])
+        if bubblewrap.why_not():
+            raise bubblewrap.SandboxError(bubblewrap.why_not())
+        if missing not in self._zygotes or not self._zygotes[missing].alive():
+            self._zygotes[missing] = Zygote(missing, [])
+        try:
+            return Forker(self._zygotes[missing].exchange)
+        except OSError:
+            words = self._zygotes[missing].complaint()
+            raise bubblewrap.SandboxError(f"no warm interpreter could be started: {words}") from None
 
 
-def _call(missing: Missing | None) -> Forker:
-    if missing in _shared:
-        with contextlib.suppress(OSError):
-            return Forker(_shared[missing])
-    if bubblewrap.why_not():
-        raise bubblewrap.SandboxError(bubblewrap.why_not())
-    if missing not in _own or not _own[missing].alive():
-        _own[missing] = Zygote(missing, [])
-    try:
-        return Forker(_own[missing].exchange)
-    except OSError:
-        words = _own[missing].complaint()
-        raise bubblewrap.SandboxError(f"no warm interpreter could be started: {words}") from None
+# Those of this process. Nothing can hand them over: nbclient makes a kernel manager from its class alone, and a worker
+# of a pool learns of shared zygotes before its first task.
+forkers = Forkers()
 
 
 @contextlib.contextmanager
@@ -282,4 +293,4 @@ def wake(exchange: Path) -> None:
 
 def share(folders: dict[Missing | None, Path]) -> None:
     """Let this process call the zygotes of another one."""
-    _shared.update(folders)
+    forkers.shared.update(folders)

@@ -29,6 +29,7 @@ Key = int | bytes
 """The number of a set, for tests and rehearsals; or bytes, from which each name's set follows."""
 
 _key: contextvars.ContextVar[Key] = contextvars.ContextVar("inputs", default=0)
+# One for the process: what it holds follows from its keys alone, and a worker makes each set once for all students.
 _drawn = Recent()
 
 

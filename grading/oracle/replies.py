@@ -10,6 +10,8 @@ is called a claim in the judges. A claim may cost points and never earns any.
 
 from collections.abc import Callable, Sized
 
+from grading.probe import wire
+
 Check = Callable[[object, str], None]
 
 MAX_EVENTS = 20_000
@@ -144,9 +146,8 @@ def _places(asked: dict) -> int:
     return len(asked["values"]) + len(_plain(asked["steps"]))
 
 
-def _plain(steps: object) -> Sized:
-    description = getattr(steps, "description", None)
-    return description["plain"] if description is not None else steps  # type: ignore[return-value]
+def _plain(steps: list | wire.Described) -> Sized:
+    return steps.description["plain"] if isinstance(steps, wire.Described) else steps
 
 
 def _operation(asked: dict) -> Check:

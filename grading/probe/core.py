@@ -198,6 +198,7 @@ def replaced(namespace: dict, **names: object) -> Iterator[None]:
         namespace.update(before)
 
 
+# One for the process: a kernel has one grader, who names `connect` and `answer_all` in messages.
 _line: socket.socket
 _questions: BinaryIO
 _shell: Any

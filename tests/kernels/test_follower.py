@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from nbclient.exceptions import DeadKernelError
 
-from grading.kernels import follower, torch_masks
+from grading.kernels import follower, torch_masks, zygote_client
 from grading.kernels.follower import Follower, Followers, Seconds
 from grading.kernels.guarded_channel import GuardedChannel
 from grading.kernels.torch_masks import Missing, masks
@@ -227,8 +227,7 @@ def test_a_copy_of_torch_elsewhere_is_found(tmp_path, monkeypatch):
     shown = [*bubblewrap.python_folders(), str(folder)]
     monkeypatch.setattr(bubblewrap, "python_folders", lambda: shown)
     for warm in (True, False):
-        monkeypatch.setattr("grading.kernels.zygote_client._forkers", {})
-        monkeypatch.setattr("grading.kernels.zygote_client._own", {})
+        monkeypatch.setattr(zygote_client, "forkers", zygote_client.Forkers())
         one = make(Missing.TORCH, tmp_path, [], warm)
         with connected(one), pytest.raises(SandboxError, match=r"torch lies where nothing hides it: .*/optim/adam\.py"):
             student.value("x")

@@ -152,8 +152,7 @@ before = look.cache_info().hits
 look({known!r})
 print(look.cache_info().hits - before)"""
     with zygote_client.zygotes([known]) as folders:
-        monkeypatch.setattr(zygote_client, "_shared", folders)
-        monkeypatch.setattr(zygote_client, "_forkers", {})
+        monkeypatch.setattr(zygote_client, "forkers", zygote_client.Forkers(folders))
         (cell,) = execute(tmp_path, look)
     assert cell.outputs[0].text == "1\n"
 
