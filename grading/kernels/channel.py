@@ -1,9 +1,9 @@
 """The wire to a student's kernel: load the probes into it, ask questions, read back plain data.
 
-Questions travel over a socket of their own, a number and JSON text in each line. So they pass through none of the
-student's input transformers and cell hooks, enter no history, print nothing, and cost a tenth of what a Jupyter message
-costs. The kernel answers them while it works on a request, which is sent before the first question and ended after the
-last. It runs the student's cells in the same way: the outputs come as always, but none of the messages around them.
+Questions travel over their own socket, one per line: a number and JSON text. They bypass the student's input
+transformers and cell hooks, enter no history, print nothing, and cost a tenth of a Jupyter message. The kernel answers
+them during one long Jupyter request, which begins before the first question and ends after the last. Student cells run
+over the same socket: their outputs arrive as usual, without the other Jupyter messages.
 """
 
 import asyncio
@@ -45,10 +45,10 @@ WAITING = 8  # messages of a socket that are held until they are read; the kerne
 
 
 class Patience:
-    """A time limit. What a kernel waits for a processor, because others compute, does not count, up to a point.
+    """A time limit that does not count the time a kernel waits for a processor on a busy machine, up to a point.
 
     Args:
-        seconds: the limit; None waits for ever.
+        seconds: the limit; None waits forever.
         waited: how long the kernel has waited so far, see `Watchdog.waited`.
     """
 
@@ -67,9 +67,9 @@ class Patience:
         return left + min(max(0.0, self._waited() - self._before), (self.MOST - 1) * self._seconds)
 
     def look(self) -> float | None:
-        """How many seconds the next look may wait for an answer, at most one; None if there is to be no more.
+        """Seconds, at most one, for which to wait for an answer before the next call; None if the time is up.
 
-        The last look is after the limit: this process, too, may have waited for a processor while the answer came.
+        The last wait comes after the limit: the answer may have arrived while this process waited for a processor.
         """
         left = self.left
         if left > 0:
@@ -85,10 +85,10 @@ class KernelStuck(Exception):
 
 
 def prepare(manager: AsyncKernelManager, max_message: int) -> None:
-    """Let a kernel's messages be received by a `QuickClient`.
+    """Make the manager's clients `QuickClient`s.
 
     Args:
-        max_message: bytes of one message; what is larger is not received.
+        max_message: largest message in bytes; larger ones are dropped.
     """
     manager.client_factory, manager.context = QuickClient, _context(max_message)
 
@@ -107,8 +107,8 @@ def _context(max_message: int) -> zmq.asyncio.Context:
 class QuickClient(AsyncKernelClient):
     """A client that begins as soon as the kernel is ready, with the settings of its manager's context.
 
-    The stock one then waits 0.2 s for more messages of the start. They answer no cell, so nbclient passes them by.
-    Its channels say what is no message, see `grading.kernels.messages`.
+    The stock client then waits 0.2 s for more startup messages. They answer no cell, so nbclient ignores them.
+    Its channels reject malformed messages, see `grading.kernels.messages`.
     """
 
     shell_channel_class = Type(Channel)
@@ -121,8 +121,8 @@ class QuickClient(AsyncKernelClient):
         return self.parent.context
 
     def start_channels(self, *args: bool, **kwargs: bool) -> None:
-        """Without the heartbeat: whether the kernel lives is known from its process, and one that writes garbage into
-        its sockets could block the heartbeat thread, and any thread that joins it, forever.
+        """Start all but the heartbeat. The process tells whether the kernel lives, and a kernel that writes garbage
+        into its sockets could block the heartbeat thread, and any thread that joins it, forever.
         """
         super().start_channels(*args, **{**kwargs, "hb": False})
 
@@ -153,7 +153,7 @@ class KernelChannel:
         waited: how long the kernel has waited for a processor so far, see `Patience`.
 
     Attributes:
-        deadline: the time on the monotonic clock after which no question is waited for.
+        deadline: on the monotonic clock; after it, no question waits for an answer.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class KernelChannel:
         return defining(name, self.sources)
 
     def rest(self) -> None:
-        """Let the kernel do other things than answer, until the next question."""
+        """Let the kernel leave its answering loop until the next question."""
         if self._answering is not None:
             self._answering = None
             self._write(b"\n")
@@ -193,10 +193,10 @@ class KernelChannel:
             self._line.close()
 
     def load_probes(self, there: bool = False) -> None:
-        """Put the probes into the kernel before any cell of the student's runs, and let it connect to the socket.
+        """Load the probes into the kernel, before any student cell runs, and connect the kernel to the socket.
 
         Args:
-            there: they are loaded already.
+            there: the probes are already loaded.
         """
         path = self.folder / "questions"
         with socket.socket(socket.AF_UNIX) as door:
@@ -210,18 +210,18 @@ class KernelChannel:
         path.unlink()
 
     def run(self, source: str) -> None:
-        """Run lines of the grader's in names of their own."""
+        """Run code of the grader's in a fresh namespace."""
         self.rest()
         content = run_sync(self._reply)(self._send(f"exec({source!r}, {{}})"), self.seconds)
         _require_sound(content)
 
     async def run_cell(self, source: str, request: dict, seconds: float | None) -> dict:
-        """Run a cell of the student's; the content of the reply, as Jupyter has it.
+        """Run a student's cell and return the content of Jupyter's `execute_reply`.
 
         Args:
-            source: not one that may need the kernel's event loop, see `needs_event_loop`.
-            request: the message that its outputs will name as their parent.
-            seconds: how long it may take.
+            source: the cell; it must not need the kernel's event loop, see `needs_event_loop`.
+            request: the message that its outputs name as their parent.
+            seconds: the time limit.
 
         Raises:
             KernelStuck: it takes longer.
@@ -248,7 +248,7 @@ class KernelChannel:
         )
 
     def _exchange(self, question: str) -> str:
-        """Write a question, and read until its answer has come."""
+        """Write a question and read its answer."""
         tag, open_ = self._begin(question)
         said = b""
         patience = Patience(min(self.seconds, max(1.0, self.deadline - time.monotonic())), self.waited)
@@ -265,11 +265,11 @@ class KernelChannel:
         raise KernelStuck(f"the hidden test waited {self.seconds:g} s for the code above")
 
     def _begin(self, text: str) -> tuple[bytes, bool]:
-        """Write a question or a cell; how the answer will begin, and whether the line is open."""
+        """Write a question or a cell. Returns the prefix of its answer, and whether the line is open."""
         if self._answering is None:
             self._answering = self._send(ANSWER)
         self._number += 1
-        tag = b"%d " % self._number  # an answer to an earlier question that was given up is none to this one
+        tag = b"%d " % self._number  # so that a late answer to an abandoned question does not count for this one
         return tag, self._write(tag + text.encode() + b"\n")
 
     def _connected(self) -> socket.socket:
@@ -307,7 +307,7 @@ class KernelChannel:
 
     async def _reply(self, sent: str, seconds: float) -> dict:
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:  # also while messages come in that answer nothing
+        while time.monotonic() < deadline:  # unrelated messages must not extend the time
             try:
                 message = await self.client.shell_channel.get_msg(timeout=min(1.0, seconds))
             except Empty:
@@ -320,12 +320,12 @@ class KernelChannel:
 
 
 def needs_event_loop(source: str) -> bool:
-    """Whether a cell may have to wait for the kernel's event loop, which does not turn while the kernel answers."""
+    """Whether a cell may need the kernel's event loop, which is blocked while the kernel answers questions."""
     return bool(re.search(r"\b(await|async|asyncio|exit|quit)\b", source))
 
 
 def _reply_content(text: bytes) -> dict:
-    """What a kernel says about a cell that it has run."""
+    """A kernel's report on a cell that it ran, checked."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
         reply = json.loads(text)
         content = {"status": reply["status"], "execution_count": int(reply["execution_count"])}

@@ -17,7 +17,7 @@ from grading.sandbox.watchdog import Guarded
 class SandboxedKernelManager(KernelManager):
     """Starts the kernel in a sandbox; it talks over sockets in a folder of its own."""
 
-    files = Unicode(help="The folder whose content the kernel finds in its working folder.")
+    files = Unicode(help="The folder that is copied into the kernel's working folder.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -29,7 +29,7 @@ class SandboxedKernelManager(KernelManager):
 
     @property
     def guarded(self) -> Guarded:
-        """What a `watchdog.Watchdog` has to know of this kernel."""
+        """The arguments of this kernel's `Watchdog`."""
         assert isinstance(self.provisioner, LocalProvisioner) and self.provisioner.process  # it has been started
         return {
             "home": self.provisioner.process.pid,

@@ -1,13 +1,13 @@
-"""A second interpreter for each submission, in which torch's optimizers are not there: update rules are followed here.
+"""A second interpreter for each submission, without torch's optimizers, in which update rules run.
 
-Code that controls the student's kernel, which has all of torch, could delegate steps to torch unnoticed. So the
-questions for an update rule go to a follower instead: a sandbox of its own without torch, or, for an answer that needs
-torch, with torch but without its optimizers. What takes the right steps here has taken them itself.
+The student's kernel has all of torch, so code there could delegate steps to torch unnoticed. Questions about an update
+rule therefore go to a follower: a separate sandbox without torch or, for an answer that needs torch, with torch but
+without its optimizers. Code that takes the right steps here computes them itself.
 
-A follower proves at its start that they are missing, see `follower_inside.why_not`. Otherwise nothing is graded.
+A follower proves at startup that they are missing, see `follower_inside.why_not`. Otherwise nothing is graded.
 
-Not closed in a follower that has torch: machine code. A program that calls the symbols of libtorch through ctypes, in
-C++ declarations of its own, could still let torch take the step. Such answers are listed for a person.
+One way around remains in a follower that has torch: a program that calls libtorch's symbols through ctypes, with its
+own C++ declarations, could still let torch take the step. Such answers are listed for a person.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ ENDED = "Python itself ended (the kernel died) while the hidden test called the 
 
 @dataclass(frozen=True)
 class Seconds:
-    """How long a question, a cell and all cells together may take; `deadline`, on the monotonic clock, ends it all."""
+    """Time limits for a question, a cell, and all cells together; `deadline` (monotonic clock) ends everything."""
 
     question: float
     cell: float
@@ -70,10 +70,10 @@ class Running:
     """A follower that runs.
 
     Attributes:
-        guarded: what a `Watchdog` has to know of it.
-        line: the grader's end of the line.
+        guarded: the arguments of its `Watchdog`.
+        line: the grader's end of the connection.
         waited: how long it has waited for a processor so far, see `Patience`.
-        said: what has come in over it and was not read yet.
+        said: bytes that have arrived but have not been read.
     """
 
     process: Process
@@ -83,7 +83,7 @@ class Running:
     said: bytes = b""
 
     def write(self, text: str, seconds: float) -> None:
-        """Send a line; if the other end takes nothing, that shows when an answer is read."""
+        """Send a line. If the other end is closed, the next `read` raises an error."""
         with contextlib.suppress(OSError):
             self.line.settimeout(seconds)
             self.line.sendall(text.encode() + b"\n")
@@ -92,8 +92,8 @@ class Running:
         """The next line.
 
         Raises:
-            DeadKernelError: there will be none.
-            KernelStuck: it did not come in time.
+            DeadKernelError: the follower has ended.
+            KernelStuck: no line arrived in time.
         """
         while b"\n" not in self.said:
             wait = patience.look()
@@ -117,15 +117,15 @@ class Running:
 
 
 class Follower:
-    """An interpreter that runs a student's cells and answers for the update rules. It starts when it is first asked.
+    """An interpreter that runs a student's cells and answers questions about update rules; the first one starts it.
 
     Args:
-        missing: what is not there.
-        files: the folder whose content it finds in its working folder.
+        missing: what it lacks.
+        files: the folder that is copied into its working folder.
         sources: the texts of the student's cells that have run; the list may grow.
         seconds: the time limits.
         warm: fork it from a warm interpreter.
-        watch: starts a `Watchdog`, called with its arguments `home`, `spared`, `folder` and `private`; returns it.
+        watch: starts and returns a `Watchdog`; called with the fields of `Guarded`.
     """
 
     def __init__(
@@ -160,20 +160,20 @@ class Follower:
             while self.ran < len(self.sources):
                 began = time.monotonic()
                 if self.left <= 0:
-                    raise KernelStuck("there is no time left to run the cells above once more")
+                    raise KernelStuck("there is no time left to run the cells above again")
                 cell = json.dumps({"cell": self.sources[self.ran]})
                 self._exchange(running, cell, min(self.seconds.cell, self.left))
                 self.ran, self.left = self.ran + 1, self.left - (time.monotonic() - began)
             left = max(1.0, self.seconds.deadline - time.monotonic())
             about = ABOUT.search(question)
             if about is not None and about[1] not in self._used:
-                # In the student's notebook a class was used, by a self-check, before it is asked about: what such use
-                # leaves behind, in a default argument, say, must show here too.
+                # In the notebook a self-check has used the class before the hidden test does. State that such a use
+                # leaves behind, in a default argument for example, must show here too.
                 self._used.add(about[1])
                 self._exchange(running, question, min(self.seconds.question, left))
             return self._exchange(running, question, min(self.seconds.question, left))
         except (DeadKernelError, KernelStuck) as error:
-            if self.ran < len(self.sources):  # it would be so each time
+            if self.ran < len(self.sources):  # the next attempt would fail in the same way
                 self.failure = f"A cell that has run before does not run a second time: {error}."
             self.close()
             raise
@@ -198,7 +198,7 @@ class Follower:
             self.close()
             raise SandboxError(
                 f"Update rules cannot be followed safely on this machine: {proof['wrong']}. This is no fault of the "
-                "submission, which was not graded. Let the environment hold one torch, and no copy of it."
+                "submission, which was not graded. The environment should hold exactly one copy of torch."
             )
         self._running = running
         return running
@@ -216,7 +216,7 @@ class Follower:
 
 
 class Followers:
-    """The followers of one submission, by what is missing in them; the arguments are those of `Follower`."""
+    """The followers of one submission, by what they lack. The arguments are those of `Follower`."""
 
     def __init__(self, files: Path, sources: list[str], seconds: Seconds, warm: bool, watch: Callable[..., Watchdog]):
         self._make = partial(Follower, files=files, sources=sources, seconds=seconds, warm=warm, watch=watch)
@@ -228,13 +228,13 @@ class Followers:
         return self._made[missing]
 
     def close(self) -> None:
-        """End them; they are started again when they are asked."""
+        """End them. The next question starts them again."""
         for follower in self._made.values():
             follower.close()
 
 
 def request(missing: Missing, path: Path) -> dict:
-    """What `follower_inside.run` is told; `path` is that of the socket."""
+    """The request of `follower_inside.run`; `path` is the socket's."""
     told = {"missing": missing, "torch": sorted(torch_places()), "stub": NO_OPTIMIZER, "path": str(path)}
     return told | {"clipping": NO_CLIPPING, "filter": seccomp.no_programs().hex()}
 

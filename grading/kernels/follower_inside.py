@@ -1,11 +1,11 @@
 """Inside a follower: runs a notebook's cells and answers questions about its update rules, without a Jupyter kernel.
 
-`grading.kernels.follower` starts this file as source text, so it imports only what the sandbox has. It shows nothing of
-what the cells print. Each statement of a cell stands for itself: one that fails, because torch is not here, stops
-none of those below it.
+`grading.kernels.follower` runs this file as source text, so it imports only what the sandbox has. It discards what the
+cells print. Each statement of a cell runs on its own: one that fails, because torch is missing, does not stop those
+below it.
 
-A follower can start neither a process nor a program. Before any cell runs it looks whether what must be missing is
-missing, and says so on the line.
+A follower can start neither processes nor programs. Before any cell runs, it checks that what must be missing is
+missing, and reports the result to the grader.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ REFUSED = "torch's own optimizers are not here: write the steps yourself"
 
 
 class EachForItself(ast.NodeTransformer):
-    """Lets a cell go on below a statement that fails."""
+    """Lets a cell continue after a statement that fails."""
 
     def visit_Module(self, tree: ast.Module) -> ast.Module:
         tree.body = [self.tried(statement) for statement in tree.body]
@@ -47,7 +47,7 @@ class EachForItself(ast.NodeTransformer):
 
 
 def make_shell() -> InteractiveShell:
-    """IPython's shell without a kernel: cells are run in it as in a notebook, and nothing is kept on disk."""
+    """IPython's shell without a kernel: it runs cells as a notebook does and keeps nothing on disk."""
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
@@ -63,14 +63,14 @@ def _show_nothing(*args: Any, **kwargs: Any) -> None:
 
 
 def refuse_programs(program: bytes) -> None:
-    """Let the system refuse to start programs and processes from now on, see `seccomp.no_programs`."""
+    """Forbid starting programs and processes from now on, see `seccomp.no_programs`."""
     held = ctypes.create_string_buffer(program, len(program))
     filter_ = struct.pack("@HP", len(program) // 8, ctypes.addressof(held))
     ctypes.CDLL(None).prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter_, 0, 0)
 
 
 def refuse_fused_optimizers() -> None:
-    """Let the fused optimizers raise an error. Nothing can undo it."""
+    """Make torch's fused optimizers raise an error, irrevocably."""
     import warnings
 
     def refuse(*args: Any, **kwargs: Any) -> None:
@@ -100,7 +100,7 @@ def programs() -> str | None:
 
 
 def torch_elsewhere(roots: list[str], places: list[str]) -> str | None:
-    """Where files of torch lie that are hidden by nothing, or None.
+    """The path of a file of torch that nothing hides, or None.
 
     Args:
         roots: folders to look through.
@@ -117,7 +117,7 @@ def torch_elsewhere(roots: list[str], places: list[str]) -> str | None:
 
 
 def torch_here(places: list[str]) -> str | None:
-    """Where torch can be found although it should not be here at all, or None."""
+    """Where torch can be found although it should be missing, or None."""
     for path in places:
         if os.path.isdir(path) and os.listdir(path):  # noqa: PTH112, PTH208
             return path
@@ -156,7 +156,7 @@ def optimizers_here(places: list[str], stub: str, clipping: str) -> str | None:
 
 
 def why_not(request: dict) -> str | None:
-    """What is here that must not be, in words; None if all that should be missing is missing."""
+    """What can be found but should be missing, in words; None if everything is missing that should be."""
     if request["missing"] == "torch":
         found = torch_here(request["torch"])
     else:

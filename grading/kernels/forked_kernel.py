@@ -32,7 +32,7 @@ class ForkProvisioner(LocalProvisioner):
 
 
 class WarmKernelManager(KernelManager):
-    """Starts kernels by forking; `files` is the folder whose content the kernel finds in its working folder."""
+    """Starts kernels by forking; the folder `files` is copied into the kernel's working folder."""
 
     files = Unicode()
     has_probes = True
@@ -49,7 +49,7 @@ class WarmKernelManager(KernelManager):
 
     @property
     def guarded(self) -> Guarded:
-        """What a `watchdog.Watchdog` has to know of this kernel; the forker itself limits how many files there are."""
+        """The arguments of this kernel's `Watchdog`. The forker itself limits the number of files."""
         return {"home": self.home.pid, "spared": 1, "folder": self.folder}
 
     def before_start(self) -> None:

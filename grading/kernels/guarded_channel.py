@@ -1,4 +1,4 @@
-"""Decides which interpreter answers a question: the student's kernel, or one without torch or its optimizers."""
+"""Choose the interpreter that answers a question: the student's kernel, or one without torch or its optimizers."""
 
 import contextlib
 import re
@@ -13,11 +13,11 @@ from grading.kernels.torch_masks import Missing
 from grading.oracle.student_code import StudentError
 from grading.probe import wire
 
-# The questions that torch's optimizers could answer, by their probe: never asked where these are.
+# Probes whose questions torch's optimizers could answer: they are never asked where torch has optimizers.
 FOLLOWED = {"optimizers.follow", "training.iterate"}
-# Likewise for what works on torch's own parameters, so that it needs torch.
+# Likewise, for probes that need torch itself because they work on its parameters.
 ON_TORCH = {"real_parameters.follow", "real_parameters.zero_grad", "real_parameters.clip"}
-CALLS = {"core.call", "training.calls"}  # these, too, where they call an update rule
+CALLS = {"core.call", "training.calls"}  # likewise, if they call an update rule
 UPDATE_RULE = re.compile(r"\w+_update")
 QUESTION = re.compile(r'\{"probe": "([\w.]+)", "arguments": \{(?:"function": "(\w+)")?')
 ABOUT = re.compile(r'\{"probe": "[\w.]+", "arguments": \{"(?:name|function)": "(\w+)"')
@@ -34,7 +34,7 @@ class GuardedChannel:
         given: texts of cells that are as the course gave them.
 
     Attributes:
-        with_torch: whether update rules are followed in an interpreter that has torch, for an answer that needs it.
+        with_torch: whether update rules run in an interpreter that has torch, for an answer that needs it.
     """
 
     def __init__(self, kernel: KernelChannel, followers: Followers | None, given: Collection[str]):
@@ -57,11 +57,11 @@ class GuardedChannel:
         return self.kernel.source_of(name)
 
     def rest(self) -> None:
-        """Let the student's kernel do other things than answer."""
+        """Let the student's kernel leave its answering loop."""
         self.kernel.rest()
 
     def may_need_torch(self) -> bool:
-        """Whether what has failed without torch may be right with it: an update rule, and a text with torch in it."""
+        """Whether an update rule that failed without torch may pass with it: the student's text mentions torch."""
         asked = any(missing is Missing.TORCH for missing, _ in self._followed)
         return asked and any("torch" in source for source in self.kernel.sources if source not in self.given)
 
@@ -77,10 +77,10 @@ class GuardedChannel:
         ]
 
     def delegated(self) -> tuple[str, list[tuple[str, object]]]:
-        """Of an update rule that has failed: what it lets torch do in the kernel where torch is whole.
+        """Ask a failed update rule again in the student's kernel, where torch is complete: does it delegate to torch?
 
         Returns:
-            That in words, empty if it does it itself; and the questions, each with the answer of that kernel.
+            What it delegates, in words (empty if nothing), and the questions, each with that kernel's answer.
         """
         words, transcript = "", []
         for _, question in self._followed:
@@ -91,7 +91,7 @@ class GuardedChannel:
         return words, transcript if words else []
 
     def _missing(self, question: str) -> Missing | None:
-        """What must be missing where this question is answered; None if it may go to the student's kernel."""
+        """What the interpreter that answers this question must lack; None if the student's kernel may answer."""
         found = QUESTION.match(question)
         if self.followers is None or found is None:
             return None
@@ -104,7 +104,7 @@ class GuardedChannel:
 
 
 def _torchs_part(reply: object) -> str:
-    """What torch has done, according to a reply; it comes from the student's process, so it may hold anything."""
+    """What torch did, according to a reply. The reply comes from the student's process, so it may hold anything."""
     value = reply.get("value") if isinstance(reply, dict) else None
     for field, what in TORCHS.items():
         where = value.get(field) if isinstance(value, dict) else None

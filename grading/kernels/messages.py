@@ -1,4 +1,4 @@
-"""Read a kernel's messages. What it may get wrong is found here, so every error later is the grader's own.
+"""Read and check a kernel's messages. A kernel's errors are caught here, so any later error is the grader's own.
 
 See https://jupyter-client.readthedocs.io/en/stable/messaging.html for what a message holds.
 """
@@ -29,7 +29,7 @@ FAILED: Fields = {"ename": str, "evalue": str, "traceback": list}  # and an `exe
 
 
 class BrokenMessage(Exception):
-    """A kernel has sent something that is no message; `str()` says what is wrong."""
+    """A kernel has sent a malformed message; `str()` says what is wrong."""
 
 
 class Channel(AsyncZMQSocketChannel):
@@ -41,11 +41,11 @@ class Channel(AsyncZMQSocketChannel):
         """The next message.
 
         Args:
-            timeout: seconds; None waits for ever.
+            timeout: seconds; None waits forever.
 
         Raises:
-            Empty: none came in time.
-            BrokenMessage: what came is none.
+            Empty: no message arrived in time.
+            BrokenMessage: the kernel sent something else.
         """
         if not await self.socket.poll(None if timeout is None else int(timeout * 1000)):
             raise Empty
@@ -53,10 +53,10 @@ class Channel(AsyncZMQSocketChannel):
 
 
 def parsed(session: Session, frames: list[bytes]) -> dict:
-    """A message from what came over a socket.
+    """Parse the frames of a message.
 
     Raises:
-        BrokenMessage: it is none.
+        BrokenMessage: they are not a valid message.
     """
     split, read = session.feed_identities, session.deserialize
     try:

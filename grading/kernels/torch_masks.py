@@ -1,4 +1,4 @@
-"""What a follower sees in the place of torch, or of torch's optimizers, see `grading.kernels.follower`."""
+"""What a follower sees instead of torch or its optimizers, see `grading.kernels.follower`."""
 
 import sys
 import tempfile
@@ -12,7 +12,7 @@ from shutil import rmtree
 from grading.course import temporary_folders
 from grading.sandbox import bubblewrap
 
-# In the place of every module of torch.optim. It can be used, so that cells which try torch.optim out run to their end.
+# Replaces every module of torch.optim. It accepts any use, so that cells which try torch.optim out run to their end.
 NO_OPTIMIZER = """
 class Optimizer:
     def __init__(self, params=(), *args, **kwargs):
@@ -27,7 +27,7 @@ def __getattr__(name):
         raise AttributeError(name)
     return Optimizer
 """
-# In the place of torch's clipping of gradients, which is an exercise of its own.
+# Replaces torch's gradient clipping, which is an exercise too.
 NO_CLIPPING = """
 def refused(*args, **kwargs):
     raise RuntimeError("torch's own clipping is not here: write it yourself")
@@ -44,7 +44,7 @@ CONDA = "envs/*/" + PACKAGES
 
 
 class Missing(StrEnum):
-    """What is not there in a follower."""
+    """What a follower lacks."""
 
     TORCH = "torch"
     OPTIMIZERS = "torch's optimizers"  # and its clipping of gradients
@@ -52,7 +52,7 @@ class Missing(StrEnum):
 
 @lru_cache(maxsize=2)
 def masks(missing: Missing) -> dict[str, str]:
-    """What hides torch, or its optimizers: folders that are made here, by the path at which each is to be seen."""
+    """The folders that hide torch or its optimizers: for each path inside the sandbox, a folder made here."""
     folder = Path(tempfile.mkdtemp(prefix=temporary_folders.prefix("bare")))
     Finalize(None, rmtree, (folder, True), exitpriority=0)  # a forked worker runs no functions of `atexit`
     empty, stubs = folder / "empty", folder / "optim"
@@ -79,10 +79,10 @@ def masks(missing: Missing) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def torch_places() -> dict[str, Path]:
-    """Every path at which torch is seen inside, and its folder on the host.
+    """Every path of torch inside the sandbox, with its folder on the host.
 
-    That path may differ from the one on the host: what is reached through a symbolic link is mounted under the link's
-    name. An environment and the Python that it was made from may each have a torch.
+    The two may differ: a folder behind a symbolic link is mounted under the link's name. An environment and the Python
+    that it was made from may each have a torch.
     """
     found = {Path(parent).joinpath("torch").resolve() for parent in sys.path if parent}
     spec = find_spec("torch")

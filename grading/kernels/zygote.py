@@ -111,7 +111,7 @@ def use_torch() -> Any:
 
 
 def show_a_traceback() -> None:
-    """Do what IPython does for the first error: it looks where every module comes from."""
+    """Format a traceback: for the first one, IPython looks up the file of every module."""
     from IPython.core.ultratb import AutoFormattedTB
 
     linecache.cache["/warm.py"] = (4, None, ["1 / 0\n"], "/warm.py")
@@ -123,9 +123,9 @@ def show_a_traceback() -> None:
 
 
 def remember(cells: list[str]) -> None:
-    """Let IPython look only once at each text, and at these now.
+    """Make IPython tokenize each text only once, and tokenize these texts now.
 
-    It cuts a cell into tokens twice before it runs it. What it finds depends on nothing but the text.
+    IPython tokenizes a cell twice before it runs it. The result depends on the text alone.
     """
     private = sys.modules["grading.probe.private"]
     private.remember_texts(functools.lru_cache(maxsize=1024))
@@ -134,10 +134,10 @@ def remember(cells: list[str]) -> None:
 
 
 def prepare_kernels(cells: list[str]) -> Callable[[dict], None]:
-    """Do once what each kernel would do when it starts; what is left to do in each kernel.
+    """Do once what every kernel would do at startup, and return what each kernel still has to do.
 
-    To look at an object is to write into its memory, because Python counts who holds it: so spare each kernel what
-    would copy memory that all of them share.
+    Python counts references, so even reading an object writes to its memory and copies a shared page. Work done here
+    keeps those pages shared.
     """
     warm_up()
     remember(cells)
@@ -160,7 +160,7 @@ def prepare_kernels(cells: list[str]) -> Callable[[dict], None]:
 
 
 def prepare_followers(prepare: dict) -> Callable[[dict], None]:
-    """Do once what each follower would do when it starts; what is left, see `follower_inside.run`."""
+    """Do once what every follower would do at startup, and return the rest, see `follower_inside.run`."""
     follower = types.ModuleType("follower_inside")
     exec(compile(prepare["follower"], "/grading/follower_inside.py", "exec"), vars(follower))
     found = follower.torch_elsewhere(prepare["roots"], prepare["torch"])
@@ -177,8 +177,8 @@ def prepare_followers(prepare: dict) -> Callable[[dict], None]:
 def main() -> None:
     """Wait for a first call, warm up, and fork a process for each call.
 
-    Standard input brings one line, a JSON object: the source text of the probes, and texts of cells that are the same
-    in every notebook. Its end is the end of this process and of all that it has forked.
+    Standard input delivers one line, a JSON object with the probes' source and the cells that all notebooks share.
+    When it is closed, this process ends, and so does everything that it has forked.
     """
     exchange = sys.argv[1]
     be_first()
@@ -190,7 +190,7 @@ def main() -> None:
     calls: list[socket.socket | int] = [door, 0]
     if prepare is None or door not in select.select(calls, [], [])[0]:
         os._exit(0)
-    gc.disable()  # until `freeze`: to look for garbage between imports takes an eighth of the time
+    gc.disable()  # until `freeze`: collecting garbage between imports takes an eighth of the time
     exec(prepare["probes"], {})
     begin = prepare_followers(prepare) if prepare["missing"] else prepare_kernels(prepare["cells"])
     freeze()
@@ -205,11 +205,11 @@ def main() -> None:
         line.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, lambda number, frame: os._exit(0))
-    signal.alarm(2)  # not for ever
+    signal.alarm(2)  # wait at most this long
     with contextlib.suppress(ChildProcessError):
         while True:
-            os.wait()  # those that serve end with their workers; so their processor time is counted
-    os._exit(0)  # there is nothing to tidy up: it all lies in this sandbox
+            os.wait()  # each child ends with its worker; waiting adds its processor time to this process's
+    os._exit(0)  # nothing to clean up: everything is inside this sandbox
 
 
 def wait_for_some(number: int, frame: FrameType | None) -> None:
@@ -223,7 +223,7 @@ def serve(line: socket.socket, exchange: str, begin: Callable[[dict], None]) -> 
     """Fork the kernels of one worker: read requests, one JSON object a line, and answer each.
 
     Args:
-        begin: what a kernel does after it has lost all rights, called with what it is told.
+        begin: starts the kernel after it has dropped all rights; called with the `told` of the request.
     """
     wake, alarm = os.pipe()
     os.set_blocking(alarm, False)
@@ -273,16 +273,16 @@ def serve(line: socket.socket, exchange: str, begin: Callable[[dict], None]) -> 
 
 
 def freeze() -> None:
-    """Let no collection in a kernel look at, and so copy, the memory that all kernels share.
+    """Keep garbage collection in a kernel from touching, and so copying, the memory that all kernels share.
 
-    To collect first would take a fifth of a second, for very little.
+    Collecting first would take a fifth of a second and gain very little.
     """
     gc.freeze()
     gc.enable()
 
 
 def say(line: socket.socket, **words: Any) -> None:
-    """Answer with one line, or end if the other side has closed the connection."""
+    """Send one line, or exit if the other side has closed the connection."""
     try:
         line.sendall(json.dumps(words).encode() + b"\n")
     except OSError:
@@ -296,7 +296,7 @@ def kill(pid: int) -> None:
 
 
 def be_first() -> None:
-    """Go on in a child that is the first process of a namespace of its own; this process only waits for it."""
+    """Continue in a child that is the first process of its own PID namespace; the parent only waits for it."""
     new_namespaces(NEWUSER | NEWPID)
     child = os.fork()
     if child:
@@ -305,7 +305,7 @@ def be_first() -> None:
 
 
 def new_namespaces(kinds: int) -> None:
-    """Leave namespaces, the user's among them; who the user is stays the same."""
+    """Enter new namespaces, a user namespace among them, with the same user and group ids."""
     uid, gid = os.getuid(), os.getgid()
     call(LIBC.unshare, kinds)
     for file, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
@@ -314,7 +314,7 @@ def new_namespaces(kinds: int) -> None:
 
 
 def become_kernel(request: dict, exchange: str, zygote_files: list[int], begin: Callable[[dict], None]) -> None:
-    """Be the first process of the new namespaces: hide the rest of the sandbox, lose all rights, run a kernel."""
+    """Become the first process of new namespaces: hide the rest of the sandbox, drop all rights, run a kernel."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -351,9 +351,9 @@ def become_kernel(request: dict, exchange: str, zygote_files: list[int], begin: 
 
 
 def hide(exchange: str, folder: str, size: int, inodes: int, python: list[str]) -> None:
-    """Mount private folders over everything that other kernels, or the zygote, could be reached through.
+    """Mount private folders over every path that leads to other kernels or to the zygote.
 
-    This Python's own folders stay where they are, also where they lie in /tmp.
+    This Python's own folders keep their places, even in /tmp.
     """
     options = f"size={size},nr_inodes={inodes},mode=755".encode()
     mount(None, "/", None, MS_REC | MS_PRIVATE)
@@ -384,13 +384,13 @@ def mount(source: str | None, target: str | None, kind: str | None, flags: int, 
 
 
 def open_loopback() -> None:
-    """Let the kernel reach itself: what a child process prints, for one, comes to ipykernel in that way."""
+    """Enable the loopback interface: over it, ipykernel receives what a child process prints, for example."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP))
 
 
 def drop_capabilities() -> None:
-    """Keep no right over the new namespaces, now or after starting another program."""
+    """Drop all rights over the new namespaces, also for programs that are started later."""
     for number in range(64):
         if LIBC.prctl(PR_CAPBSET_DROP, number, 0, 0, 0):
             break
@@ -400,7 +400,7 @@ def drop_capabilities() -> None:
 
 
 def filter_calls(program: bytes) -> None:
-    """Let the system refuse some calls from now on, see `grading/sandbox/seccomp.py`; not all systems can."""
+    """Install a seccomp filter, see `grading/sandbox/seccomp.py`, where the system supports it."""
     held = ctypes.create_string_buffer(program, len(program))
     LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, struct.pack("@HP", len(program) // 8, ctypes.addressof(held)), 0, 0)
 

@@ -1,4 +1,4 @@
-"""Start warm interpreters in the sandbox, and let them fork kernels."""
+"""Start warm interpreters in the sandbox, and have them fork kernels."""
 
 import contextlib
 import json
@@ -25,11 +25,11 @@ CREDENTIALS = struct.Struct("3i")  # the ids of a process, its user and its grou
 class Zygote:
     """A sandboxed interpreter from which kernels are forked, see `grading/kernels/zygote.py`.
 
-    It warms up when it is first called, see `Forker`.
+    It warms up when a `Forker` first calls it.
 
     Args:
-        missing: what is not there, if followers are forked from it; None if students' kernels are.
-        cells: texts of cells that most notebooks hold; IPython looks at them in advance.
+        missing: what its followers lack; None if it forks students' kernels.
+        cells: texts of cells that most notebooks hold; IPython tokenizes them in advance.
 
     Raises:
         SandboxError: it cannot be started.
@@ -66,11 +66,11 @@ class Zygote:
             raise bubblewrap.SandboxError(f"no warm interpreter could be started: {self.complaint()}") from None
 
     def alive(self) -> bool:
-        """Whether it can be called."""
+        """Whether it still runs."""
         return self.process.poll() is None
 
     def complaint(self) -> str:
-        """End it; the last line that it wrote."""
+        """End it and return the last line that it wrote."""
         self.process.kill()
         _, _, stderr = _pipes(self.process)
         lines = stderr.read().decode(errors="replace").strip().splitlines()
@@ -84,7 +84,7 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[b
 
 
 def _end(process: subprocess.Popen[bytes], exchange: Path) -> None:
-    """Let a zygote end by itself, and take its folder away."""
+    """Let a zygote exit by itself, and remove its folder."""
     stdin, stdout, stderr = _pipes(process)
     with contextlib.suppress(OSError):
         stdin.close()
@@ -105,7 +105,7 @@ class Forker:
         exchange: the folder of the zygote.
 
     Attributes:
-        pid: its process id, as it is here.
+        pid: its process id outside the sandbox.
 
     Raises:
         OSError: there is no zygote that listens, or it ends while it warms up.
@@ -130,7 +130,7 @@ class Forker:
         """Fork a kernel, or a follower; its process id inside the sandbox.
 
         Args:
-            told: a kernel's command line as `{"arguments": ...}`, or what `follower_inside.run` is told.
+            told: a kernel's command line as `{"arguments": ...}`, or the request of `follower_inside.run`.
         """
         request: dict[str, object] = {"name": name, "folder": str(folder), "told": told}
         request |= {"limits": bubblewrap.LIMITS, "bytes": bubblewrap.SCRATCH_BYTES, "inodes": bubblewrap.SCRATCH_INODES}
@@ -193,7 +193,7 @@ class Forker:
 
 
 class Fork:
-    """A forked kernel or follower, in the words of `subprocess.Popen`."""
+    """A forked kernel or follower, with the interface of `subprocess.Popen`."""
 
     stdin = stdout = stderr = None
 
@@ -215,7 +215,7 @@ class Fork:
     terminate = kill
 
     def send_signal(self, number: int) -> None:
-        """Only an end can be asked for: a kernel's processes cannot be reached from outside."""
+        """End it, whatever the signal: no signal reaches a kernel's processes from outside."""
         self.kill()
 
 
@@ -265,7 +265,7 @@ forkers = Forkers()
 def zygotes(cells: list[str]) -> Iterator[dict[Missing | None, Path]]:
     """Zygotes for several processes, of students' kernels and of followers; their folders, for `share`.
 
-    Those of the kernels warm up now, the others when they are called, or woken: they may never be needed.
+    The one for kernels warms up now. The others may never be needed: they warm up when called or woken.
 
     Args:
         cells: texts of cells that most notebooks hold.
@@ -279,18 +279,18 @@ def zygotes(cells: list[str]) -> Iterator[dict[Missing | None, Path]]:
                 wake(started[-1].exchange)
         try:
             yield dict(zip((None, *Missing), (zygote.exchange for zygote in started)))
-        except BaseException:  # nobody waits for what may be importing still
+        except BaseException:  # do not wait for zygotes that may still be importing
             for zygote in started:
                 zygote.process.kill()
             raise
 
 
 def wake(exchange: Path) -> None:
-    """Let the zygote with this folder warm up now, before anybody waits for it."""
+    """Make the zygote with this folder warm up now, before somebody waits for it."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
         line.connect(str(exchange / "zygote"))
 
 
 def share(folders: dict[Missing | None, Path]) -> None:
-    """Let this process call the zygotes of another one."""
+    """Make this process use zygotes that another process has started."""
     forkers.shared.update(folders)
