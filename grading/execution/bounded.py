@@ -1,4 +1,4 @@
-"""Work on what students wrote, in a process that ends when it takes too much time or memory."""
+"""Process students' texts in a separate process that ends when it takes too much time or memory."""
 
 import contextlib
 import pickle
@@ -12,11 +12,11 @@ from typing import Any
 
 from grading.execution.workers import end_with_parent
 
-PATIENCE = 10  # on a busy machine a process may wait that many times as long as it computes
+PATIENCE = 10  # on a busy machine a process may wait this many times as long as it computes
 
 
 class LimitError(Exception):
-    """The work took too much, or its process ended for another reason; the message says which.
+    """The work exceeded a limit, or its process ended for another reason; the message says which.
 
     Attributes:
         is_time: it used up its processor time, and would do so again.
@@ -28,9 +28,9 @@ class LimitError(Exception):
 
 
 class Bounded:
-    """Calls functions one after another in a process of its own, which is started anew after it has ended.
+    """Calls functions one after another in a separate process. If it has ended, the next call starts a new one.
 
-    The process keeps its memory from call to call: what is remembered there is remembered for the next call.
+    The process lives from call to call, and so do its caches.
 
     Args:
         seconds: of processor time for each call, and ten times that on the clock.
@@ -51,7 +51,7 @@ class Bounded:
         try:
             here.send((function, arguments))
             if not here.poll(PATIENCE * self.seconds + 60):
-                raise LimitError(f"it was not finished after {PATIENCE * self.seconds + 60:g} s", is_time=True)
+                raise LimitError(f"it did not finish within {PATIENCE * self.seconds + 60:g} s", is_time=True)
             kind, value = here.recv()
         except (EOFError, ConnectionError):
             code = self._end()
@@ -118,7 +118,7 @@ def _serve(there: Connection, seconds: float, memory: int) -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """The exception, or if it cannot be sent to another process one that says the same."""
+    """The exception or, if it cannot be pickled, a replacement with the same message."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
@@ -127,7 +127,7 @@ def _portable(error: Exception) -> Exception:
 
 
 def _limit_time(seconds: float) -> None:
-    """Let the system end this process after that much more processor time."""
+    """Make the system end this process after so many more seconds of processor time."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource  # not on Windows
 
@@ -136,7 +136,7 @@ def _limit_time(seconds: float) -> None:
 
 
 def _limit_memory(more: int) -> None:
-    """Let no more memory than that be taken beyond what this process has; only Linux tells how much that is."""
+    """Limit the memory that this process may take beyond what it has now; only Linux tells how much that is."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 

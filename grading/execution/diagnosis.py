@@ -1,4 +1,4 @@
-"""Name the mistake: which known wrong answer loses the same tests and gives the same replies to what they ask?"""
+"""Name the mistake: find the known wrong answer that fails the same tests with the same replies."""
 
 import json
 import math
@@ -24,7 +24,7 @@ UNSAID = ("Missing", "NotImplementedError")  # there is no answer yet, so no mis
 
 
 class Diagnostician:
-    """The catalogue of one assignment, ready to be asked.
+    """The catalogue of one assignment, ready for look-ups.
 
     Args:
         source: the instructor's notebook; the catalogue is `mistakes/<assignment>.toml`, found from there.
@@ -109,7 +109,7 @@ def _probe(question: str) -> str:
 
 
 def _on_its_own(question: str) -> bool:
-    """Whether stand-ins take the place of what the student wrote in earlier exercises."""
+    """Whether stand-ins replace what the student wrote in earlier exercises."""
     arguments = json.loads(question)["arguments"]
     return any(arguments.get(name) for name in ("stand_ins", "slopes", "made_up", "source"))
 
@@ -124,7 +124,7 @@ def _with_own_source(question: str, channel: InProcess) -> str:
 
 
 def _told(reply: Any) -> dict:
-    """What a reply says about the answer: its value, or the kind and the words of the error."""
+    """The part of a reply that depends on the answer: its value, or the type and the message of the error."""
     error = reply.get("error")
     if isinstance(error, dict):
         return {"type": error.get("type"), "message": error.get("message")}

@@ -203,7 +203,7 @@ class Execute(LimitedOutputs):
             self._run_hidden(cell, hidden)
 
     def _run_hidden(self, cell: NotebookNode, hidden: str) -> None:
-        """Run a hidden part here. After a visible failure it decides nothing, it only shows and names the mistake."""
+        """Run a hidden part here. If the visible part has failed, it only serves to show and name the mistake."""
         failed = _error(cell)
         if failed is not None and "NotImplementedError" in failed.ename + failed.evalue:
             return

@@ -94,5 +94,5 @@ def _judge(source: str, name: str, channel: GuardedChannel, drawn_by: inputs.Key
 
 @lru_cache(maxsize=1024)
 def compiled(source: str, name: str) -> CodeType:
-    """A hidden part, compiled once for all submissions."""
+    """Compile a hidden part, once for all submissions."""
     return compile(source, name, "exec")

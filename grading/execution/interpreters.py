@@ -1,7 +1,7 @@
-"""What workers and kernels are forked from: it imports for seconds, beside the process that grades.
+"""The interpreters from which workers and kernels are forked. They import for seconds while the grader prepares.
 
-Both are started together, and as early as can be: this module imports little, and nothing of nbgrader. It does not read
-the settings, which import all of it.
+Both start together and as early as possible, so this module imports little and nothing of nbgrader. It does not read
+the settings, because that imports all of nbgrader.
 """
 
 import contextlib
@@ -17,19 +17,19 @@ from grading.kernels.torch_masks import Missing
 from grading.kernels.zygote_client import share, wake, zygotes
 from grading.sandbox.bubblewrap import SandboxError
 
-# The words of a source notebook that tell which followers its hidden tests ask.
+# Words in a source notebook that show which followers its hidden tests need.
 FOLLOWED = {Missing.TORCH: (b"oracle.optimizers", b"training.iterate"), Missing.OPTIMIZERS: (b"real_parameters.",)}
 PRELOAD = "grading.execution.forkserver_preload"
 
 
 @dataclass(frozen=True)
 class Interpreters:
-    """What `start` has started.
+    """The interpreters that `start` has started.
 
     Attributes:
         make_pool: makes a pool of a number of processes, by default one for each core, that execute submissions.
-        prepare_followers: lets the interpreters of followers import now, if there is anything to follow, see
-            `grading/kernels/follower.py`. While the processes of the pool import, a core is idle.
+        prepare_followers: makes the followers' interpreters import now, if hidden tests need them, see
+            `grading/kernels/follower.py`. A core is idle while the processes of the pool import.
     """
 
     make_pool: Callable[[int | None], ProcessPoolExecutor]
@@ -38,10 +38,10 @@ class Interpreters:
 
 @contextlib.contextmanager
 def start(course: Course, assignments: list[str], kernels: bool = True) -> Iterator[Interpreters]:
-    """Start them for submissions of these assignments.
+    """Start interpreters for submissions of these assignments.
 
     Args:
-        kernels: start what kernels are forked from, too. Otherwise each worker starts its own if it needs one.
+        kernels: also start the interpreter that forks kernels. Otherwise each worker starts its own when needed.
     """
     texts = [course.source(name).read_bytes() for name in assignments]
     begin([PRELOAD])

@@ -1,7 +1,7 @@
-"""A kernel's life: cells run in it, and when it ends or hangs, the cells after that run in a fresh one.
+"""A kernel's life: cells run in it; when it ends or hangs, the remaining cells run in a fresh one.
 
-A fresh kernel first runs the earlier cells again that were healthy. If it then ends by itself, one of those is to
-blame: it fails, and the others go on without it. Nothing here knows of Jupyter: see `Kernel` for what is needed.
+A fresh kernel first replays the earlier healthy cells. If it then ends by itself, one of these is to blame: that cell
+fails, and the others run without it. Nothing here depends on Jupyter: see `Kernel` for the interface.
 """
 
 import time
@@ -17,8 +17,8 @@ from grading.kernels.channel import KernelStuck
 from grading.kernels.messages import BrokenMessage
 
 POISONED = "This cell later crashed Python or made it hang. The cells below ran without it."
-IDLE = 0.5  # seconds in which a kernel may end that a cell has spoilt
-FAILURES = (DeadKernelError, CellTimeoutError, KernelStuck, BrokenMessage)  # a kernel's; all else is the grader's
+IDLE = 0.5  # seconds within which a kernel that a cell has broken ends
+FAILURES = (DeadKernelError, CellTimeoutError, KernelStuck, BrokenMessage)  # any other error is the grader's own
 
 
 class Kernel(Protocol):
@@ -26,16 +26,16 @@ class Kernel(Protocol):
 
     @property
     def tripped(self) -> str:
-        """Why a guard has ended it, in plain words; empty if none has."""
+        """Why the watchdog ended it, in plain words; empty if it did not."""
 
     def run_again(self, cell: NotebookNode, index: int) -> None:
-        """Run a cell that has run in an earlier kernel; its outputs stay as they are. Raises one of `FAILURES`."""
+        """Replay a cell of an earlier kernel without changing its outputs. Raises one of `FAILURES`."""
 
     def rest(self) -> None:
-        """Let it do what earlier cells have left to do."""
+        """Let it work on what earlier cells left unfinished, such as callbacks."""
 
     def answers(self) -> bool:
-        """Whether it still runs cells."""
+        """Whether it can still run cells."""
 
     def close(self) -> None:
         """End it."""
@@ -46,7 +46,7 @@ K = TypeVar("K", bound=Kernel)
 
 @dataclass(frozen=True)
 class Limits:
-    """What a submission may use up: fresh kernels, and seconds for each cell and for all together."""
+    """Limits of a submission: fresh kernels, seconds for each cell, and seconds for all cells together."""
 
     restarts: int
     cell_seconds: float | None
@@ -58,8 +58,8 @@ class Trouble:
     """A cell that hung, ended Python, or was not run.
 
     Attributes:
-        name, message: of the error that the cell is to show.
-        state: how the record calls that; empty for a cell that suffers from one above it.
+        name, message: the error to show in the cell.
+        state: its name in the record; empty if a cell above is to blame.
     """
 
     cell: NotebookNode
@@ -79,7 +79,7 @@ class Session(Generic[K]):
 
     Attributes:
         kernel: the current one.
-        deadline: when, on the monotonic clock, all has to be done.
+        deadline: the end of the submission's time, on the monotonic clock.
         sources: the texts of the healthy cells.
     """
 
@@ -100,11 +100,11 @@ class Session(Generic[K]):
         self.kernel.close()
 
     def run(self, cell: NotebookNode, index: int, work: Callable[[], None], keep: bool) -> list[Trouble]:
-        """Do the work of a cell in the current kernel.
+        """Run a cell in the current kernel.
 
         Args:
-            work: raises one of `FAILURES` if the kernel fails. It may be called a second time, in a fresh kernel.
-            keep: the cells below may need this one: it runs again in fresh kernels.
+            work: runs the cell; raises one of `FAILURES` if the kernel fails. After a restart it is called again.
+            keep: replay this cell in fresh kernels, because cells below may need it.
 
         Returns:
             The cells that failed with their kernel: this one, or cells above that are to blame.
@@ -129,7 +129,7 @@ class Session(Generic[K]):
         return Trouble(cell, index, "DeadKernelError", f"This cell did not run to its end: {self._spent}.", state)
 
     def _run_or_blame(self, work: Callable[[], None], blamed: list[Trouble]) -> None:
-        """Do the work. If Python ends or hangs, look first whether that comes from a cell above, which then fails."""
+        """Run the cell. If Python ends or hangs, find out whether a cell above is to blame; that one then fails."""
         while True:
             self._ready = False
             try:
@@ -150,9 +150,9 @@ class Session(Generic[K]):
         return self._restarts >= self.limits.restarts or time.monotonic() > self.deadline
 
     def _culprit(self) -> Trouble | None:
-        """Find the cell because of which those that have run make no sound kernel, and go on without it."""
+        """Find, by bisection, the earlier cell that breaks fresh kernels, and continue without it."""
         restarts, healthy = self._restarts, self._healthy
-        sound, unsound = 0, len(healthy)  # so many cells from the first one on
+        sound, unsound = 0, len(healthy)  # numbers of cells, counted from the first
         while unsound - sound > 1 and time.monotonic() < self.deadline:
             middle = (sound + unsound) // 2
             sound, unsound = (middle, unsound) if self._is_sound(healthy[:middle]) else (sound, middle)
@@ -166,7 +166,7 @@ class Session(Generic[K]):
         return Trouble(cell, index, "DeadKernelError", POISONED, records.DIED)
 
     def _is_sound(self, healthy: list[tuple[NotebookNode, int]]) -> bool:
-        """Whether a fresh kernel lives on, and runs cells, after these have run; it is the current one from now on."""
+        """Whether a fresh kernel survives these cells and can still run others. It becomes the current kernel."""
         self._healthy = list(healthy)
         self._restart()
         if len(self._healthy) < len(healthy):
@@ -176,7 +176,7 @@ class Session(Generic[K]):
         return self.kernel.answers()
 
     def _give_up(self, cell: NotebookNode, index: int, error: Exception) -> Trouble:
-        """What to say of a cell that took its kernel with it; a fresh kernel for the cells after it."""
+        """The trouble of a cell that ended its kernel. Starts a fresh kernel for the cells below."""
         tripped = self.kernel.tripped
         name, message = in_words(error, self.limits, time.monotonic() > self.deadline)
         if tripped:
@@ -190,7 +190,7 @@ class Session(Generic[K]):
         return Trouble(cell, index, name, message, state)
 
     def _restart(self) -> None:
-        """A fresh kernel that has run the earlier healthy cells."""
+        """Start a fresh kernel and replay the healthy cells."""
         self._restarts, self._used = self._restarts + 1, False
         self.kernel.close()
         self.kernel = self.start()
@@ -207,7 +207,7 @@ class Session(Generic[K]):
 
 
 def in_words(error: Exception, limits: Limits, late: bool) -> tuple[str, str]:
-    """The name and the message of a cell that took its kernel with it."""
+    """The name and the message of the error of a cell that ended its kernel."""
     if isinstance(error, (CellTimeoutError, KernelStuck)) and late:
         return "CellTimeoutError", (
             f"This cell was ended: all cells of a notebook together may take {limits.seconds:g} s."

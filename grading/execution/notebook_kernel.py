@@ -1,4 +1,4 @@
-"""nbclient's kernel as `kernel_session` needs it: watched over, with a line for questions, and the probes in it."""
+"""nbclient's kernel with the interface that `kernel_session` needs: watched, with probes and a line for questions."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ NOBODY: dict[str, dict] = {
     "content": {},
 }  # a request that no front end has sent
 NOT_RECEIVED = "... Outputs are left out here: the notebook shows too much at once.\n"
-LAST_WORDS = 0.3  # seconds, for what a kernel has shown before it ended
+LAST_WORDS = 0.3  # seconds to wait for the last outputs of a kernel that has ended
 
 
 class NotebookKernel:
@@ -35,8 +35,8 @@ class NotebookKernel:
     Args:
         client: its kernel has just been started.
         sources: the texts of the cells that run in it; the list may grow.
-        guard: watches over it, and is stopped at its end; None where there is no sandbox.
-        deadline: the time on the monotonic clock after which no question is waited for.
+        guard: watches the kernel and stops when it ends; None without a sandbox.
+        deadline: on the monotonic clock; after it, no question waits for an answer.
     """
 
     def __init__(self, client: "Execute", sources: list[str], guard: Watchdog | None, deadline: float):
@@ -61,7 +61,7 @@ class NotebookKernel:
         return self.guard.tripped if self.guard is not None else ""
 
     def run(self, cell: NotebookNode, index: int) -> None:
-        """Run a cell, in the quickest way that this cell and those before it allow."""
+        """Run a cell in the fastest way that this cell and the earlier ones allow."""
         self._loop_used = self._loop_used or needs_event_loop(cell.source)  # tasks of theirs go on in later cells
         if self._loop_used:
             self.channel.rest()
@@ -89,7 +89,7 @@ class NotebookKernel:
             return False
 
     def let_go(self) -> None:
-        """Watch no more, and close the line; the kernel goes on."""
+        """Stop watching and close the line. The kernel keeps running."""
         self._open.close()
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class NotebookKernel:
         except DeadKernelError:
             await asyncio.wait({outputs}, timeout=LAST_WORDS)
             raise
-        except StudentError as error:  # a kernel that runs no cells is as good as none
+        except StudentError as error:  # a kernel that runs no cells counts as dead
             raise DeadKernelError(str(error)) from None
         finally:
             outputs.cancel()

@@ -1,4 +1,4 @@
-"""What is kept of a notebook's outputs: up to limits, whole, and without saying more than they should."""
+"""Keep a notebook's outputs within limits, valid, and free of anything that nbgrader would take for a score."""
 
 import contextlib
 import json
@@ -21,18 +21,18 @@ def shortened(text: str) -> str:
 
 
 class LimitedOutputs(StockExecute):
-    """nbgrader's `Execute`, which takes in what a kernel shows up to some limits.
+    """nbgrader's `Execute` with limits on the outputs that it keeps.
 
     Attributes:
-        text_room: characters of printed text that there is still room for in this cell.
-        room: bytes that there is still room for in this notebook.
+        text_room: characters of printed text that this cell may still add.
+        room: bytes of outputs that this notebook may still add.
     """
 
     max_text = Integer(100_000, help="Characters of printed text that are kept of a cell.").tag(config=True)
     max_output = Integer(20_000_000, help="Bytes of all outputs that are kept of a notebook.").tag(config=True)
 
     def output(self, outs: list, msg: dict, display_id: str | None, cell_index: int) -> NotebookNode | None:
-        """Take in an output, up to the limits; where something is left out there is a note."""
+        """Keep an output, within the limits; a note marks what is omitted."""
         content = msg["content"]
         if msg["msg_type"] == "stream":
             return self._take_text(outs, msg, cell_index)
@@ -68,7 +68,7 @@ class LimitedOutputs(StockExecute):
         return super().output(outs, {**msg, "content": {"name": name, "text": text}}, None, cell_index)
 
     def change_displayed(self, display_id: str, msg: dict) -> None:
-        """Change outputs that are there already, as long as all of them together do not grow too much."""
+        """Update outputs that are already shown, within the limits."""
         places = self.displayed(display_id)
         with contextlib.suppress(AttributeError, IndexError, KeyError):  # one of them was left out
             before = sum(len(json.dumps(self.nb.cells[cell].outputs[i].data)) for cell, i in places)
@@ -82,7 +82,7 @@ class LimitedOutputs(StockExecute):
 
 
 def mend(cell: NotebookNode) -> None:
-    """Drop outputs that are none, counts that are none, and characters that no file can hold."""
+    """Drop malformed outputs and counts, and characters that no file can hold."""
     sound = []
     for output in cell.get("outputs", []):
         if _is_plain_text(output):  # most are
@@ -113,8 +113,8 @@ def _is_plain_text(output: NotebookNode) -> bool:
 def no_verdict_by_accident(cell: NotebookNode) -> None:
     """Keep a test cell's verdict to its errors.
 
-    For nbgrader any text on stderr is a failure and the value of a last expression is a score; a warning must not
-    cost a point, and a student's output must not become a score.
+    nbgrader takes any text on stderr for a failure and the value of a last expression for a score. But a warning must
+    not cost a point, and a student's output must not become a score.
     """
     if notebooks.kind(cell) != "test":
         return

@@ -1,7 +1,7 @@
 """Run the tests of a source notebook in this interpreter, with some solutions replaced: fast, for trusted code only.
 
-A notebook's definitions are its `given_...` and solution cells; plots and demonstrations are left out. The real
-pipeline (`grading.run.grade`) runs a kernel for each submission. Both must come to the same verdict.
+It runs the notebook's definitions, which are its `given_...` and solution cells, without plots and demonstrations. The
+real pipeline (`grading.run.grade`) runs a kernel for each submission. Both must reach the same verdict.
 """
 
 import contextlib
@@ -83,8 +83,8 @@ def definitions(
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise `TimeoutError` in what takes more processor time inside the block, and again each second.
 
-    A clock would decide otherwise on a busy machine. An import is not interrupted: it would leave half a module behind,
-    for all that comes later. Only the main thread of a Unix process can be interrupted; elsewhere there is no limit.
+    Processor time, because the time on a clock depends on the machine's load. Imports are not interrupted: that would
+    leave half a module behind. Only the main thread of a Unix process can be interrupted; elsewhere there is no limit.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
@@ -104,7 +104,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def run(source: str, namespace: dict, name: str) -> str | None:
-    """Run one cell's source silently; None, or the message of what it raised."""
+    """Run one cell's source silently. Returns the message of what it raised, or None."""
     filename = f"<{name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     try:

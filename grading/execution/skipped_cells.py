@@ -15,8 +15,8 @@ WORD = re.compile(r"\w+")
 def demonstrations(submitted: Sequence[NotebookNode], released: Sequence[NotebookNode]) -> set[str]:
     """The texts of cells that need not run, tagged as demonstrations in the release.
 
-    Only if all cells between the graded ones are as they were released, because a student's own may build on each
-    other; and if no answer reads a name that only a demonstration makes.
+    Demonstrations are skipped only if all cells between the graded ones are as released, because a student's own cells
+    may build on each other, and if no answer reads a name that only a demonstration defines.
     """
     free = [cell for cell in released if _is_free(cell)]
     if [cell.source for cell in free] != [cell.source for cell in submitted if _is_free(cell)]:
@@ -32,7 +32,7 @@ def demonstrations(submitted: Sequence[NotebookNode], released: Sequence[Noteboo
 
 @lru_cache(maxsize=8)
 def _made_only_by(some: frozenset[str], cells: frozenset[str]) -> frozenset[str]:
-    """The names that some of the cells make, and none of the others."""
+    """The names that these cells define and the others do not."""
     return frozenset(of_all(makes, some) - of_all(makes, cells - some))
 
 

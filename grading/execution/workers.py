@@ -20,7 +20,7 @@ PR_SET_PDEATHSIG = 1
 def make_pool(
     jobs: int | None = None, preload: Sequence[str] = (), first: Callable[[], None] | None = None
 ) -> ProcessPoolExecutor:
-    """Processes that each do one thing at a time, by default one for each core; they share no state.
+    """A pool of processes, by default one for each core. They share no state.
 
     Args:
         preload: modules that are imported once, before the processes are forked; where that cannot be done safely
@@ -35,7 +35,7 @@ def make_pool(
 
 
 def begin(preload: Sequence[str]) -> None:
-    """Let the process that forks workers import these modules now, while this process continues."""
+    """Make the process that forks workers import these modules now, in parallel to this process."""
     if sys.platform == "linux":
         _set(preload)
         forkserver.ensure_running()
@@ -47,7 +47,7 @@ def _set(preload: Sequence[str]) -> None:
 
 
 def _make_room_for_its_socket() -> None:
-    """Let multiprocessing make its temporary folder, which it makes once, where a socket's path is short enough."""
+    """Make multiprocessing's temporary folder, which it makes once, where a socket's path is short enough."""
     usual, tempfile.tempdir = tempfile.gettempdir(), for_sockets()
     try:
         get_temp_dir()
@@ -65,6 +65,6 @@ def _begin(grader: int, first: Callable[[], None] | None) -> None:
 
 
 def end_with_parent() -> None:
-    """Let the system end this process, and with it all that it runs, when the one that made it is killed."""
+    """Make the system end this process, and with it all that it runs, when its parent is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

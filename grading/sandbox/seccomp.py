@@ -1,7 +1,7 @@
-"""A filter for what students' code may ask of Linux: nothing that makes namespaces, or hides memory from the limits.
+"""A seccomp filter for students' code: it refuses system calls that make namespaces or hide memory from the limits.
 
-It is a second wall. What it forbids is of no use in a notebook: memory and keys that belong to no process, mounts and
-namespaces, looking into other processes. See seccomp(2), and linux/filter.h for the program.
+It is a second wall. No notebook needs what it refuses: memory and keys that belong to no process, mounts and
+namespaces, access to other processes. See seccomp(2), and linux/filter.h for the program.
 """
 
 import errno
@@ -100,7 +100,7 @@ def program(machine: str = platform.machine()) -> bytes:
 
 @lru_cache
 def no_programs(machine: str = platform.machine()) -> bytes:
-    """A filter for what is started already: it can start threads, but no process and no program.
+    """A filter for a running process: it may start threads, but no processes and no programs.
 
     It comes on top of `program`, which refuses clone3(2). Empty for a machine whose numbers are not known.
     """

@@ -1,8 +1,7 @@
-"""Watch what a kernel and everything that it started take together, and end them when it is too much.
+"""Watch the total resources of a kernel and everything that it started, and end them when they exceed a limit.
 
-The system's limits hold for each process alone: many small ones can still fill a machine's memory, many small files
-its disk, and a crowd that computes leaves little of the processor to others. This reads Linux's /proc; elsewhere it
-sees no process.
+The system's limits apply to each process alone. Many small processes can still fill the memory, many small files the
+disk, and many busy processes starve others of the processor. This reads Linux's /proc; elsewhere it sees no process.
 """
 
 import contextlib
@@ -22,14 +21,14 @@ PAGE = resource.getpagesize()
 ENTRY = 4096  # bytes that even an empty file takes from a disk
 CORES = os.cpu_count() or 1
 CROWD = max(16, 2 * CORES)  # processes and threads that may compute at the same time
-LOOKS = 6  # so often in a row they may be more
+LOOKS = 6  # consecutive looks at which there may be more
 OPEN = 8192  # files and sockets that all processes together may have open: what waits in sockets no limit counts
 KINDLY = 19  # how much less of the processor the processes get that a kernel has started, see nice(2)
 LONGEST = 3000  # characters of a path; a little more and it cannot be looked at
 
 
 class Guarded(TypedDict):
-    """What a `Watchdog` has to know of a kernel, by the names of its arguments."""
+    """The arguments of a `Watchdog` that depend on the kernel."""
 
     home: int
     spared: int
@@ -42,15 +41,15 @@ class Watchdog(threading.Thread):
 
     Args:
         home: the id of the process that a kernel was started with.
-        spared: how many generations, that process first, are no kernel: bubblewrap and its init, and in a warm sandbox
-            the interpreter that forks kernels.
-        folder: the folder of the host's disk that the kernel can write to.
-        memory: bytes that the kernel may have in memory, together with all that it started.
-        disk: bytes that it may write to that folder, in addition to what is there now.
-        private: its folders in memory, as it calls them, in which nothing else limits how many files there are.
+        spared: the number of generations, that process first, that are not the kernel: bubblewrap and its init, and in
+            a warm sandbox the interpreter that forks kernels.
+        folder: the host folder that the kernel can write to.
+        memory: limit in bytes for the kernel and everything that it started.
+        disk: limit in bytes for what it adds to that folder.
+        private: its in-memory folders, by their paths inside, where nothing else limits the number of files.
 
     Attributes:
-        tripped: what was exceeded, in plain words; empty as long as nothing is.
+        tripped: the limit that was exceeded, in plain words; empty if none was.
     """
 
     def __init__(self, home: int, spared: int, folder: Path, memory: int, disk: int, private: Sequence[str] = ()):
@@ -61,7 +60,7 @@ class Watchdog(threading.Thread):
         self._ended = threading.Event()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._ended.set()
         self.join()
 
@@ -70,7 +69,7 @@ class Watchdog(threading.Thread):
         while not self._ended.wait(SECONDS):
             pids, shared = self._kernel()
             crowded = crowded + 1 if sum(map(computing, pids)) > CROWD else 0
-            # Forked processes share most of their memory, and to count each page once takes time: only if need be.
+            # Forked processes share most of their memory. Counting each page once takes time: do it only if needed.
             if sum(map(resident, pids)) > self.memory and sum(proportional(pid, shared) for pid in pids) > self.memory:
                 self.tripped = f"more than {self.memory / 2**30:g} GiB of memory were taken"
             elif crowded > LOOKS:
@@ -94,9 +93,9 @@ class Watchdog(threading.Thread):
                     os.kill(pid, signal.SIGKILL)
 
     def waited(self) -> float:
-        """Seconds in which the kernel's own process could compute and got no processor; 0 where that is not known.
+        """Seconds for which the kernel's own process waited for a processor; 0 where that is unknown.
 
-        A warm interpreter may have forked several, of one submission: all of them together.
+        A warm interpreter may have forked several kernels of one submission: their sum.
         """
         generation = [self.home]
         for _ in range(self.spared):
@@ -116,13 +115,13 @@ class Watchdog(threading.Thread):
 
 
 def stand_back(pid: int, threads: bool = False) -> None:
-    """Let a process that a kernel has started leave the processor to others.
+    """Lower the priority of a process that a kernel has started.
 
-    Linux may share the processor among sessions, whatever the processes in them are worth, see sched(7): so a process
-    in a session of its own takes its whole session back.
+    Linux may share the processor among sessions, regardless of priorities, see sched(7). So for a process that leads
+    its own session, the priority of the whole session is lowered.
 
     Args:
-        threads: do this to the threads of the process, and not to the process itself.
+        threads: lower the priority of the process's threads instead.
     """
     with contextlib.suppress(OSError):
         ids = [int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()] if threads else [pid]
@@ -134,7 +133,7 @@ def stand_back(pid: int, threads: bool = False) -> None:
 
 
 def waited(pid: int) -> float:
-    """Seconds in which the main thread of a process could compute and got no processor, see proc(5)."""
+    """Seconds for which the main thread of a process waited for a processor, see proc(5)."""
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
@@ -198,9 +197,9 @@ def proportional(pid: int, shared: int = 0) -> int:
 
 
 def _size(folder: Path, enough: int) -> int | None:
-    """The bytes of all that is below a folder, or of a part that is more than enough.
+    """The bytes of all files below a folder. It stops counting when the limit is exceeded.
 
-    Files deleted meanwhile do not count. None if there are folders that are too deep, or not to be read.
+    Files deleted meanwhile do not count. None if a folder is too deep or unreadable.
     """
     total, folders = 0, [str(folder)]
     while folders and total <= enough:
