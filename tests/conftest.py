@@ -238,6 +238,7 @@ def graded(course: Course, pool: Executor | None = None, warm: bool | None = Non
     course = Course(course.root)
     course.config.Execute.timeout = 4
     course.config.Execute.question_timeout = 4
+    course.config.Execute.hung_timeout = 2
     course.config.Execute.max_restarts = 2
     course.config.Execute.max_memory = 2**30
     # For a handful of kernels a warm interpreter does not pay.

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Unpack
@@ -30,6 +30,7 @@ from grading.execution.notebook_kernel import NotebookKernel, seconds_left
 from grading.execution.outputs import LimitedOutputs, mend, no_verdict_by_accident, shortened
 from grading.execution.skipped_cells import demonstrations
 from grading.gradebook import secret
+from grading.gradebook.records import TIMED_OUT
 from grading.intake.submission import digest
 from grading.kernels.channel import prepare
 from grading.kernels.cold_kernel import SandboxedKernelManager
@@ -73,6 +74,8 @@ class _Submission:
         transcripts: of the hidden tests that were lost, what was asked and answered.
         open: what has to be closed in the end.
         session: from the first cell that runs.
+        exercises: the exercise of each test cell.
+        hung: exercises of which a test has run out of time.
     """
 
     folder: Path
@@ -85,6 +88,8 @@ class _Submission:
     transcripts: dict[str, list] = field(default_factory=dict)
     session: Session[NotebookKernel] | None = None
     followers: Followers | None = None
+    exercises: dict[str, str] = field(default_factory=dict)
+    hung: set[str] = field(default_factory=set)
 
     @property
     def kernel(self) -> NotebookKernel:
@@ -109,6 +114,9 @@ class Execute(LimitedOutputs):
     warm = Bool(True, help="Fork kernels from an interpreter that has imported everything.").tag(config=True)
     demonstrations = Bool(False, help="Run the cells tagged as demonstrations, too.").tag(config=True)
     question_timeout = Integer(20, help="Seconds that one question of a hidden test may take.").tag(config=True)
+    hung_timeout = Integer(
+        5, help="Seconds for a further test, and each of its questions, of an exercise that has run out of time."
+    ).tag(config=True)
     max_restarts = Integer(20, help="Fresh kernels a submission may use up.").tag(config=True)
     max_seconds = Integer(600, help="Seconds for all cells of a submission together.").tag(config=True)
     max_memory = Integer(2 * 2**30, help="Bytes in memory for a kernel and all that it starts.").tag(config=True)
@@ -137,6 +145,7 @@ class Execute(LimitedOutputs):
             _stage(Path(folder), scratch)
             place["path"] = str(scratch)
             self._at_hand = _Submission(scratch, release, source, drawn_by, skipped, findings, stack)
+            self._at_hand.exercises = {test: e for e, own in notebooks.tests_of(nb).items() for test in own}
             try:
                 nb, resources = super().preprocess(nb, resources, km)
                 self._name_mistakes(nb)
@@ -175,11 +184,14 @@ class Execute(LimitedOutputs):
         began = time.monotonic()
         session = work.session or self._begin(work)
         run = partial(self._run_test if is_test else self._run_cell, cell, index)
+        session.limits = replace(session.limits, cell_seconds=self._at_most(cell, self.timeout))
         for trouble in session.run(cell, index, run, keep=not is_test):
             _fail(trouble.cell, trouble.name, trouble.message)
             if trouble.state:
                 reason = f"{_label(trouble.cell, trouble.index)}: {trouble.message}"
                 work.findings.troubles.append((trouble.state, reason))
+            if trouble.state == TIMED_OUT and trouble.cell is cell:
+                work.hung.add(work.exercises.get(notebooks.grade_id(cell) or "", ""))
         work.findings.cell_seconds[_label(cell, index)] = time.monotonic() - began
         mend(cell)
         no_verdict_by_accident(cell)
@@ -208,6 +220,9 @@ class Execute(LimitedOutputs):
         if failed is not None and "NotImplementedError" in failed.ename + failed.evalue:
             return
         work, name = self._at_hand, notebooks.grade_id(cell) or ""
+        work.kernel.channel.seconds = seconds = self._at_most(cell, self.question_timeout) or self.question_timeout
+        if work.followers is not None:
+            work.followers.limit(seconds)
         channel = GuardedChannel(work.kernel.channel, work.followers, given_texts(_cells(work.release)))
         verdict = hidden_tests.judge(hidden, f"<hidden part of {name}>", channel, work.inputs)
         if verdict.suspicion:
@@ -271,7 +286,17 @@ class Execute(LimitedOutputs):
     def seconds_for(self, cell: NotebookNode | None, configured: float | None = None) -> float:
         session = self._at_hand.session
         left = seconds_left(session.deadline) if session is not None else float(self.max_seconds)
-        return min(configured or self.timeout or left, left)
+        return min(self._at_most(cell, configured or self.timeout) or left, left)
+
+    def _at_most(self, cell: NotebookNode | None, seconds: float | None) -> float | None:
+        """How long a cell, or a question of it, may take: less for a test whose exercise has run out of time before.
+
+        Most likely the same loop would be waited for again; what does end takes a fraction of a second.
+        """
+        work, name = self._at_hand, notebooks.grade_id(cell) if cell is not None else None
+        if name is None or work.exercises.get(name, "") not in work.hung - {""}:
+            return seconds
+        return min(seconds or self.hung_timeout, self.hung_timeout)
 
     def _begin(self, work: _Submission) -> Session[NotebookKernel]:
         """Run cells in the kernel that nbclient has started; and let update rules be followed elsewhere."""

@@ -20,7 +20,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Protocol
@@ -219,13 +219,20 @@ class Followers:
     """The followers of one submission, by what they lack. The arguments are those of `Follower`."""
 
     def __init__(self, files: Path, sources: list[str], seconds: Seconds, warm: bool, watch: Callable[..., Watchdog]):
-        self._make = partial(Follower, files=files, sources=sources, seconds=seconds, warm=warm, watch=watch)
+        self._make = partial(Follower, files=files, sources=sources, warm=warm, watch=watch)
+        self._seconds = seconds
         self._made: dict[Missing, Follower] = {}
 
     def __getitem__(self, missing: Missing) -> Follower:
         if missing not in self._made:
-            self._made[missing] = self._make(missing)
+            self._made[missing] = self._make(missing, seconds=self._seconds)
         return self._made[missing]
+
+    def limit(self, question: float) -> None:
+        """From now on a question may take so many seconds."""
+        self._seconds = replace(self._seconds, question=question)
+        for follower in self._made.values():
+            follower.seconds = self._seconds
 
     def close(self) -> None:
         """End them. The next question starts them again."""

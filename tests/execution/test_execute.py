@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from grading.course import notebooks
 from grading.course.folder import Course
 from grading.execution.execute import Execute
-from tests.conftest import ROOT, cell
+from tests.conftest import ROOT, cell, graded
 from tests.kernels.test_forked_kernel import execute
 
 FULL, NONE = (2, 1), (0, 0)
@@ -206,3 +206,12 @@ def test_all_cells_together_have_a_time_limit(tmp_path):
     cells = execute(tmp_path, *["import time; time.sleep(1.5)"] * 3, "import os; os._exit(0)", "1", max_seconds=4)
     assert "together may take 4 s" in cells[2].outputs[0].evalue
     assert "used up 4 s" in cells[4].outputs[0].evalue
+
+
+def test_a_loop_costs_its_time_limit_once(tiny, hand_in, pool):
+    """The further tests of the exercise wait for less; `loops_when_asked` shows that what ends is still counted."""
+    hand_in("ada", "def mean(values):\n    while True:\n        pass")
+    found = graded(tiny, pool)
+    assert found.scores("ada") == (0, 0)
+    assert "did not finish within 4 s" in found.error("ada", "test_mean")
+    assert "waited 2 s for the code above" in found.error("ada", "test_mean_negative")

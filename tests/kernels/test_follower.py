@@ -186,6 +186,14 @@ def test_an_answer_that_never_comes_is_given_up(tmp_path):
     one.close()
 
 
+def test_a_limit_holds_for_those_that_run_and_for_those_to_come(tmp_path):
+    followers = Followers(tmp_path, [], Seconds(20, 60, 600), True, Watchdog)
+    running = followers[Missing.TORCH]
+    followers.limit(5)
+    assert [one.seconds.question for one in (running, followers[Missing.OPTIMIZERS])] == [5, 5]
+    assert running.seconds.cell == 60
+
+
 def test_a_cell_that_does_not_run_again_fails_once(running):
     running.sources.append("os._exit(0)")
     with connected(running):
