@@ -1,7 +1,7 @@
 """Tests that come, go or change their points after students have handed in.
 
-nbgrader refuses to release an assignment whose cells have changed once there are submissions. Here its database is
-brought in line first, so that every grade of a cell that stays is kept, manual ones and comments included.
+Once there are submissions, nbgrader refuses to release an assignment whose cells have changed. This module updates its
+database first, so that cells that stay keep their grades, manual points and comments.
 """
 
 from nbformat import NotebookNode
@@ -23,11 +23,11 @@ from grading.course.folder import Course
 
 
 def fit(course: Course, assignment: str) -> list[str]:
-    """Give the gradebook the cells of the source notebook, if there are submissions; else nbgrader does it itself.
+    """Update the gradebook's cells from the source notebook, if there are submissions; else nbgrader does it itself.
 
     Returns:
-        What was changed, in words. A test that is gone takes its grades with it: if `removed` names any, keep a copy
-        of the gradebook first.
+        What was changed, in words. Removing a test removes its grades: if `removed` names any, copy the gradebook
+        first.
     """
     source = notebooks.read(course.source(assignment))
     with course.gradebook() as gradebook:
@@ -115,7 +115,7 @@ def _add(gradebook: Gradebook, notebook: Notebook, table: type, name: str, cell:
 
 
 def _weights(notebook: Notebook, source: NotebookNode) -> list[str]:
-    """Tests whose points differ; the release writes the new ones."""
+    """Tests whose points differ; releasing writes the new points."""
     cells = notebooks.by_id(source)
     return [
         f"{cell.name} gives {notebooks.points(cells[cell.name]):g} points instead of {cell.max_score:g}"

@@ -1,4 +1,4 @@
-"""Copies of the gradebook: dated ones that are kept, and a SQLite file in which a regrade is tried."""
+"""Copies of the gradebook: dated ones that are kept, and a SQLite file for the preview of a regrade."""
 
 import hashlib
 import os
@@ -23,10 +23,10 @@ NONE_YET = "There is no gradebook yet. Run: make release grade"
 
 
 def keep_copy(course: Course, now: datetime) -> Path:
-    """Copy the gradebook to `gradebook.db.<time>`: a SQLite file as it is, what is on a server by pg_dump.
+    """Copy the gradebook to `gradebook.db.<time>`: a SQLite file as it is, a server's database by pg_dump.
 
     Raises:
-        CourseError: no copy could be made, with the reason. Nothing should be written to the gradebook then.
+        CourseError: no copy could be made, with the reason. The caller should then not write to the gradebook.
     """
     book = gradebook_url.sqlite_file(course)
     there = book or course.root / "gradebook.db"
@@ -52,7 +52,7 @@ def take(course: Course, target: Path) -> str:
     """Copy the gradebook to a new SQLite file.
 
     Returns:
-        A digest of what is in it, for `put_back`.
+        A digest of its content, for `put_back`.
 
     Raises:
         CourseError: there is no gradebook yet.
@@ -76,10 +76,10 @@ def take(course: Course, target: Path) -> str:
 
 
 def put_back(course: Course, source: Path, digest: str) -> Path:
-    """Replace the gradebook by what is in a SQLite file, if it is still as `take` found it.
+    """Replace the gradebook's content with that of a SQLite file, if nobody has changed it since `take`.
 
     Returns:
-        The copy of the old gradebook that is kept.
+        The path of a copy of the old gradebook.
 
     Raises:
         CourseError: somebody has written to the gradebook since, or no copy could be made.
@@ -109,10 +109,10 @@ def put_back(course: Course, source: Path, digest: str) -> Path:
 
 @contextmanager
 def restored(course: Course, dump: Path) -> Iterator[Gradebook]:
-    """The gradebook in a copy by pg_dump, put into a database of its own on the course's server while it is read.
+    """The gradebook in a copy by pg_dump, restored to a temporary database on the course's server for reading.
 
     Raises:
-        CourseError: the course's gradebook is on no server, or its user may make no database there.
+        CourseError: the course's gradebook is not on a server, or its user may not create a database there.
     """
     if gradebook_url.sqlite_file(course) is not None:
         raise CourseError(
@@ -129,7 +129,7 @@ def restored(course: Course, dump: Path) -> Iterator[Gradebook]:
             except DBAPIError as error:
                 reason = str(error.orig).splitlines()[0]
                 raise CourseError(
-                    f"{dump}: cannot be read, because no database can be made on the server for a moment ({reason}). "
+                    f"{dump}: cannot be read, because no temporary database can be created on the server ({reason}). "
                     f"An administrator can allow it: ALTER ROLE {url.username} CREATEDB"
                 ) from None
             try:
@@ -153,7 +153,7 @@ def _replace_rows(old: Connection, new: Connection) -> None:
 
 
 def _digest(rows: Connection) -> str:
-    """Of all that is in nbgrader's tables."""
+    """A digest of all of nbgrader's tables."""
     whole = hashlib.sha256()
     for table in Base.metadata.sorted_tables:
         whole.update(f"\0{table.name}\0".encode())

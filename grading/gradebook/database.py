@@ -1,9 +1,9 @@
 """nbgrader's gradebook and the preprocessors that use it, made to serve a whole class.
 
 Stock nbgrader opens the database anew in every preprocessor, asks it for every cell, and commits after every cell.
-Here one open gradebook serves the class, remembers what does not change, and writes a submission in one transaction.
-The preprocessors find it in `resources["nbgrader"]["gradebook"]`; without it, as when nbgrader's own commands run,
-they do what nbgrader's do.
+Here one open gradebook serves the class, caches what does not change, and writes a submission in one transaction.
+The preprocessors find it in `resources["nbgrader"]["gradebook"]`. Without it, as when nbgrader's own commands run,
+they behave like nbgrader's.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ class ClassGradebook(Gradebook):
     """A gradebook that stays open while a class is graded.
 
     Attributes:
-        valid_metadata: what `CheckCellMetadata` has found valid.
+        valid_metadata: metadata of notebooks, as JSON text, that `CheckCellMetadata` found valid.
     """
 
     def __init__(self, course: Course):
@@ -55,7 +55,7 @@ class ClassGradebook(Gradebook):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """What is written within is written all at once at the end, or, if something is raised, not at all."""
+        """Write everything inside the block in one transaction; write nothing if an error is raised."""
         self.db.remove()
         try:
             with self.engine.begin() as connection:
@@ -70,10 +70,10 @@ class ClassGradebook(Gradebook):
             self.db.configure(bind=self.engine, join_transaction_mode="conditional_savepoint", expire_on_commit=True)
 
     def check_connection(self) -> None:
-        """Make sure that the database still answers, after it did not.
+        """Check that the database answers, after an error.
 
         Raises:
-            CourseError: it does not.
+            CourseError: it does not answer.
         """
         self.db.remove()
         try:
@@ -83,7 +83,7 @@ class ClassGradebook(Gradebook):
             raise CourseError(told(error)) from None
 
     def open_submission(self, assignment: str, student: str, timestamp: datetime | None) -> SubmittedAssignment:
-        """The entry of a submission, made if need be, with a place for the grade of every test of the release."""
+        """The entry of a submission, created if missing, with a row for the grade of every test of the release."""
         self.update_or_create_student(student)
         late = {"timestamp": timestamp} if timestamp else {}
         submission = self.update_or_create_submission(assignment, student, **late)
@@ -203,9 +203,9 @@ class OverwriteKernelspec(_Shared, stock.OverwriteKernelspec):
 
 
 class SaveAutoGrades(_Shared, compat.SaveAutoGrades):
-    """nbgrader's `SaveAutoGrades`; a test that failed itself, see `Execute`, has no points until a person looks.
+    """nbgrader's `SaveAutoGrades`. A broken hidden test, see `Execute`, gives no points until a person has looked.
 
-    nbgrader asks for another look at all points that a person gave. Here those for an answer stay as they are while the
+    nbgrader asks a person to check all manual points again. Here the manual points of an answer stay final while the
     student's text is the same: `resources["nbgrader"]["answered"]` has the texts that were graded before, by grade_id.
     """
 
@@ -267,9 +267,9 @@ def scores(course: Course, assignment: str) -> dict[str, dict[str, float]]:
 
 
 def add_indexes(engine: Engine) -> None:
-    """Add the indexes that nbgrader's tables lack: without them what a class costs grows with its square.
+    """Add the indexes that nbgrader's tables lack: without them the time for a class grows quadratically.
 
-    Reading goes on without them where they cannot be made: the database may be read-only, or another program's.
+    If they cannot be created, because the database is read-only or locked, reading works without them.
     """
     with contextlib.suppress(SQLAlchemyError):
         there = inspect(engine)
@@ -293,7 +293,7 @@ def told(error: SQLAlchemyError) -> str:
         )
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return (
-            f"The connection to the gradebook's server was lost; what was being written is not there. "
+            f"The connection to the gradebook's server was lost; the last write was not saved. "
             f"Run this again. (It said: {said})"
         )
     if "connection failed" in said or "connection is bad" in said or "connection timeout" in said:

@@ -20,7 +20,7 @@ BY_HAND = "given by hand"
 
 @dataclass(frozen=True)
 class Change:
-    """A student's points in an exercise, before and after; None where there is nothing.
+    """A student's points in an exercise, before and after; None if there was no score.
 
     Attributes:
         why: the tests that differ, in words.
@@ -95,7 +95,7 @@ def compare(
 
     Args:
         exercises: the names of the solution cells, to which tests are added up.
-        records: of the newer grading; they tell why.
+        records: of the newer grading; they explain the differences.
     """
     changes = []
     for student in sorted({*before, *after}):

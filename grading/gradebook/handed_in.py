@@ -1,4 +1,4 @@
-"""Who handed in an assignment: what is missing, what was refused, and what waits for grading are three lists."""
+"""Who handed in an assignment: lists of missing students, refused submissions, and ungraded submissions."""
 
 import re
 from dataclasses import dataclass

@@ -29,13 +29,13 @@ FREE = re.compile(r"(?P<number>\d+(?:\.\d+)?) (?P<unit>minute|hour|day)s? free")
 
 @dataclass(frozen=True)
 class Rule:
-    """What being late costs.
+    """The cost of being late.
 
     Attributes:
-        share: of the points that were reached, for each started unit of time.
+        share: the part of the points reached that each started unit of time costs.
         unit: in seconds.
-        most: no more than this share is taken off.
-        free: so many seconds cost nothing, and are not counted.
+        most: the largest part that is taken off.
+        free: seconds of grace, which are not counted.
     """
 
     share: float = 0.0
@@ -130,7 +130,7 @@ def due_in_words(course: Course, assignment: str) -> str:
 
 
 def apply(course: Course) -> dict[tuple[str, str], tuple[float, float]]:
-    """Write names, due dates and extensions to the gradebook, and work out all penalties anew; nothing is executed.
+    """Write names, due dates and extensions to the gradebook, and recompute all penalties. Nothing is executed.
 
     Returns:
         For each (assignment, student) whose penalty changed, the old one and the new one.

@@ -1,7 +1,7 @@
 """The record of how each submission was graded: `records/<assignment>/<student>.json`, beside the gradebook.
 
-nbgrader's gradebook is the truth about scores. The record adds what it has no place for: how the grading ended, what
-was repaired, which mistake was recognized, how long cells ran, and from which files the grade was made.
+nbgrader's gradebook holds the scores. The record adds what the gradebook has no place for: how the grading ended, the
+repairs, the recognized mistakes, the time of each cell, and a fingerprint of the files that decided the grade.
 """
 
 import json
@@ -40,9 +40,9 @@ class Record:
         state: one of the names above.
         reason: in plain words what the state means here; empty if graded without any remark.
         repairs: what had to be repaired in the notebook, in plain words.
-        suspicions: what looks as if somebody had not done the exercise: torch does it. A person should look.
-        faults: of each hidden test that failed itself, its name, a colon and the traceback: a person gives the points.
-        traceback: of the grader's own fault because of which there is no grade.
+        suspicions: signs that torch did the exercise for the student. A person should look.
+        faults: for each broken hidden test its name, a colon and the traceback. A person gives the points.
+        traceback: of the grader's own error that prevented a grade.
         score, max_score: points in this assignment when it was graded; None without a grade.
         tests: by test cell `{"exercise", "points", "max", "error", "mistake", "empty"}`: points, the first line of its
             message and the catalogue's name of the mistake, both empty if there is none; whether nothing was written.
@@ -51,8 +51,8 @@ class Record:
         isolated: whether the student's code ran in a sandbox.
         fingerprint: a hash of all that decides the grade: the submission, the tests, the settings.
         graded_at: when, in ISO 8601, UTC.
-        not_shown: what the feedback page does not show as it should, in plain words.
-        unchanged: the grade is an earlier one, because nothing has changed since. Not part of the file.
+        not_shown: what the feedback page omits or simplifies, in plain words.
+        unchanged: the grade is an earlier one, because nothing has changed since. Not stored in the file.
     """
 
     student: str
@@ -94,7 +94,7 @@ class Record:
         self.prepare(course).replace(file_of(course, self.assignment, self.student))
 
     def prepare(self, course: Course) -> Path:
-        """Write the record under another name; it takes effect when that file is moved to its place, `file_of`."""
+        """Write the record to a temporary file. It takes effect when that file is renamed to `file_of`."""
         path = file_of(course, self.assignment, self.student)
         path.parent.mkdir(parents=True, exist_ok=True)
         data = asdict(self)

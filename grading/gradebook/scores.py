@@ -1,4 +1,4 @@
-"""The scores in nbgrader's gradebook, one row for each student and test cell: what reports and exports are made of."""
+"""The scores in nbgrader's gradebook, one row for each student and test cell, for reports and exports."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,10 +24,10 @@ class Cell:
     """A student's score in one graded cell.
 
     Attributes:
-        points: what counts: the manual score if there is one, else the automatic one, plus extra credit.
-        full: the most that the cell gives.
-        auto: what autograding gave; None if it gave none.
-        manual: what a person gave instead; None if nobody did.
+        points: the final score: the manual score if there is one, else the automatic one, plus extra credit.
+        full: the maximum score of the cell.
+        auto: the automatic score, or None.
+        manual: the score that a person gave instead, or None.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Submission:
 
     @property
     def score(self) -> float:
-        """What is exported: the points less the penalty, never below 0 (as nbgrader's own export does)."""
+        """The points minus the penalty, at least 0, as in nbgrader's own export."""
         return max(0.0, self.raw - self.penalty)
 
     @property
@@ -81,9 +81,9 @@ class Submission:
 
 
 def read(gradebook: Gradebook, assignment: str, student: str | None = None) -> dict[str, Submission]:
-    """Everybody's scores in an assignment, or one student's, by student; empty if the gradebook does not know it.
+    """The scores of all students, or of one, in an assignment, by student; empty if the gradebook does not know it.
 
-    Four queries, whatever the size of the class: nbgrader's own objects ask for each grade's name and full score.
+    It takes four queries for any size of class; nbgrader's own objects send queries for each grade.
     """
     try:
         entry = gradebook.find_assignment(assignment)
@@ -124,7 +124,7 @@ def read(gradebook: Gradebook, assignment: str, student: str | None = None) -> d
 
 
 def full_score(gradebook: Gradebook, assignment: str) -> float:
-    """The most that an assignment gives; 0 if the gradebook does not know it."""
+    """The maximum score of an assignment; 0 if the gradebook does not know it."""
     try:
         return float(gradebook.find_assignment(assignment).max_score or 0.0)
     except MissingEntry:

@@ -1,7 +1,7 @@
-"""The course's secret: with it, a student and a notebook the inputs of hidden tests are drawn, see `oracle.inputs`.
+"""The course's secret, from which, with a student and a notebook, hidden tests draw inputs, see `oracle.inputs`.
 
-It is a file beside the gradebook. Who has it can work out the inputs of any attempt; without it no attempt can be
-graded again with the inputs that it had. So it is made once, and made anew only if somebody asks for that.
+It is a file beside the gradebook. Anybody who has it can compute the inputs of any attempt, and without it no attempt
+can be regraded with the same inputs. So it is made once, and renewed only on request.
 """
 
 import os
@@ -57,7 +57,7 @@ def renew(course: Course) -> None:
 
 
 def has_grades(course: Course) -> bool:
-    """Whether the gradebook has points of any test, from a grader or a person."""
+    """Whether the gradebook has a score of any test, automatic or manual."""
     book = gradebook_url.sqlite_file(course)
     if book is not None and not book.is_file():
         return False

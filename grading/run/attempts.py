@@ -1,6 +1,6 @@
 """Attempts: what each student handed in, and when, whether it counts, and how it ended. A journal in one SQLite file.
 
-The journal knows no score that the gradebook does not know: it only says which attempt the gradebook's score is of.
+Every score in the journal comes from the gradebook: the journal only says to which attempt it belongs.
 """
 
 import sqlite3
@@ -83,7 +83,7 @@ class Verdict:
     Attributes:
         number: of this attempt among those that count, from 1.
         reason: why it does not count, in words; empty if it does.
-        next_time: from when on another attempt counts; None if none does, or if this one does.
+        next_time: when the next attempt may count; None if this one counts or no other will.
     """
 
     counts: bool
@@ -101,7 +101,7 @@ class Attempt:
         key: the folder's name in the exchange, or the digest of what was handed in.
         received: when the grader's machine got it; students cannot set this.
         state: `WAITING`, `GRADING`, `GRADED`, `HELD` (it does not count) or `FAILED` (a person has to look).
-        page: what its page shows, one of `LEVELS` or "held"; None if there is no page yet.
+        page: the level of its page, one of `LEVELS` or "held"; None if there is no page yet.
     """
 
     id: int
@@ -140,7 +140,7 @@ class Journal:
         number: int | None = None,
         note: str = "",
     ) -> Attempt:
-        """Note what was handed in; what is known already stays as it is."""
+        """Add an attempt; one that is already known stays unchanged."""
         row = (assignment, student, origin, key, received.isoformat(), state, number, note)
         with self._open() as database:
             database.execute(
@@ -159,7 +159,7 @@ class Journal:
             database.execute(f"UPDATE attempts SET {columns} WHERE id = ?", (*values.values(), attempt.id))
 
     def recover(self) -> int:
-        """After a grader was killed: what it was grading waits again. Returns how many that are."""
+        """Requeue what a killed grader was grading. Returns the number of attempts."""
         with self._open() as database:
             return database.execute("UPDATE attempts SET state = ? WHERE state = ?", (WAITING, GRADING)).rowcount
 

@@ -1,8 +1,7 @@
-"""Two submissions of whose grade there is no doubt, graded beside every class: a fault of the grader stops the run.
+"""Two submissions with known grades that run with every class, so that an error of the grader stops the run.
 
-The reference solution must have full marks and the untouched release none. They take the same way as everybody's work:
-the same sanitizing, the same pool, the same kernels. They are in no gradebook, and no score is written before they are
-back.
+The reference solution must get full marks, and the untouched release none. They are sanitized and executed like all
+others, in the same pool and kernels. They are not in the gradebook, and no score is written before both are right.
 """
 
 import tempfile
@@ -27,7 +26,7 @@ Results = Iterator[tuple[Converter, Sanitized | None, Callable[[], Executed]]]
 
 @contextmanager
 def prepared(course: Course, assignment: str, gradebook: ClassGradebook, isolated: bool) -> Iterator[list[Converter]]:
-    """Both submissions, in a folder outside of the course that is deleted at the end.
+    """Both submissions, in a temporary folder outside the course.
 
     Raises:
         CourseError: the source's tests are others than those that were released.
@@ -53,7 +52,7 @@ def prepared(course: Course, assignment: str, gradebook: ClassGradebook, isolate
 
 
 def unreleased(course: Course, assignment: str, gradebook: ClassGradebook) -> list[str]:
-    """The test cells of the source that the gradebook does not know as they are: it was changed and not released."""
+    """The test cells of the source that differ from those in the gradebook: they were changed and not released."""
     known = {cell.name: cell.source for cell in gradebook.find_notebook(assignment, assignment).source_cells}
     cells = notebooks.by_id(notebooks.read(course.source(assignment)))
     tests = {name: cell.source for name, cell in cells.items() if notebooks.kind(cell) == "test"}
@@ -63,7 +62,7 @@ def unreleased(course: Course, assignment: str, gradebook: ClassGradebook) -> li
 def require_right(
     course: Course, assignment: str, gradebook: ClassGradebook, isolated: bool, submit: Callable[..., Future]
 ) -> None:
-    """Grade both submissions alone, before those that arrive one by one.
+    """Grade both submissions alone, before the watcher grades arrivals.
 
     Args:
         submit: lets a worker execute a submission: `submit(converter, sanitized)`.
@@ -86,7 +85,7 @@ def _refuse(wrong: list[str], assignment: str) -> None:
 
 
 def first(canaries: list[Converter], results: Results) -> Results:
-    """The other results, held back until those of the canaries are there and right.
+    """The other results, held back until both canaries have the right grades.
 
     Raises:
         CourseError: one of them is wrong, with what differs.
@@ -108,7 +107,7 @@ def first(canaries: list[Converter], results: Results) -> Results:
 
 
 def differences(converter: Converter, result: Callable[[], Executed]) -> list[str]:
-    """What is wrong about the grade of a canary, a line for each test; empty if nothing is."""
+    """What is wrong with the grade of a canary, one line for each test; empty if it is right."""
     name = converter.submission.student.replace("-", " ")
     try:
         executed = result()

@@ -1,4 +1,4 @@
-"""One submission on its way: what is read, sanitized, executed, and saved. Each state is a value that is returned."""
+"""One submission from reading to saving: sanitize, execute, save. Each step returns its result as a value."""
 
 import logging
 import shutil
@@ -59,7 +59,7 @@ class Executed:
 
 
 def is_unchanged(course: Course, submission: Submission, settings: str, before: Record, graded_before: dict) -> bool:
-    """Whether the submission was graded, as it is, with these tests and settings, and all that is still there.
+    """Whether this very submission was graded with these tests and settings, and the results still exist.
 
     Args:
         settings: the fingerprint of the course, see `fingerprint.of_course`.
@@ -125,7 +125,7 @@ class Converter(Autograde):
         return notebooks.read_once(self.course.root / "release" / name / f"{name}.ipynb")
 
     def save(self, sanitized: Sanitized, executed: Executed) -> Record:
-        """Write the scores to the gradebook and the executed notebook to `autograded/`, then the record."""
+        """Write the scores to the gradebook, the executed notebook to `autograded/`, then the record."""
         submission, name = self.submission, self.submission.assignment
         with self.gradebook.transaction():
             entry = self.gradebook.open_submission(name, submission.student, sanitized.handed_in)

@@ -1,4 +1,4 @@
-"""Whose submission is next: one student's flood, or slow notebooks, delay the others by no more than their share."""
+"""A fair queue: neither one student's many submissions nor slow notebooks delay the others by more than their share."""
 
 import time
 from collections import defaultdict, deque

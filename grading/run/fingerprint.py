@@ -1,7 +1,7 @@
-"""What decides a grade, as a hash: a submission with the same fingerprint as when it was graded is not graded again.
+"""A hash of everything that decides a grade. A submission whose fingerprint has not changed is not graded again.
 
-What only shows grades is left out: the report, feedback pages, commands and documents. So are due dates, extensions and
-the late rule: `gradebook.late_penalties` works out penalties anew without running anything.
+Parts that only show grades do not count: the report, feedback pages, commands and documents. Neither do due dates,
+extensions and the late rule: `gradebook.late_penalties` recomputes penalties without running anything.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ DECIDING = (
     *("gradebook/database.py", "gradebook/secret.py", "run/grade.py", "run/conversion.py", "run/canary.py"),
     *("run/parcel.py", "run/pool.py"),
 )
-# Sections of nbgrader_config.py that decide none.
+# Sections of nbgrader_config.py that do not decide grades.
 SHOWING = {
     *("AssignLatePenalties", "LatePolicy", "AttemptPolicy", "GenerateFeedback", "LmsExporter", "FormgradeExtension"),
     *(
@@ -77,7 +77,7 @@ def _line(name: Path, path: Path) -> bytes:
 
 
 def _settings(course: Course) -> str:
-    """The settings that decide grades, as text; with the whole file if it defines classes of its own."""
+    """The settings that decide grades, as text; the whole file if it defines its own classes."""
     told = []
     for section, values in sorted(course.config.items()):
         if isinstance(values, Config) and section not in SHOWING:

@@ -3,8 +3,8 @@
 The process that calls `grade` is the only one that touches the gradebook, `autograded/` and `records/`. Workers get a
 sanitized notebook and give it back executed. Any `concurrent.futures.Executor` will do.
 
-A submission is saved in this order: scores in one transaction, the graded notebook, the record. Whoever is killed in
-between and started again finds no record, or an older one, and grades that submission once more, with the same result.
+A submission is saved in this order: the scores in one transaction, the graded notebook, the record. If the grader
+is killed in between, the next run finds no record, or an older one, and grades it again, with the same result.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ def grade(
 ) -> list[Record]:
     """Grade every submission of an assignment in `submitted/` that is new or has changed.
 
-    If that changes grades which are there already, a dated copy of the gradebook is kept first.
+    If that changes existing grades, it first makes a dated copy of the gradebook.
 
     Args:
         jobs: how many submissions run at the same time; by default the number of cores.
@@ -52,16 +52,16 @@ def grade(
             `pool.Elsewhere`, get parcels; any other executor runs with this folder.
         done: called as each submission is finished.
         students: only these.
-        force: grade again what has not changed.
-        started: what such a pool is forked from; by default it is started when it is needed.
+        force: also grade unchanged submissions again.
+        started: the interpreters from which the pool is forked; by default they start when needed.
 
     Returns:
         A record for each student, in their order.
 
     Raises:
         CourseError: unknown assignment, no release can be made, nothing submitted, somebody else is grading, or the
-            grader itself is wrong: the reference solution has not full marks, or the untouched release has some; or
-            the gradebook's server is gone. What was saved before that stays.
+            grader itself is wrong: the reference solution does not get full marks, or the untouched release gets some;
+            or the gradebook's server is gone. Results that were saved before stay.
     """
     course.source(assignment)
     isolated = course.config.Execute.get("sandbox") != "none"
@@ -118,7 +118,7 @@ def grade(
 
 
 def release_if_unknown(course: Course, assignment: str) -> bool:
-    """Release an assignment whose tests the gradebook does not know yet; whether that was needed.
+    """Release an assignment whose tests the gradebook does not know yet. Returns whether that was necessary.
 
     Raises:
         CourseError: nbgrader refused to release it, or somebody else is grading.

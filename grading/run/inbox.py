@@ -1,4 +1,4 @@
-"""Where submissions arrive: nbgrader's exchange, and `submitted/`. Nothing here is changed or deleted."""
+"""Find new submissions in nbgrader's exchange and in `submitted/`, without changing or deleting anything there."""
 
 import os
 import pwd
@@ -28,7 +28,7 @@ class Arrival:
     Attributes:
         key: the folder's name in the exchange; in `submitted/` the digest of the content.
         received: when the last change was made, as this machine's clock says.
-        refusal: why it is not taken; empty if it is.
+        refusal: why it is refused; empty if it is accepted.
     """
 
     origin: str
@@ -48,7 +48,7 @@ def exchange_folder(course: Course) -> Path | None:
 
 
 def in_exchange(course: Course, assignments: list[str]) -> list[Arrival]:
-    """What lies complete in the exchange, `inbound/<student>+<assignment>+<time>+<random>`, the oldest first."""
+    """The complete submissions in the exchange, `inbound/<student>+<assignment>+<time>+<random>`, the oldest first."""
     exchange = exchange_folder(course)
     if exchange is None:
         return []
@@ -65,11 +65,11 @@ def in_exchange(course: Course, assignments: list[str]) -> list[Arrival]:
 
 
 def in_submitted(course: Course, assignments: list[str], unchanged: dict[Path, float]) -> list[Arrival]:
-    """What lies in `submitted/<student>/<assignment>/` and has not changed for a second.
+    """The folders `submitted/<student>/<assignment>/` that have not changed for a second.
 
     Args:
-        unchanged: for each folder, when what is there now was last changed; what is as it says is left out, and the
-            dictionary is brought up to date.
+        unchanged: for each folder, the time of its last known change. Folders without a later change are left out. The
+            dictionary is updated.
     """
     arrivals = []
     for assignment in assignments:
@@ -90,10 +90,10 @@ def in_submitted(course: Course, assignments: list[str], unchanged: dict[Path, f
 
 
 def keep(arrival: Arrival, target: Path) -> str:
-    """Copy an arrival to where it is kept: regular files only, links as links, and no more than fits.
+    """Copy an arrival to its permanent place: regular files only, links as links, up to a size limit.
 
-    The time in `timestamp.txt` is the student's own word: where it is off by more than a minute, the time at which this
-    machine got it takes its place.
+    Students can write any time into `timestamp.txt`. If it differs by more than a minute from the time at which this
+    machine received the submission, the latter replaces it.
 
     Returns:
         What was left out or changed, in words; empty if nothing was.
@@ -134,7 +134,7 @@ def keep(arrival: Arrival, target: Path) -> str:
 
 
 def _set_time(path: Path, received: datetime) -> list[str]:
-    """Let a `timestamp.txt` say when something was received, if it says anything else."""
+    """Write the time of receipt to a `timestamp.txt`, if it says anything else."""
     try:
         claimed = times.parse(path.read_text(encoding="utf-8")[:100]).replace(tzinfo=UTC)
         if abs((claimed - received).total_seconds()) <= 60 and not path.is_symlink():
@@ -150,8 +150,8 @@ def _set_time(path: Path, received: datetime) -> list[str]:
 def _complete(folder: Path) -> datetime | None:
     """When a folder of the exchange was completed; None if its student is still copying.
 
-    nbgrader writes the secret last, and then sets the folder's rights. What the system notes as the time of that change
-    nobody can set.
+    nbgrader writes the secret last, and then sets the folder's permissions. Nobody can forge the time that the system
+    records for that change (its ctime).
     """
     try:
         changed = max(folder.stat().st_ctime, (folder / "submission_secret.txt").lstat().st_ctime)
@@ -164,7 +164,7 @@ def _complete(folder: Path) -> datetime | None:
 
 
 def _not_the_owner(folder: Path, student: str, course: Course) -> str:
-    """Why a folder is not this student's; empty if it is. The grader's own user may hand in for anybody."""
+    """Why a folder does not belong to this student; empty if it does. The grader's user may hand in for anybody."""
     uid = folder.lstat().st_uid
     if uid == os.geteuid() or not course.config.ExchangeCollect.get("check_owner", True):
         return ""
@@ -176,7 +176,7 @@ def _not_the_owner(folder: Path, student: str, course: Course) -> str:
 
 
 def _last_change(folder: Path) -> float | None:
-    """When something in a folder was last changed, in seconds since 1970; None if nothing is there."""
+    """The time of the last change in a folder, in seconds since 1970; None if it is empty."""
     times = []
     for number, path in enumerate(folder.rglob("*")):
         if number > MAX_FILES:

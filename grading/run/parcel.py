@@ -1,6 +1,6 @@
-"""What a submission needs to be executed on another machine, and what comes back: both as JSON text, nothing pickled.
+"""A submission for execution on another machine, and its result: both as JSON text, nothing pickled.
 
-The course itself is no part of a parcel: a worker has it in a folder, which `digest` names.
+A parcel does not contain the course. A worker has it in a folder, identified by `digest`.
 """
 
 import base64
@@ -36,7 +36,7 @@ class ParcelError(Exception):
 
 
 def course_files(root: Path, assignments: list[str]) -> dict[str, bytes]:
-    """What a worker needs of a course, by path: sources, releases and catalogues.
+    """The files of a course that a worker needs, by path: sources, releases and catalogues.
 
     Raises:
         CourseError: one of them is missing.
@@ -52,7 +52,7 @@ def course_files(root: Path, assignments: list[str]) -> dict[str, bytes]:
 
 
 def digest(files: dict[str, bytes], settings: dict[str, Any]) -> str:
-    """What names a course: a hash of its files and of the settings with which submissions are executed."""
+    """The identity of a course: a hash of its files and of the settings with which submissions are executed."""
     whole = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path, content in sorted(files.items()):
         whole.update(f"\0{path}\0{hashlib.sha256(content).hexdigest()}".encode("utf-8", "surrogateescape"))
@@ -143,7 +143,7 @@ def inside(path: str) -> PurePosixPath:
     """The path of a file inside a folder.
 
     Raises:
-        ParcelError: it leads out of the folder.
+        ParcelError: it is outside the folder.
     """
     relative = PurePosixPath(path)
     if relative.is_absolute() or ".." in relative.parts or not relative.parts:

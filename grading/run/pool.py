@@ -20,20 +20,20 @@ AHEAD = 16  # submissions that are sanitized and not yet saved; their notebooks 
 
 
 class ClusterError(CourseError):
-    """The other machines cannot grade anybody; the message says why and what to do."""
+    """The other machines cannot grade; the message says why and what to do."""
 
 
 class Elsewhere(Executor):
     """Other machines: they have no folder in common with this one, so each submission is sent as a parcel.
 
     Attributes:
-        ahead: how many submissions are sent before the first of them is back.
+        ahead: how many submissions may be sent and not yet returned.
     """
 
     ahead = AHEAD
 
     def send(self, converter: Converter, sanitized: Sanitized) -> "Future[Executed]":
-        """Let one of them execute a submission, see `grading/run/parcel.py`."""
+        """Execute a submission on one of them, see `grading/run/parcel.py`."""
         raise NotImplementedError
 
 
@@ -60,8 +60,8 @@ def run(
 ) -> Iterator[tuple[Converter, Sanitized | None, Callable[[], Executed]]]:
     """Sanitize and execute; each submission with a function that gives its result, or raises, as they come in.
 
-    A worker that ends takes with it all that was under way. These run once more, each in a worker of its own, so that
-    it is known which of them it was.
+    If a worker crashes, the pool loses all running submissions. They run again, each in its own worker, to find out
+    which of them caused the crash.
     """
     again: list[Converter] = []
     started.prepare_followers()
@@ -107,7 +107,7 @@ def _submit(
 
 
 def submit(pool: Executor, converter: Converter, sanitized: Sanitized) -> Future:
-    """Let a worker of a pool execute a submission."""
+    """Execute a submission in a worker of a pool."""
     if isinstance(pool, Elsewhere):
         return pool.send(converter, sanitized)
     settings, root = execution_settings(converter.course.config), str(converter.course.root)

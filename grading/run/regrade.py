@@ -1,4 +1,4 @@
-"""Regrade without fear: grade in a copy of the course, show what would change, and only then write."""
+"""Regrade safely: grade in a copy of the course, show what would change, and only then write."""
 
 import shutil
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from grading.run.grade import grade
 
 @dataclass
 class Preview:
-    """What a regrade would do.
+    """The preview of a regrade.
 
     Attributes:
-        own: the copy of the course in which everything is graded already.
+        own: the copy of the course, in which everything has been graded.
         changes: what would change, see `difference.compare`.
         tests: tests that are new, gone or worth other points, in words.
         failed: submissions that could not be graded, by student, with the reason.
-        digest: of the gradebook that this was made from.
+        digest: of the original gradebook.
     """
 
     own: Course
@@ -92,7 +92,7 @@ def accept(course: Course, made: Preview) -> Path | None:
 
 
 def _copy(course: Course, assignments: list[str]) -> tuple[Course, str]:
-    """A copy of all that grading needs, with the same settings and its own gradebook; and the old one's digest."""
+    """A copy of the course with the same settings and its own gradebook, and the digest of the original gradebook."""
     root = course.root / "build" / "regrade"
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)

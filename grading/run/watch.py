@@ -1,11 +1,10 @@
-"""The resident grader: what arrives is graded at once, in interpreters that stay warm, and its page is released.
+"""The resident grader: it grades arrivals at once, in interpreters that stay warm, and releases their pages.
 
-It is one process, and the only writer while it is at work. It takes the lock of the course for each burst of work, so
-`make grade`, `regrade` and `late` wait for it at most as long as a burst takes, and it waits for them.
+It is one process, and the only writer while it works. It locks the course for each burst of work: `make grade`,
+`regrade` and `late` wait for the burst to end, and it waits for them.
 
-An attempt goes through these steps; a kill between two of them loses nothing, because each step can be taken again:
-copied to `attempts/`, noted in the journal, put into `submitted/`, graded and saved as `make grade` does, its page
-made, the page released.
+Each attempt is copied to `attempts/`, noted in the journal, put into `submitted/`, graded and saved as by `make grade`;
+then its page is made and released. Every step can be repeated, so nothing is lost if the process is killed in between.
 """
 
 import contextlib
@@ -63,8 +62,8 @@ class Work:
 
     Attributes:
         attempt: what is graded.
-        again: grade it only to let it count once more; its page exists already.
-        save: writes what the worker found to the gradebook.
+        again: grade it only so that it counts again; its page exists already.
+        save: writes the worker's results to the gradebook.
     """
 
     attempt: Attempt
@@ -81,12 +80,12 @@ def journal_of(course: Course) -> Journal:
 
 
 def health_file(course: Course) -> Path:
-    """A small JSON file that is written anew every few seconds, for a supervisor and for `make status`."""
+    """A small JSON file that is rewritten every few seconds, for a supervisor and for `make status`."""
     return course.root / "records" / "watch.json"
 
 
 class Watcher:
-    """Grades what arrives, until it is told to stop.
+    """Grades arrivals until `stop` is called.
 
     Args:
         course: the course folder, released.
@@ -137,17 +136,17 @@ class Watcher:
                     self._work_with(pool)
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
-        """End after what is under way; also a signal handler."""
+        """End after the current burst of work; also a signal handler."""
         self.stopped.set()
         self.changed.set()
 
     def until_idle(self) -> None:
-        """Grade what is there, and come back: for tests and for cron."""
+        """Grade all waiting submissions once and return: for tests and for cron."""
         with self._interpreters() as pool:
             self._work_with(pool, once=True)
 
     def _work_with(self, pool: ProcessPoolExecutor, once: bool = False) -> None:
-        """Grade what arrives with these interpreters, until they should be renewed."""
+        """Grade arrivals with these interpreters, until they should be renewed."""
         first, looked = self.graded, 0.0
         while not self.stopped.is_set():
             try:
@@ -178,7 +177,7 @@ class Watcher:
             self.changed.wait(0.2 if self.queue else 1.0)
 
     def _look(self) -> None:
-        """Note what has arrived, and queue it."""
+        """Note new arrivals and queue them."""
         known = self.journal.known()
         arrivals = inbox.in_exchange(self.course, self.assignments)
         arrivals += inbox.in_submitted(self.course, self.assignments, self.unchanged)
@@ -190,7 +189,7 @@ class Watcher:
             self._receive(arrival)
 
     def _is_own_copy(self, arrival: inbox.Arrival) -> bool:
-        """Whether what is in `submitted/` was put there by this grader."""
+        """Whether this grader itself put the files into `submitted/`."""
         kept = self.course.root / "attempts" / arrival.assignment / arrival.student
         folders = kept.iterdir() if kept.is_dir() else ()
         return any(
@@ -222,14 +221,14 @@ class Watcher:
         self._publish(attempt)
 
     def _restore(self, attempt: Attempt) -> None:
-        """Put back into `submitted/` what counts: the attempt at hand does not."""
+        """Put the attempt that counts back into `submitted/`, because the new one does not count."""
         counted = [a for a in self.journal.attempts(attempt.assignment, attempt.student) if a.state == GRADED]
         chosen = best(counted) if self.policy.counts == "best" else counted[-1] if counted else None
         if chosen is not None:
             self._place(chosen)
 
     def _burst(self, pool: ProcessPoolExecutor) -> None:
-        """Grade until the queue is empty, as the only one who writes."""
+        """Grade until the queue is empty, as the only writer."""
         with self._alone(), self.course.entered(), ClassGradebook(self.course) as gradebook:
             late_penalties.apply(self.course)
             temporary_folders.sweep()
@@ -267,7 +266,7 @@ class Watcher:
         settings: dict[str, str],
         running: dict[Future, Work],
     ) -> None:
-        """Put an attempt into `submitted/`, sanitize it, and let it run.
+        """Put an attempt into `submitted/`, sanitize it, and start it.
 
         Raises:
             CourseError: the grader is wrong about the assignment, see `grading.run.canary`: the attempt waits.
@@ -306,7 +305,7 @@ class Watcher:
         running[future] = work
 
     def _advance(self, work: Work, future: Future, pool: ProcessPoolExecutor, running: dict[Future, Work]) -> None:
-        """Save what has been executed, or note that its page is made."""
+        """Save an executed submission, or note that its page is done."""
         if isinstance(future.exception(), BrokenExecutor):
             self._once_more(work)
             raise BrokenExecutor
@@ -346,7 +345,7 @@ class Watcher:
         self._let_the_best_count(work.attempt)
 
     def _let_the_best_count(self, attempt: Attempt) -> None:
-        """Where the best attempt counts, and this one is not it: grade that one once more, at the next turn."""
+        """If the best attempt counts and this is not it, queue the best one for grading again."""
         if self.policy.counts == "best":
             winner = best(self.journal.attempts(attempt.assignment, attempt.student))
             if winner is not None and winner.id != attempt.id:
@@ -386,10 +385,10 @@ class Watcher:
         self.queue.put_first(attempt.student, Work(attempt, work.again))
 
     def _publish(self, attempt: Attempt, shown: str | None = None) -> None:
-        """Make the page of an attempt, as far as the policy lets it show something, and release it.
+        """Make the page of an attempt, with as much as the policy allows, and release it.
 
         Args:
-            shown: show only that much, where no more could be made.
+            shown: a lower level, if the full page could not be made.
         """
         level = attempt.state if attempt.state != GRADED else self._level(attempt)
         attempts = self.journal.attempts(attempt.assignment, attempt.student)
@@ -403,7 +402,7 @@ class Watcher:
         self._set(attempt, page=level)
 
     def _unveil(self) -> None:
-        """After the due date pages may show more: make those of the attempts that count anew."""
+        """After the due date, pages may show more: make the pages of the attempts that count again."""
         for assignment in self.assignments:
             last: dict[str, Attempt] = {}
             for attempt in self.journal.attempts(assignment):
@@ -431,7 +430,7 @@ class Watcher:
             return date.replace(tzinfo=UTC)
 
     def _settings(self, assignment: str) -> str:
-        """The fingerprint of what decides grades; said when it is another than at the start."""
+        """The current fingerprint; logs a message if it differs from the one at the start."""
         now = fingerprint.of_course(self.course, assignment)
         before = self.fingerprints.setdefault(assignment, now)
         if now != before:
@@ -472,7 +471,7 @@ class Watcher:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the lock of the course, after waiting for the command that has it."""
+        """Hold the lock of the course; waits for another command to release it."""
         began, said = time.monotonic(), False
         while True:
             with contextlib.ExitStack() as stack:
@@ -502,7 +501,7 @@ class Watcher:
 
     @contextlib.contextmanager
     def _observed(self) -> Iterator[None]:
-        """Let the system tell of changes."""
+        """Subscribe to the system's notifications of changes."""
         observer = Observer()
         exchange = inbox.exchange_folder(self.course)
         if exchange is not None:
@@ -516,7 +515,7 @@ class Watcher:
             observer.join()
 
     def _write_health(self) -> None:
-        """Say that all is well, as of now."""
+        """Write the heartbeat."""
         words = {
             "pid": os.getpid(),
             "since": self.since.isoformat(timespec="seconds"),
@@ -532,7 +531,7 @@ class Watcher:
 
 
 class _Wake(FileSystemEventHandler):
-    """Sets an event when something was made or changed."""
+    """Sets an event when a file was created or changed."""
 
     def __init__(self, event: Event):
         self.event = event
@@ -572,7 +571,7 @@ def local(time: datetime) -> str:
 
 
 def _memory() -> int:
-    """Bytes that this process and all below it hold, pages that are shared counted once for each."""
+    """Memory in bytes of this process and its descendants; shared pages count once for each process."""
     here = psutil.Process()
     total = 0
     for process in [here, *here.children(recursive=True)]:
