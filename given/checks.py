@@ -2,6 +2,7 @@
 
 import builtins
 import contextlib
+import difflib
 import dis
 import html
 import inspect
@@ -174,55 +175,127 @@ class self_check:
         if isinstance(error, NotImplementedError) and (not str(error) or str(error).startswith("This gap")):
             return "not written yet. Fill in the gap above (replace the line `raise NotImplementedError`), run that cell, then this one."
         if isinstance(error, NameError) and getattr(error, "name", None) == mine:
-            return f"not written yet: there is no `{mine}`. Fill in the gap above, run that cell, then this one."
+            return f"not written yet: there is no `{mine}`. Fill in the gap above, run that cell, then this one. (If that cell shows an error, mend that first.)"
         here = {*GIVEN_FILES, stack.tb_frame.f_code.co_filename}
         frames = traceback.extract_tb(stack)
         own = [frame for frame in frames if "/lib/python" not in frame.filename and frame.filename not in here]
         line = (own or frames)[-1].line
         where = f"\n  in the line: {line}" if line else ""
+        while stack.tb_next is not None:
+            stack = stack.tb_next
+        meant = did_you_mean(error, stack.tb_frame.f_locals.get("self"))
         kind, text = type(error).__name__, str(error) or "no message"
         for clue, advice in ADVICE.items():
-            if clue in f"{kind}: {text}":
+            if meant is None and clue in f"{kind}: {text}":
                 where = f"\n  {advice}{where}"
                 break
+        if meant is not None:
+            text = f"{text.rstrip('.')}. Did you mean {meant}?"
         if isinstance(error, NameError):
-            while stack.tb_next is not None:
-                stack = stack.tb_next
-            owner, name = stack.tb_frame.f_locals.get("self"), getattr(error, "name", None)
-            if name and hasattr(owner, name):
-                return f"{text}. Did you mean `self.{name}`?\n  in the line: {line}"
-            return f"{text}.{where}"
+            return f"{text if meant else text.rstrip('.') + '.'}{where}"
         who = "your code raised" if own else "this check cannot go on with what your code gave it:"
         return f"{who} {kind}: {text}{where}"
 
 
-ADVICE = {  # what to do about an exception, by what it says
+LIST = (
+    "A whole list is here: take one element of it, such as `self.v[i]`. To join lists, both must be lists: `a + [x]`."
+)
+NUMBER = "This is a plain number. Should something else be here, or should it be wrapped first?"
+SHAPES = "Two arrays do not fit together: print their `.shape` just before this line."
+TYPES = "Two tensors hold numbers of different types: `.float()`, `.double()` or `.long()` converts one of them."
+ONE_NUMBER = "One number should be here, not an array: `math` takes one number, `np` has the same functions for arrays."
+ADVICE = {  # what to do about an exception, by what it says; the first clue that fits counts
     "UnboundLocalError": "A name that a function assigns is its own: give it a value first, or did you mean an attribute of self?",
     "NameError": "Is it spelt right? If another cell defines it, run that one (menu Run > Run All Above Selected Cell), then this one.",
     "NotImplementedError": "Something cannot be done with what it was given: are the arguments in the right order, and of the right type?",
-    "positional argument": "Keep the names and the order of the arguments as the exercise gives them.",
+    "exceptions must derive": "`raise` needs an exception, such as `NotImplementedError`.",
+    "multiple values for argument": "An argument is given twice: do several parameters belong into one list?",
+    "positional argument": "Keep the names and the order of the arguments as the exercise gives them. A list becomes several arguments with a star: `f(*values)`.",
     "keyword argument": "Keep the names and the order of the arguments as the exercise gives them.",
-    "NoneType": "Something is None: is a `return` missing, or an assignment?",
-    "unsupported operand": "Python finds no method for this operator and these two types: is it written?",
-    "operands could not be broadcast": "Two arrays do not fit together: print their `.shape` just before this line.",
-    "shapes": "Two arrays do not fit together: print their `.shape` just before this line.",
+    "NoneType": "Something is None: is a `return` missing, or an assignment? (`append`, `sort`, `reverse` and `shuffle` change what they are given and return None.)",
+    "'Box'": "An operation computes with numbers: which `.value` or `.grad` do you need here?",
+    "for &": "`and` joins two conditions; `&` is something else.",
+    "for ^": "A power is written `**`; `^` is something else.",
+    "can't multiply sequence": LIST,
+    "can only concatenate": LIST,
+    "'list' and": LIST,
+    "and 'list'": LIST,
+    "not list": LIST,
+    "unsupported operand": "Python finds no method for this operator and these two types: is it written, and its name spelt right?",
+    "not supported between": "These two cannot be compared: are the arguments in the right order? A dictionary of settings is handed over with `**`.",
+    "could not broadcast": SHAPES,
+    "could not be broadcast": SHAPES,
+    "shapes": SHAPES,
+    "core dimension": SHAPES,
+    "must match the size": SHAPES,
     "size mismatch": "Two tensors do not fit together: print their `.shape` just before this line.",
-    "core dimension": "Two arrays do not fit together: print their `.shape` just before this line.",
     "dimensional array given": "A matrix should be where a vector is: are the arguments in the right order?",
+    "does not require grad": "No gradient flows to here: is `requires_grad=True` missing, or was a number taken out too early (`.item()`, `.detach()`)?",
+    "a leaf Variable": "A parameter is changed inside `with torch.no_grad():`, so that the change is not part of the gradient.",
+    "second time": "Each backward pass needs a forward pass of its own: compute the loss anew in each turn.",
+    "that requires grad": "`.detach()` frees a tensor from its gradients, `.item()` takes the number out.",
+    "same dtype": TYPES,
+    "scalar type": TYPES,
+    "Cannot cast": "Arithmetic in place (`+=`) keeps the type of an array. Make a new array: `w = w - ...`.",
+    "read-only": "This array belongs to the caller: make a new one instead of writing into it.",
+    "converted to an index": "A list or a tuple meets a tensor: is one element of it meant, as in `beta1, beta2 = self.betas`?",
+    "converted to": ONE_NUMBER,
+    "only length-1": ONE_NUMBER,
     "must be real number": "A plain number should be here: of a tensor take its `.value`.",
+    "truth value": "This compares a whole array: `.all()` or `.any()` makes one answer of many.",
+    "Field elements must": "`np.array` takes one list. A matrix is a list of rows: `np.array([[1, 2], [3, 4]])`.",
+    "setting an array element": "An array is made of parts of different shapes: print them. (`*` works entry by entry, `@` multiplies matrices; `np.linalg.eig` returns a pair.)",
+    "context manager": "After `with` comes a call, such as `torch.no_grad()`: are the parentheses missing?",
+    "must be Tensor, not": "A tensor should be here. What does your loop take out? `enumerate` and `zip` give pairs.",
+    "expected to be a Tensor": "The gradient of a parameter of torch is a tensor or None.",
+    "'generator' object": "A generator gives its things one by one, in a `for` loop; `list(...)` makes a list of them.",
+    "'function' object": "A function is here in place of what it returns: call it, `name(...)`.",
+    "'method' object": "A method is here in place of what it returns: call it, `name()`.",
+    "'float' object is not iterable": "A list should be here, not one number.",
+    "'int' object is not iterable": "A list should be here, not one number: `range(n)` counts up to n.",
+    "is not iterable": "Something with elements should be here, such as a list. A tuple of one needs a comma: `(x,)`.",
+    "arrays used as indices": "The numbers of rows should be here, whole numbers from 0 on.",
+    "indices must be": "An index is a whole number: `for i in range(len(values))` gives the indices of a list, `for value in values` its elements.",
+    "not subscriptable": "[ ] takes an element of a list or an array, ( ) calls a function: which one should be here?",
+    "KeyError": "There is no such key: is it spelt right, and is it what the keys are?",
     "'bool' object has no attribute": "A comparison gave one True or False for all: what is on its two sides? In torch, `max(dim=...)` gives a pair.",
-    "'float' object has no attribute": "This is a plain number. Should something else be here, or should it be wrapped first?",
-    "'list' object has no attribute": "A list has no such method: `append` adds to a list, `add` to a set.",
+    "'float' object has no attribute": NUMBER,
+    "'int' object has no attribute": NUMBER,
+    "'str' object has no attribute": "This is a text. Should something else be here, or does a function give what you need?",
+    "'set' object has no attribute": "A set has no such attribute: `add` adds to a set, `append` to a list.",
+    "'list' object has no attribute": "A list has no such attribute. Its elements may have it, or `np.array(...)` of it; `append` adds to a list, `add` to a set.",
+    "'tuple' object has no attribute": "A tuple has no such attribute. Its elements may have it: `first, second = pair` takes them out.",
+    "'numpy.ndarray' object has no attribute": "An array has no such attribute: is it a function of `np`, or should a tensor be here?",
+    "'Tensor' object is not callable": "A tensor is no function: an index has [ ], a product `*`.",
     "'tuple' object is not callable": "This is no function: without the parentheses it may be right, or a function should be here, such as a lambda.",
     "'numpy.ndarray' object is not callable": "An array is no function: an attribute such as `.T` has no parentheses, an index has [ ].",
+    "module '": "Is it spelt right, and is it in this module?",
     "has no attribute": "Is it spelt right, and is it set in `__init__`? If another exercise uses the same name, run the cell of this one again.",
     "not callable": "A name of a function or a class stands for something else now: rename that, and run the cell of the function again.",
     "RecursionError": "Something calls itself for ever: look for a function that uses itself.",
     "ZeroDivisionError": "Which divisor can be 0 here?",
+    "scalar variable": "One number has no elements: was an `axis=` forgotten where it was computed?",
+    "with size 0": "There is nothing in it here: what should happen in that case?",
     "IndexError": "Python counts from 0, and the last index is one less than the length.",
     "complex": "Is there a root, or a power with a fraction, of a negative number?",
     "math domain error": "Is there a root or a logarithm of a negative number?",
 }
+
+
+def did_you_mean(error, owner):
+    """What a name may have been meant for: an attribute, a function of a module, something spelt nearly like it."""
+    name = getattr(error, "name", None)
+    if isinstance(error, AttributeError) and name:
+        near = difflib.get_close_matches(
+            name, [known for known in dir(error.obj) if known[:1] != "_"], n=1, cutoff=0.72
+        )
+        return f"`{near[0]}`" if near else None
+    if not isinstance(error, NameError) or not name:
+        return None
+    if hasattr(owner, name):
+        return f"`self.{name}`"
+    modules = [module for module in ("math", "np", "torch") if hasattr(NOTEBOOK.get(module), name)]
+    return " or ".join(f"`{module}.{name}`" for module in modules) or None
 
 
 def without_self(written):
@@ -316,8 +389,8 @@ def shown(value):
         number = float(value)
         return "nan (not a number: 0/0, or the root of a negative number?)" if math.isnan(number) else f"{number:.7g}"
     except (TypeError, ValueError, OverflowError, RuntimeError):
-        text = repr(value)
-        if " object at 0x" in text:
+        text = " ".join(repr(value).split())
+        if " at 0x" in text:
             return f"an object of class {type(value).__name__}"
         return text if len(text) < 80 else text[:77] + "..."
 

@@ -50,14 +50,34 @@ def operations_of(z, text):
     expect(isinstance(z, Tensor), f"{text} should be a Tensor, yours is {shown(z)}.")
     mind = "If this is the Tensor of Exercise 6, run the cell of Exercise 5 again, then this one."
     expect(hasattr(z, "operations"), f"{text}: the result has no `.operations`; `__init__` makes them. {mind}")
+    expect(
+        isinstance(z.operations, (list, tuple)),
+        f"{text}: `.operations` should be a list, yours is {shown(z.operations)}. `append` and `extend` return None; "
+        "`a + b` and `[*a, *b]` make a new list.",
+    )
     return z.operations
+
+
+def about_result(z):
+    """Where to look if the operations of a result are not what they should be."""
+    strange = sorted(set(vars(z)) - set(vars(Tensor(0.0))))
+    if strange:
+        return f"Your result has an attribute `{strange[0]}`, which a new Tensor does not have: is it spelt right?"
+    if any(isinstance(part, (list, tuple)) for part in getattr(z, "operations", ())):
+        return "There are lists in your list: `a + b` or `[*a, *b]` joins two lists."
+    if getattr(z, "operation", z) is None:
+        return "Its `.operation` is None: is it set on the result?"
+    if len(getattr(z, "sources", (z,))) == 0:
+        return "Its `.sources` are empty: the result should get its inputs."
+    return ""
 
 
 def numbers_of(gradient, n):
     """A gradient of n numbers, or a message if it is something else."""
     expect(
         hasattr(gradient, "__len__") and not isinstance(gradient, str) and len(gradient) == n,
-        f"numerical_gradient of {n} value{'s' if n > 1 else ''} should be a list of {n}, yours is {shown(gradient)}.",
+        f"numerical_gradient of {n} value{'s' if n > 1 else ''} should be a list of {n}, yours is {shown(gradient)}."
+        + (" Does `return` come after the loop?" if shown(gradient)[:1] in "[(" else ""),
     )
     return gradient
 
@@ -79,8 +99,16 @@ class Node:
 
 def expect_order(made_from, root, needed):
     """Fail unless `topological_order` brings the `needed` nodes in a right order; any right one will do."""
-    order = topological_order(root, lambda node: made_from[node])
-    links = ", ".join(f"{name} from {' and '.join(sources)}" for name, sources in made_from.items() if sources)
+
+    def sources(node):
+        expect(
+            isinstance(node, str) and node in made_from,
+            f"`sources` should be called with one node, yours calls it with {shown(node)}.",
+        )
+        return made_from[node]
+
+    order = topological_order(root, sources)
+    links = ", ".join(f"{name} from {' and '.join(parts)}" for name, parts in made_from.items() if parts)
     what = f"With {links}: topological_order({root!r}, sources)"
     expect(isinstance(order, list), f"{what} should return a list of nodes; yours returns {shown(order)}.")
     what += f" gives {order}"

@@ -69,7 +69,7 @@ def _follow(optimizer_class, points, hints, or_points, tolerance, hyperparameter
         _expect_numbers(optimizer_class, params, step)
         agreeing = [p for p in open_paths if all(_near(params[n].value, p[n][step - 1], tolerance) for n in p)]
         if not agreeing:
-            _say_where(optimizer_class, params, open_paths[0], step, tolerance, hints, hyperparameters)
+            _say_where(optimizer, params, open_paths[0], step, tolerance, hints, hyperparameters)
         open_paths = agreeing
 
 
@@ -171,6 +171,11 @@ def _expect_numbers(optimizer_class, params, step):
         )
 
 
+def _moved(number):
+    """Whether something that an optimizer keeps is no longer the number 0."""
+    return not isinstance(number, (int, float)) or number != 0
+
+
 def _near(yours, expected, tolerance):
     return abs(float(yours) - expected) <= tolerance * max(1.0, abs(expected))
 
@@ -179,15 +184,25 @@ def _listed(hyperparameters):
     return ", ".join(f"{name}={value:g}" for name, value in hyperparameters.items())
 
 
-def _say_where(optimizer_class, params, points, step, tolerance, hints, hyperparameters):
+def _say_where(optimizer, params, points, step, tolerance, hints, hyperparameters):
     """Raise with the first parameter that differs, and what to look at."""
     name = next(n for n in points if not _near(params[n].value, points[n][step - 1], tolerance))
     yours = params[name].value
     text = (
-        f"{name_of(optimizer_class)}, step {step}: {name} should be {shown(points[name][step - 1])} "
+        f"{name_of(type(optimizer))}, step {step}: {name} should be {shown(points[name][step - 1])} "
         f"({_listed(hyperparameters)}, from {name}={shown(STARTS[name])}), yours is {shown(yours)}. "
     )
     if step == 1 and float(yours) == STARTS[name]:
+        zero = [
+            key
+            for key, part in vars(optimizer).items()
+            if isinstance(part, list) and part and not any(map(_moved, part))
+        ]
+        if zero:
+            raise NotYet(
+                f"{text}Your `step` left it as it was, and `self.{zero[0]}` is still 0: is the new number stored in "
+                f"`self.{zero[0]}[i]`?"
+            )
         raise NotYet(f"{text}Your `step` left it as it was: assign the new number to `param.value`.")
     hint = hints.get(step, hints[max(hints)])
     if step > 1:

@@ -57,6 +57,8 @@ def expect_items(yours, what, *names):
 def expect_arrays(yours, shape, what, *names):
     """Fail unless the call returned an array of this shape for each name; return the arrays."""
     items = expect_items(yours, what, *names)
+    if isinstance(yours, np.ndarray) and yours.shape == shape != (len(names), *shape):
+        raise NotYet(f"{what} should return {len(names)} arrays, `return {', '.join(names)}`; yours returned one.")
     return [expect_shape(item, shape, f"{name}, which {what} returns,") for item, name in zip(items, names)]
 
 
@@ -103,6 +105,8 @@ def read_batches(batches):
         each = iter(batches)
     except TypeError:
         raise NotYet(f"{form}; yours returned {shown(batches)}.") from None
+    if isinstance(batches, tuple) and len(batches) == 2 and np.ndim(batches[0]) == 2:
+        raise NotYet(f"{form}; yours returned one pair and ended there. Is `return` in the place of `yield`?")
     items = list(each)  # an error in here is one of the code that yields
     expect(items, f"{form}; yours gave no batch at all. Does the loop run, and `yield` or `append` in it?")
     pairs = []
@@ -202,6 +206,8 @@ def some_parameters(values, gradients):
     """Parameters of torch in double precision, with these gradients."""
     params = [nn.Parameter(torch.tensor(value, dtype=torch.float64)) for value in values]
     set_gradients(params, gradients)
+    for param in params:
+        param.start = param.detach().clone()  # to tell a step that changed nothing
     return params
 
 
@@ -214,7 +220,10 @@ def expect_values(params, expected, when, hint=""):
     """Fail unless the parameters have these values."""
     for number, (param, right) in enumerate(zip(params, expected), start=1):
         what = f"parameter {number} {when}" if hint else f"parameter {number}"
-        expect_array(param.detach().numpy(), right, what, hint or when)
+        more = hint or when
+        if torch.equal(param.detach(), param.start):
+            more += " Yours did not move: `param -= ...` changes the parameter itself, `param = ...` only what the name means."
+        expect_array(param.detach().numpy(), right, what, more)
 
 
 def expect_gradients(params, expected, hint="", tolerance=1e-9):

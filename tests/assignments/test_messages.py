@@ -10,7 +10,7 @@ from grading.course.folder import Course
 from grading.execution.rehearsal import rehearse
 from tests.conftest import ROOT
 
-ASSIGNMENTS = ("mini-torch", "optimizers", "conditioning")
+ASSIGNMENTS = ("mini-torch", "optimizers", "conditioning", "training")
 
 
 def visible(assignment: str):
@@ -96,6 +96,32 @@ def test_a_broken_base_class_costs_the_optimizers_nothing():
         ("mini-torch", "pow", ("(self.n - 1)", "(self.n - 2)"), "Look at the factor in front and at the new exponent"),
         ("mini-torch", "topological_order", ("order.append(", "order.add("), "`append` adds to a list"),
         ("mini-torch", "tanh", ("math.tanh(self.value)", "math.tanh(self)"), "of a tensor take its `.value`"),
+        ("mini-torch", "add", ("self.left.grad +=", "self.left.gard +="), "Did you mean `grad`?"),
+        ("mini-torch", "mul", ("self.right.value *", "self.right *"), "which `.value` or `.grad` do you need here?"),
+        ("mini-torch", "pow", ("** (self.n - 1)", "^ (self.n - 1)"), "A power is written `**`"),
+        ("mini-torch", "tensor", ("result.operations", "result.operation"), "has an attribute `operation`"),
+        (
+            "mini-torch",
+            "tensor",
+            ("reversed(self.operations)", "self.operations.reverse()"),
+            "`reverse` and `shuffle` change",
+        ),
+        ("mini-torch", "topological_order", ("visit(source)", "visit(sources)"), "should be called with one node"),
+        ("mini-torch", "shared_tensor", ("result.operation =", "result.operations ="), "is it spelt right?"),
+        ("mini-torch", "shared_tensor", ("reversed(order)", "order"), "go through the order from its end?"),
+        ("mini-torch", "numerical_gradient", ("f(*above)", "f(above)"), "with a star: `f(*values)`"),
+        ("optimizers", "momentum", ("self.v[i]", "self.v"), "take one element of it, such as `self.v[i]`"),
+        ("optimizers", "momentum", ("self.v[i] = ", "v = "), "`self.v` is still 0"),
+        ("optimizers", "adagrad", ("math.sqrt(", "sqrt("), "Did you mean `math.sqrt`"),
+        ("optimizers", "torch_train", (", requires_grad=True", ""), "is `requires_grad=True` missing"),
+        ("conditioning", "steps_needed", (", axis=1", ""), "was an `axis=` forgotten"),
+        ("conditioning", "preconditioned_gd", ("P @ gradient", "P * gradient"), "`@` multiplies matrices"),
+        ("training", "get_batches", ("yield X", "return X"), "Is `return` in the place of `yield`?"),
+        ("training", "get_batches", ("y[rows]", "y(rows)"), "an index has [ ]"),
+        ("training", "momentum_update", ("return w + v, v", "return w + v"), "yours returned one"),
+        ("training", "train_epoch", ("model(X_batch), y_batch", "y_batch, model(X_batch)"), "loss_fn(logits, y_batch)"),
+        ("training", "evaluate", ("torch.no_grad()", "torch.no_grad"), "are the parentheses missing?"),
+        ("training", "adamw", ("param *= ", "param = param * "), "Yours did not move"),
         ("conditioning", "rotated", ("R.T", "R.T()"), "an attribute such as `.T` has no parentheses"),
     ],
 )
