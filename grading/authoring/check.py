@@ -149,10 +149,10 @@ def _check_headings(where: Path, notebook: nbformat.NotebookNode, exercises: dic
     counted, asked = notebooks.graded_of(notebook), graded_questions.tagged(notebook)
     for cell in notebook.cells:
         name = notebooks.grade_id(cell) or ""
-        if cell.cell_type == "markdown" and not name:
+        if cell.cell_type == "markdown" and (not name or notebooks.kind(cell) == "given"):  # the latter is a task
             found = HEADING.findall(cell.source)
             stated = int(found[-1]) if found else stated
-        elif name not in asked and (notebooks.by_hand(cell) or name in exercises):
+        if name not in asked and (notebooks.by_hand(cell) or name in exercises):
             points = sum(notebooks.points(cells[one]) for one in counted.get(name, ()))
             if stated != points:
                 give = "its answer gives" if notebooks.by_hand(cell) else "its tests give"

@@ -140,11 +140,11 @@ def points_table(notebook: NotebookNode) -> str:
     for cell in notebook.cells:
         name = notebooks.grade_id(cell) or ""
         points = sum(notebooks.points(cells[one]) for one in counted.get(name, ()))
-        if cell.cell_type == "markdown" and not name:
+        if cell.cell_type == "markdown" and (not name or notebooks.kind(cell) == "given"):  # the latter is a task
             found = list(HEADING.finditer(cell.source))
             heading = found[-1] if found else heading
             section = (SECTION.findall(cell.source) or [section])[-1]
-        elif name in asked:
+        if name in asked:
             rows.append(f"| | {section} | an answer in words | {points:g} |")
         elif heading is not None and notebooks.by_hand(cell):
             rows.append(f"| {heading['number']} | {heading['title']} | an answer in words | {points:g} |")

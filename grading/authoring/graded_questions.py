@@ -23,7 +23,7 @@ def answer_cell(name: str, points: int, model: str) -> NotebookNode:
     """A cell for an answer that a person grades. nbgrader replaces all of its text in the release."""
     data = {"grade": True, "grade_id": name, "locked": False, "points": points, "schema_version": 3}
     data |= {"solution": True, "task": False}
-    return new_markdown_cell(model, metadata={"nbgrader": data}, id=name.replace("_", "-")[:64])
+    return new_markdown_cell(model, metadata={"nbgrader": data}, id=f"answer-{name.replace('_', '-')}"[:64])
 
 
 def points_of(cell: NotebookNode) -> int | None:

@@ -51,10 +51,12 @@ class Grades(GetGrades):
             if data.get("grade") or data.get("task"):
                 if name not in found.cells:
                     raise NbGraderException(f"the gradebook has no score of {name}; grade it again")
-                data["score"], data["points"] = found.cells[name].points, found.cells[name].full
+                own = found.cells[name]
+                data["score"], data["points"], data["waiting"] = own.points, own.full, own.needs_grading
         resources["nbgrader"]["score"] = found.raw - found.penalty
         resources["nbgrader"]["max_score"] = resources["nbgrader"]["full"]
         resources["nbgrader"]["late_penalty"] = found.penalty
+        resources["nbgrader"]["waiting"] = len(found.waiting)
         return nb, resources
 
 
@@ -116,8 +118,11 @@ class Summary(NbGraderPreprocessor):
                 lost = next((cell for cell in tests if sentence(cell)), tests[0])
                 by_hand = notebooks.kind(lost) != "test"
                 said = sentence(lost) or ("All tests pass." if score == full and not by_hand else "")
-                test = notebooks.grade_id(lost)
-                rows.append({"exercise": exercise, "test": test, "score": score, "full": full, "said": said})
+                waiting = any(cell.metadata.nbgrader.get("waiting") for cell in tests)
+                if waiting:
+                    said = "Changed since it was graded: to be graded again." if score else "Not graded yet."
+                row = {"exercise": exercise, "test": notebooks.grade_id(lost), "said": said, "waiting": waiting}
+                rows.append({**row, "score": score, "full": full})
         resources["nbgrader"]["summary"] = rows
         return nb, resources
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -101,6 +101,7 @@ class Facts:
         refused: submissions that could not be graded, and why.
         missing: who handed in nothing; None if nobody can tell.
         waiting: whose submission is not graded yet.
+        answers: how many answers wait for a person, by question.
     """
 
     assignment: str
@@ -122,6 +123,7 @@ class Facts:
     refused: list[Attention] = field(default_factory=list)
     missing: list[str] | None = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
+    answers: dict[str, int] = field(default_factory=dict)
 
 
 def report(course: Course, assignment: str, anonymous: bool = False, names: bool = False) -> Path:
@@ -150,7 +152,7 @@ def gather(course: Course, assignment: str) -> Facts:
     """
     notebook = notebooks.read(course.source(assignment))
     tests = {name: own for name, own in notebooks.tests_of(notebook).items() if own}
-    counted = notebooks.graded_of(notebook)
+    counted, asked = notebooks.graded_of(notebook), notebooks.answers_of(notebook)
     known = records.read(course, assignment)
     with course.gradebook() as gradebook:
         everybody = scores.read(gradebook, assignment)
@@ -164,6 +166,9 @@ def gather(course: Course, assignment: str) -> Facts:
     # Who handed in nothing, or another notebook, tells nothing about how hard a question is.
     tried = [s for s in students if _tried(graded[s], known.get(s), empty[s])]
     totals = np.array([graded[s].raw for s in tried])
+    # What nobody has graded yet tells nothing either.
+    judged = {e: [s for s in tried if not {*own} & {*graded[s].waiting}] for e, own in counted.items()}
+    waiting = Counter(name for sub in graded.values() for name in sub.waiting if name in asked)
     points_of = {name: _points(graded, tried, [name]) for own in counted.values() for name in own}
     known_cells = {name for sub in graded.values() for name in sub.cells}
     return Facts(
@@ -175,10 +180,10 @@ def gather(course: Course, assignment: str) -> Facts:
             _item(
                 e,
                 e,
-                np.sum([points_of[t] for t in own], axis=0),
+                _points(graded, judged[e], own),
                 sum(_full(graded, students, t) for t in own),
-                tried,
-                totals,
+                judged[e],
+                np.array([graded[s].raw for s in judged[e]]),
                 [s for s in students if known.get(s) and empty[s] >= set(own)],
             )
             for e, own in counted.items()
@@ -191,7 +196,7 @@ def gather(course: Course, assignment: str) -> Facts:
         ],
         _misconceptions(course, assignment, notebook, known, students),
         _unexplained(known, students),
-        _attention(graded, {s: r for s, r in known.items() if r.has_grade}, f"{course.root}/"),
+        _attention(graded, {s: r for s, r in known.items() if r.has_grade}, f"{course.root}/", asked),
         {s: known[s].seconds for s in students if s in known},
         _cell_seconds(known, students),
         sorted(s for s, r in known.items() if not r.isolated),
@@ -202,6 +207,7 @@ def gather(course: Course, assignment: str) -> Facts:
         _attention({}, {s: r for s, r in known.items() if not r.has_grade}, f"{course.root}/"),
         there.missing,
         there.waiting,
+        dict(waiting),
     )
 
 
@@ -316,8 +322,12 @@ def _cheating(suspicions: list[str]) -> list[str]:
     ]
 
 
-def _attention(graded: dict[str, Submission], records: dict[str, Record], root: str) -> list[Attention]:
+def _attention(
+    graded: dict[str, Submission], records: dict[str, Record], root: str, asked: Container[str] = ()
+) -> list[Attention]:
     """Everything that is not plainly graded; files are named as in the course folder.
+
+    Answers to questions, `asked`, are left out: that a person grades them is nothing special.
 
     A repair that most of the class needs is no student's doing: the release has changed since it was handed out.
     """
@@ -338,7 +348,7 @@ def _attention(graded: dict[str, Submission], records: dict[str, Record], root: 
                 reasons += [*([rest] if rest else []), *own]
             reasons += map(_fault, found.faults)
             reasons += _cheating(found.suspicions)
-        waiting = graded[student].waiting if student in graded else []
+        waiting = [name for name in graded[student].waiting if name not in asked] if student in graded else []
         if waiting:
             reasons.append(f"To be looked at by hand: {', '.join(waiting)}")
         if reasons:
@@ -432,6 +442,12 @@ def advice(facts: Facts) -> list[str]:
         said.append(f"{len(facts.refused)} submission{_s(facts.refused)} could not be graded.")
     if facts.attention:
         said.append(f"{len(facts.attention)} graded submission{_s(facts.attention)} should be looked at by a person.")
+    if facts.answers:
+        each = ", ".join(f"{name} {number}" for name, number in facts.answers.items())
+        said.append(
+            f"Not graded by hand yet, {sum(facts.answers.values())}: {each}. "
+            f"Run `make mark ASSIGNMENT={facts.assignment}`."
+        )
     if facts.late:
         said.append(
             f"{len(facts.late)} submission{_s(facts.late)} came late, by {facts.late[0].by} at most; "
@@ -439,7 +455,8 @@ def advice(facts: Facts) -> list[str]:
         )
     if not n:
         return said
-    hardest = min(facts.exercises, key=lambda item: item.share, default=None)
+    judged = [item for item in facts.exercises if item.name not in facts.answers]
+    hardest = min(judged, key=lambda item: item.share, default=None)
     if hardest and hardest.share < 0.999:
         said.append(
             f"The hardest exercise is {hardest.name}: on average {100 * hardest.share:.0f} % of its points; "

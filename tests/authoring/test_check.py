@@ -7,11 +7,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat.v4 import new_markdown_cell
 
 from grading.authoring import check, embed
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
 from tests.conftest import README, cell
+from tests.written import MODEL, RUBRIC, with_question
 
 
 def edit(course: Course, change, normal: bool = True) -> None:
@@ -370,3 +372,50 @@ def test_an_unformatted_file_is_one_fault(tiny):
     (tiny.root / "code.py").write_text("x = [\n  'a',\n  'b',\n]\n", encoding="utf-8")
     (fault,) = check.check_ruff(tiny)
     assert fault.startswith("ruff format: ") and "code.py" in fault
+
+
+def test_faults_of_a_question_and_of_its_rubric(tmp_path):
+    course = with_question(tmp_path / "course")
+    assert [*check.check_source(course, "averages"), *check.check_rubrics(course, "averages")] == []
+    edit(course, lambda notebook, cells: cells["why"].update(source="### BEGIN SOLUTION\n### END SOLUTION"))
+    edit(course, lambda notebook, cells: cells["why"].metadata.nbgrader.update(points=3))
+    rubric = course.root / "rubrics" / "averages.toml"
+    rubric.write_text(RUBRIC + '[[mean]]\npoints = 3\ntext = "x"\n', encoding="utf-8")
+    said = check.check(course)
+    for words in (
+        "averages.ipynb: why is empty; write a model answer, which the release replaces",
+        "averages.ipynb: the heading above why says 2 points, its answer gives 3",
+        "rubrics/averages.toml: the items of why add up to 2 points, the question gives 3",
+        "rubrics/averages.toml: mean is not a question that a person grades; those are: why",
+        "README.md: the row of averages should say 6 points",
+    ):
+        assert any(words in fault for fault in said), (words, said)
+    rubric.write_text("[[why]", encoding="utf-8")
+    assert ["rubrics/averages.toml: cannot be read" in fault for fault in check.check_rubrics(course, "averages")] == [
+        True
+    ]
+
+
+CODE_ROW = "| 4 | Code | an answer in words | 2 |"
+
+
+def test_a_task_of_nbgraders_and_a_code_cell_for_a_person_are_questions(tmp_path):
+    course = with_question(tmp_path / "course")
+    task = new_markdown_cell("## Exercise 3: A picture (1 point)\n\nDraw it.", id="picture")
+    task.metadata["nbgrader"] = {"grade": False, "grade_id": "picture", "locked": True, "points": 1}
+    task.metadata["nbgrader"] |= {"schema_version": 3, "solution": False, "task": True}
+    code = cell("1 + 1", "solution", "code")
+    code.metadata["nbgrader"] |= {"grade": True, "points": 2}
+    heading = new_markdown_cell("## Exercise 4: Code (2 points)", id="heading-code")
+    edit(course, lambda notebook, cells: notebook.cells.extend([task, heading, code]))
+    assert check.check_source(course, "averages") == []
+    rows = embed.points_table(notebooks.read(course.source("averages"))).splitlines()[4:7]
+    assert rows == ["| 2 | Why | an answer in words | 2 |", "| 3 | A picture | an answer in words | 1 |", CODE_ROW]
+    answered = notebooks.read(course.source("averages"))
+    answered.cells[-2:-2] = [new_markdown_cell("My drawing:"), new_markdown_cell("![](x.png)")]
+    answers = notebooks.answers_of(answered)
+    assert answers == {
+        "why": MODEL,
+        "picture": "My drawing:\n\n![](x.png)\n\n## Exercise 4: Code (2 points)",
+        "code": "1 + 1",
+    }

@@ -1,11 +1,12 @@
 """A new exercise is right from the first moment, and check says what its author still has to do."""
 
+import nbformat
 import pytest
 
 from grading.authoring import check
 from grading.authoring.new_exercise import AUTHOR, new_exercise
 from grading.authoring.release import release
-from grading.course import catalogue, notebooks
+from grading.course import catalogue, notebooks, rubrics
 from grading.course.folder import CourseError
 from grading.execution.rehearsal import rehearse
 
@@ -66,3 +67,44 @@ def test_names_that_cannot_be(tiny, name):
 def test_a_name_whose_tests_would_belong_to_another_exercise(course):
     with pytest.raises(CourseError, match="has test_clip_norm, test_clip_norm_zero already"):
         new_exercise(course, "averages", "clip")
+
+
+# A question that a person grades
+
+
+@pytest.fixture
+def asked(tiny):
+    new_exercise(tiny, "averages", "why_mean", written=True)
+    return tiny
+
+
+def test_a_question_is_released_without_its_model_answer(asked):
+    cells = read(asked).cells
+    assert cells[-2].source.startswith("## Exercise 2: Why mean (2 points)")
+    assert (notebooks.grade_id(cells[-1]), notebooks.points(cells[-1])) == ("why_mean", 2)
+    released = notebooks.by_id(notebooks.read(release(asked, "averages") / "averages.ipynb"))["why_mean"]
+    assert (released.source, released.cell_type) == ("YOUR ANSWER HERE", "markdown")
+    assert asked.source("averages").read_text(encoding="utf-8") == nbformat.writes(read(asked)) + "\n"
+
+
+def test_check_lists_what_is_left_of_a_question_and_nothing_when_it_is_written(asked):
+    (asked.root / "README.md").write_text("| notebook | points |\n| averages | 5 |\n", encoding="utf-8")
+    faults = check.check_written(asked, "averages")
+    places = {fault.split(" still")[0].rstrip(":") for fault in faults}
+    assert {f"rubrics/averages.toml, line {line}" for line in (3, 7)} < places and len(faults) == 4, faults
+    for path in (asked.source("averages"), asked.root / "rubrics" / "averages.toml"):
+        path.write_text(path.read_text(encoding="utf-8").replace(AUTHOR, "Here:"), encoding="utf-8")
+    parts = (check.check_source, check.check_catalogue, check.check_written, check.check_rubrics, check.check_solutions)
+    for part in parts:
+        assert part(asked, "averages") == []
+    assert check.check_readme(asked, ["averages"]) == []
+
+
+def test_the_rubric_of_a_second_question_comes_behind_the_first(asked):
+    new_exercise(asked, "averages", "why_not", written=True)
+    assert {name: len(items) for name, items in rubrics.load(asked, "averages").items()} == {
+        "why_mean": 2,
+        "why_not": 2,
+    }
+    with pytest.raises(CourseError, match="has why_not already"):
+        new_exercise(asked, "averages", "why_not", written=True)

@@ -11,9 +11,10 @@ from nbformat.v4 import new_code_cell, new_output
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
 from grading.gradebook import records
-from grading.report.feedback import feedback, sentence
+from grading.report.feedback import feedback, page, sentence
 from grading.run.grade import grade
 from tests.conftest import RIGHT, submit
+from tests.written import answer, by_formgrader, with_question
 
 STUDENTS = ("copies_the_visible_answer", "drops_the_sign", "right", "unwritten")
 
@@ -152,3 +153,27 @@ def test_a_very_long_message_is_cut(tiny):
     (path,) = feedback(tiny, "averages", jobs=1)
     text = path.read_text(encoding="utf-8")
     assert "cut here, after 10,000 characters" in text and len(text) < 120_000
+
+
+def test_an_answer_that_nobody_has_graded_yet_is_no_zero(tmp_path):
+    course = with_question(tmp_path / "course")
+    for student, text in (("ada", "An outlier."), ("bob", "The middle."), ("cleo", None)):
+        answer(course, student, text)
+    by_formgrader(course, "bob", 1.5, "- **+1** Names the *median*.\n\nSee me.")
+
+    def shown(student: str) -> str:
+        page(str(course.root), "averages", student)
+        return (course.root / "feedback" / student / "averages" / "averages.html").read_text(encoding="utf-8")
+
+    waits = shown("ada")
+    assert "3 of 5 points</strong> so far: 1 answer is still to be graded by a person</p>" in waits
+    assert "not graded yet, 2 points" in waits and "Not graded yet." in waits and "? / 2" in waits
+    given = shown("bob")
+    assert "4.5 of 5 points</strong></p>" in given and "1.5 of 2 points" in given and "graded yet" not in given
+    assert "<li><strong>+1</strong> Names the <em>median</em>.</li>" in given and "See me." in given
+    empty = shown("cleo")
+    assert "3 of 5 points</strong></p>" in empty and "0 of 2 points" in empty
+    with course.gradebook() as gradebook:
+        gradebook.find_grade("why", "averages", "averages", "bob").needs_manual_grade = True
+        gradebook.db.commit()
+    assert "1.5 of 2 points, to be graded again" in shown("bob")

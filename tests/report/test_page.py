@@ -10,6 +10,7 @@ from grading.course.folder import Course, CourseError
 from grading.gradebook import late_penalties
 from grading.report.page import Facts, gather, report
 from tests.marks import mark
+from tests.written import answer, by_formgrader, with_question
 
 EMPTY = "This gap is still empty: do what the TODO above says."
 
@@ -210,3 +211,23 @@ def test_who_handed_in_nothing_is_left_out_of_the_item_analysis(facts, page):
     assert facts.tried == 12 and len(facts.totals) == 13
     assert "empty" not in facts.exercises[0].lost and all("empty" not in item.lost for item in facts.tests)
     assert "1 of 13 students handed in no answer" in words(page)
+
+
+def test_answers_that_nobody_has_graded_are_counted_and_say_nothing_about_the_question(tmp_path):
+    course = with_question(tmp_path / "course")
+    for student, points in (("ada", 1.5), ("bob", None), ("cleo", None)):
+        answer(course, student, "One outlier.")
+        if points is not None:
+            by_formgrader(course, student, points)
+    facts = gather(course, "averages")
+    assert facts.answers == {"why": 2} and facts.attention == []
+    assert facts.by_exercise == {
+        "ada": {"mean": 3, "why": 1.5},
+        "bob": {"mean": 3, "why": 0},
+        "cleo": {"mean": 3, "why": 0},
+    }
+    (why,) = [item for item in facts.exercises if item.name == "why"]
+    assert (why.full, why.share, why.lost) == (2, 0.75, ["ada"])
+    said = words(report(course, "averages").read_text(encoding="utf-8"))
+    assert "Not graded by hand yet, 2: why 2. Run make mark ASSIGNMENT=averages" in said
+    assert "The hardest exercise" not in said
