@@ -13,6 +13,7 @@ import os
 import re
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -289,30 +290,28 @@ class Place:
     def ids(self, students: dict[str, Student]) -> dict[str, str]:
         """nbgrader's id by Canvas's number of the user, or by the anonymous id; who is not known is not in it.
 
-        A student is found by the `lms_id`, then by SIS id, login or e-mail address, then by a name that only one has.
-        Without a class list each gets the login, SIS id or e-mail address as id, or `canvas-<number>`.
+        A student is found by the `lms_id`; one who has none, by the SIS id, login or e-mail address, then by the name,
+        if it is that of one student and one user only. Without a class list each gets the login, SIS id or e-mail
+        address as id, or `canvas-<number>`.
         """
         if not students:
             return {one.user: made_up(one) for one in self.submissions if one.user}
-        numbers = {student.lms_id: student.id for student in students.values() if student.lms_id}
-        words: dict[str, set[str]] = {}
-        names: dict[str, set[str]] = {}
+        known: dict[tuple[str, str], set[str]] = {}
         for student in students.values():
-            for word in {student.id, student.email, student.login} - {""}:
-                words.setdefault(word.casefold(), set()).add(student.id)
-            if student.name:
-                for name in (f"{student.last_name}, {student.first_name}", student.name):
-                    names.setdefault(plain(name), set()).add(student.id)
-        hidden = {student.anonymous_id(self.assignment): student.id for student in students.values()}
-        hidden.pop("", None)
-        found = {}
+            keys = {("anonymous", student.anonymous_id(self.assignment)), ("user", student.lms_id)}
+            if not student.lms_id:
+                keys |= {("word", word.casefold()) for word in (student.id, student.email, student.login)}
+                keys |= {("name", plain(n)) for n in (f"{student.last_name}, {student.first_name}", student.name)}
+            for key in keys:
+                known.setdefault(key, set()).add(student.id)
+        found: dict[str, set[str]] = {}
         for one in self.submissions:
-            exact = numbers.get(one.user) if one.user else hidden.get(one.anonymous)
-            same = {exact} if exact else set().union(*(words.get(word.casefold(), set()) for word in one.words))
-            same = same or names.get(plain(one.name), set())
-            if len(same) == 1:
-                found[one.user or one.anonymous] = same.pop()
-        return found
+            ways = [[("user", one.user)], [("anonymous", one.anonymous)]]
+            ways += [[("word", word.casefold()) for word in one.words], [("name", plain(one.name))]]
+            there = (set().union(*(known.get(key, set()) for key in way if key[1])) for way in ways)
+            found[one.user or one.anonymous] = next(filter(None, there), set())
+        claimed = Counter(student for ids in found.values() for student in ids)
+        return {key: min(ids) for key, ids in found.items() if len(ids) == 1 and claimed[min(ids)] == 1}
 
     def students(self) -> list[Student]:
         """What Canvas knows of the class, for a course without a class list."""

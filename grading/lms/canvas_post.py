@@ -19,6 +19,7 @@ from grading.lms import canvas
 from grading.lms.canvas import CanvasError, Place, Submitted
 from grading.lms.canvas_download import BREAKS
 from grading.lms.fill_worksheet import comment
+from grading.lms.plan import ANONYMOUS
 from grading.report import table
 from grading.report.table import number
 
@@ -258,9 +259,10 @@ def _graded(course: Course, assignment: str) -> tuple[dict[str, Submission], flo
 
 
 def _places(course: Course, place: Place) -> dict[str, Submitted]:
-    """Canvas's submission by nbgrader's id."""
+    """Canvas's submission by nbgrader's id, also by the one of a class that was graded blind."""
     ids = place.ids(class_list.read(course))
-    return {ids[key]: one for one in place.submissions if (key := one.user or one.anonymous) in ids}
+    blind = {f"{ANONYMOUS}{one.anonymous}": one for one in place.submissions if one.anonymous}
+    return blind | {ids[key]: one for one in place.submissions if (key := one.user or one.anonymous) in ids}
 
 
 def _is_current(one: Submitted, submission: Submission) -> bool:

@@ -30,11 +30,9 @@ from grading.intake import archive
 from grading.lms import undo
 from grading.lms.canvas import Submitted
 from grading.lms.canvas_download import Download
-from grading.lms.plan import CANVAS, COPY, MOODLE, File, NotMatched, Plan, plan
+from grading.lms.plan import ANONYMOUS, CANVAS, COPY, MOODLE, File, NotMatched, Plan, plan
 from grading.lms.worksheet import Row, Worksheet, file_name
 from grading.lms.worksheet import read as read_worksheet
-
-ANONYMOUS = "anon-"  # how ids begin that stand for Canvas's anonymous ones
 
 
 class SafeExtractor(ExtractorPlugin):

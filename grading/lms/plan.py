@@ -25,6 +25,7 @@ CANVAS = re.compile(
     r"(?:(?:LATE_)?anon_(?:LATE_)?(?P<anonymous>[0-9A-Za-z]+)|(?P<name>[^_/]+)_(?:LATE_)?(?P<user>\d+))"
     r"_(?:(?P<number>\d+)_(?P<file>.+)|(?P<typed>text|link)\.html)"
 )
+ANONYMOUS = "anon-"  # how ids begin that stand for Canvas's anonymous ones
 SAFE_ID = re.compile(r"\w[\w.@+ -]*(?<! )")  # an id becomes a folder's name, and nbgrader writes it into pages as it is
 FEW = 3  # of fewer submissions nothing follows from equal times
 COPY = re.compile(r"(?:-(?P<again>\d+)| ?\((?P<copy>\d+)\))$")  # Canvas's "-1" of a resubmission; a browser's " (1)"

@@ -173,6 +173,8 @@ def command(
     """
     uid = _uid()
     line = [
+        # With `--clearenv` alone, /proc/1/environ in the sandbox would still be the grader's: passwords, tokens.
+        *("/usr/bin/env", "-i"),
         executable() or "bwrap",
         "--unshare-ipc",
         "--unshare-pid",

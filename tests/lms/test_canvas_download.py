@@ -96,6 +96,26 @@ def test_without_a_class_list_one_is_made(course, server):
     assert (ng.id, ng.lms_id) == ("canvas-102", "102") and "1 handed in nothing: canvas-102" in result.output
 
 
+def test_nobody_gets_the_submission_of_another_with_the_same_name(course, server):
+    """Numbers decide; a name counts if one student without a number and one user have it."""
+    rows = "a,Jo,Smith,301,\nb,Jo,Smith,,\nc,Eve,Vance,,eve@uni.example\nd,Max,May,,\ne,Kim,Lee,302,\nf,Kim,Lee,302,\n"
+    (course.root / "students.csv").write_text(f"id,first_name,last_name,lms_id,email\n{rows}", encoding="utf-8")
+    people = {
+        301: "Jo Smith",
+        310: "Jo Smith",
+        311: "E. V.",
+        312: "Max May",
+        313: "Max May",
+        302: "Kim Lee",
+        399: "Kim Lee",
+    }
+    for user, name in people.items():
+        server.submit(user, name, {})
+    server.submissions[2]["user"]["email"] = "Eve@uni.example"
+    found = canvas.place(course, "averages").ids(class_list.read(course))
+    assert found == {"301": "a", "310": "b", "311": "c"}
+
+
 def test_a_group_hands_in_together_and_its_file_is_fetched_once(course, server):
     same, red = written(course, "together"), {"group": {"id": 1, "name": "Red"}}
     for user, name in ((101, "Ada Lovelace"), (102, "Łukasz Ng")):

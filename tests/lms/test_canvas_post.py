@@ -110,6 +110,17 @@ def test_a_group_that_canvas_grades_as_one_gets_one_grade(course, server):
     assert "2 grades to be sent: cd (1), dk (0)" in export(course).output
 
 
+def test_a_class_that_was_graded_blind(course, server):
+    mark(course, "anon-aB1", (2, 1))
+    server.submissions[0]["anonymous_id"] = "aB1"
+    server.submissions[0]["user_id"] = None
+    result = export(course)
+    assert "anon-aB1: Canvas hides who it is" in result.output
+    server.submissions[0]["user_id"] = 101
+    (course.root / "students.csv").write_text("id\nzoe\n", encoding="utf-8")
+    assert "1 grade to be sent: anon-aB1 (3)" in export(course).output
+
+
 def test_what_came_in_since_is_said(course, server):
     with course.gradebook() as gradebook:
         gradebook.find_submission("averages", "al").timestamp = datetime(2026, 11, 20, 10)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy
+import psutil
 import pytest
 
 from grading.course import temporary_folders
@@ -55,6 +56,19 @@ def test_it_works_here():
 
 def test_the_submission_is_in_the_working_folder(seen):
     assert seen["here"] == ["data.txt"]
+
+
+def test_the_graders_environment_is_in_no_process_of_the_sandbox(tmp_path):
+    inside = [sys.executable, "-c", "print('ready', flush=True); input()"]
+    line = bubblewrap.command(inside, tmp_path, tmp_path)
+    environment = {**os.environ, "CANVAS_API_TOKEN": "hush"}
+    with subprocess.Popen(line, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        processes = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        found = [(one.name(), one.environ()) for one in processes]
+        process.communicate("\n")
+    # Without root, students' code has the grader's own rights to read the environment of bubblewrap's process in there.
+    assert len(found) == 3 and not any("hush" in known.values() for _, known in found), found
 
 
 def test_the_course_is_out_of_sight(seen):
