@@ -83,7 +83,7 @@ format: $(READY)  ## Fix and format code and notebooks with ruff.
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/, after asking; UNDO=yes takes it back. LMS=canvas without FROM fetches it.
+collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/, after asking; LMS=canvas fetches it; UNDO=yes takes it back.
 	@test -n "$(and $(or $(FROM),$(UNDO),$(filter canvas,$(LMS))),$(ASSIGNMENT))" || { echo "Say what is where: make collect ASSIGNMENT=<name> FROM=<archive or folder>, or LMS=canvas to fetch it"; exit 1; }
 	@$(PY) -m grading collect $(ONLY) $(if $(FROM),--from "$(FROM)") $(if $(LMS),--lms $(LMS)) \
 		$(if $(WORKSHEET),--worksheet "$(WORKSHEET)") $(if $(filter yes,$(YES)),--yes) $(if $(filter yes,$(UNDO)),--undo)
