@@ -13,6 +13,7 @@
 # LMS=canvas         for collect, export and return-feedback: Canvas's API, at CANVAS_API_URL, CANVAS_API_TOKEN, CANVAS_COURSE
 # NEW_SECRET=yes     for release: make a new gradebook.secret, from which the inputs of hidden tests are drawn
 # NAMES=yes          for report and similar: names from students.csv beside the ids; ANONYMOUS=yes: pseudonyms, and no links
+# CLUSTER=address    for grade: run students' code on a Dask cluster, tls://host:8786, or on local:4; see docs/scaling.md
 # JOBS=n             grade that many submissions at once (default: one for each core)
 
 .DEFAULT_GOAL := help
@@ -88,8 +89,8 @@ collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into 
 	@$(PY) -m grading collect $(ONLY) $(if $(FROM),--from "$(FROM)") $(if $(LMS),--lms $(LMS)) \
 		$(if $(WORKSHEET),--worksheet "$(WORKSHEET)") $(if $(filter yes,$(YES)),--yes) $(if $(filter yes,$(UNDO)),--undo)
 
-grade: $(READY)  ## Autograde submitted/<student>/<assignment>/ and print the table.
-	@$(PY) -m grading grade $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force)
+grade: $(READY)  ## Autograde submitted/<student>/<assignment>/ and print the table; CLUSTER=<address> on other machines.
+	@$(PY) -m grading grade $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force) $(if $(CLUSTER),--cluster "$(CLUSTER)")
 
 feedback: $(READY)  ## Write the feedback pages of new and changed submissions.
 	@$(PY) -m grading feedback $(ONLY) $(AT_ONCE) $(if $(filter-out no,$(FORCE)),--force)

@@ -15,6 +15,9 @@ from grading.cli.options import assignment_option, jobs_option
 from grading.course.folder import Course, CourseError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
+
     from rich.console import Console
 
     from grading.execution.interpreters import Interpreters
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
 @assignment_option
 @jobs_option
 @click.option("--force", is_flag=True, help="Grade unchanged submissions again.")
+@click.option("--cluster", default=None, help="local:<number>, or a Dask scheduler: tls://host:8786.")
 @click.pass_obj
-def grade(course: Course, assignment: str | None, jobs: int | None, force: bool) -> None:
+def grade(course: Course, assignment: str | None, jobs: int | None, force: bool, cluster: str | None) -> None:
     """Autograde new and changed submissions in submitted/."""
     from grading.execution import interpreters
 
@@ -34,10 +38,12 @@ def grade(course: Course, assignment: str | None, jobs: int | None, force: bool)
     if assignment is None:
         chosen = [name for name in chosen if any((course.root / "submitted").glob(f"*/{name}"))] or chosen[:1]
     with contextlib.ExitStack() as stack:
-        started = None
-        if force or any(_is_new(course, name) for name in chosen):  # else it is not known yet what there is to do
+        started, executor = None, None
+        if cluster:
+            executor = stack.enter_context(_connected(course, chosen, cluster))
+        elif force or any(_is_new(course, name) for name in chosen):  # else it is not known yet what there is to do
             started = stack.enter_context(interpreters.start(course, chosen, warm()))
-        failed = sum(_grade(course, name, jobs, force, started) for name in chosen)
+        failed = sum(_grade(course, name, jobs, force, started, executor) for name in chosen)
     if failed:
         raise click.ClickException(f"{failed} submission{'s' * (failed > 1)} could not be graded, see the table above")
 
@@ -164,8 +170,26 @@ def _is_new(course: Course, assignment: str) -> bool:
     return bool(submitted - {path.stem for path in (course.root / "records" / assignment).glob("*.json")})
 
 
+def _connected(course: Course, chosen: list[str], cluster: str) -> AbstractContextManager[Executor]:
+    """Other machines that grade; only here anything of Dask is imported."""
+    from grading.cluster.security import require_dask
+    from grading.run.grade import release_if_unknown
+
+    require_dask()
+    from grading.cluster.executor import connected
+
+    for name in chosen:  # the workers get what there is now
+        release_if_unknown(course, name)
+    return connected(course, chosen, cluster, click.echo)
+
+
 def run(
-    course: Course, assignment: str, jobs: int | None, started: Interpreters | None, force: bool = False
+    course: Course,
+    assignment: str,
+    jobs: int | None,
+    started: Interpreters | None,
+    force: bool = False,
+    executor: Executor | None = None,
 ) -> list[Record]:
     from grading.cli.progress import steps
     from grading.intake.submission import find
@@ -178,10 +202,17 @@ def run(
             counts["unchanged" if ended.unchanged else "graded" if ended.has_grade else "not graded"] += 1
             advance(f"{', '.join(f'{number} {words}' for words, number in counts.items())}; last: {ended.student}")
 
-        return grade(course, assignment, jobs, done=done, force=force, started=started)
+        return grade(course, assignment, jobs, executor, done=done, force=force, started=started)
 
 
-def _grade(course: Course, assignment: str, jobs: int | None, force: bool, started: Interpreters | None) -> int:
+def _grade(
+    course: Course,
+    assignment: str,
+    jobs: int | None,
+    force: bool,
+    started: Interpreters | None,
+    executor: Executor | None,
+) -> int:
     """Grade, print the table and what has changed; how many submissions have no grade."""
     from grading.course import catalogue, notebooks
     from grading.gradebook import database, late_penalties
@@ -196,7 +227,7 @@ def _grade(course: Course, assignment: str, jobs: int | None, force: bool, start
         click.echo(f"release/{assignment}: written, because the gradebook did not have its tests yet")
     late_penalties.apply(course)
     before = database.scores(course, assignment)
-    ended = run(course, assignment, jobs, started, force)
+    ended = run(course, assignment, jobs, started, force, executor)
     late_penalties.apply(course)  # only now the gradebook knows who is new and may have an extension
     print_tables(course, {assignment: table.collect(course, assignment)})
     tests = notebooks.graded_of(notebooks.read(course.source(assignment)))

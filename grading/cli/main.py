@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from grading.cli import authoring, grades, lms, marking, similarity, watching
+from grading.cli import authoring, cluster, grades, lms, marking, similarity, watching
 from grading.cli.grades import print_tables, run, warm, write_feedback
 from grading.cli.options import jobs_option
 from grading.compat.process import spare_grammar
@@ -135,6 +135,7 @@ for command in (
     similarity.similar,
     *(lms.collect, lms.export, lms.return_feedback, lms.late),
     *(watching.watch, watching.status),
+    *(cluster.certificates, cluster.scheduler, cluster.worker),
     *(doctor, demo),
 ):
     main.add_command(command)

@@ -66,9 +66,8 @@ def run(
     again: list[Converter] = []
     started.prepare_followers()
     pool = executor or started.make_pool(jobs)
-    ahead = pool.ahead if isinstance(pool, Elsewhere) else AHEAD
     try:
-        for converter, sanitized, future in _submit(converters, pool, ahead):
+        for converter, sanitized, future in _submit(converters, pool):
             if isinstance(future.exception(), BrokenExecutor):
                 again.append(converter)
             else:
@@ -78,18 +77,17 @@ def run(
             pool.shutdown(cancel_futures=True)  # the caller has stopped reading
     for converter in again:
         with contextlib.nullcontext(pool) if isinstance(pool, Elsewhere) else started.make_pool(1) as alone:
-            yield from ((one, sanitized, future.result) for one, sanitized, future in _submit([converter], alone, 1))
+            yield from ((one, sanitized, future.result) for one, sanitized, future in _submit([converter], alone))
 
 
-def _submit(
-    converters: list[Converter], pool: Executor, ahead: int
-) -> Iterator[tuple[Converter, Sanitized | None, Future]]:
+def _submit(converters: list[Converter], pool: Executor) -> Iterator[tuple[Converter, Sanitized | None, Future]]:
     """Hand submissions to a pool, a few ahead of what it can do, and yield them as they are finished."""
     waiting: dict[Future, tuple[Converter, Sanitized | None]] = {}
     queue = iter(converters)
     while True:
         ready: list[tuple[Converter, Sanitized]] = []
-        for converter in islice(queue, ahead - len(waiting)):
+        ahead = pool.ahead if isinstance(pool, Elsewhere) else AHEAD
+        for converter in islice(queue, max(0, ahead - len(waiting))):
             try:
                 ready.append((converter, converter.sanitize()))
             except Exception as error:

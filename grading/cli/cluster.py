@@ -1,0 +1,56 @@
+"""Commands for grading on several machines, see docs/scaling.md."""
+
+from pathlib import Path
+
+import click
+
+from grading.cli.options import jobs_option
+from grading.course import cores
+from grading.course.folder import Course
+
+certificates_option = click.option(
+    "--certificates",
+    default=None,
+    type=click.Path(path_type=Path),
+    help="The folder with certificate.pem and key.pem; default: cluster/ in the course folder.",
+)
+
+
+@click.command()
+@click.pass_obj
+def certificates(course: Course) -> None:
+    """Make cluster/certificate.pem and cluster/key.pem, with which scheduler, workers and grader know each other."""
+    from grading.cluster import security
+
+    folder = security.make_certificate(course.root / security.FOLDER)
+    click.echo(f"{folder}: copy it to every machine of the cluster. Who has it can read and change everything there.")
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", help="The address to listen at; beyond this machine with certificates.")
+@click.option("--port", default=8786, type=click.IntRange(0, 65535))
+@certificates_option
+@click.pass_obj
+def scheduler(course: Course, host: str, port: int, certificates: Path | None) -> None:
+    """Run the scheduler of a cluster, which hands submissions to workers."""
+    from grading.cluster import security
+
+    security.require_dask()
+    from grading.cluster import serve
+
+    serve.scheduler(host, port, certificates or course.root / security.FOLDER, click.echo)
+
+
+@click.command()
+@click.argument("address")
+@jobs_option
+@certificates_option
+@click.pass_obj
+def worker(course: Course, address: str, jobs: int | None, certificates: Path | None) -> None:
+    """Run a worker of the scheduler at ADDRESS; it needs no course."""
+    from grading.cluster import security
+
+    security.require_dask()
+    from grading.cluster import serve
+
+    serve.worker(address, jobs or cores.usable(), certificates or course.root / security.FOLDER, click.echo)

@@ -1,0 +1,106 @@
+"""Who may talk to whom: everything beyond this machine is encrypted, and both sides show a certificate."""
+
+import ipaddress
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from grading.course.folder import CourseError
+
+if TYPE_CHECKING:
+    from distributed.security import Security
+
+FOLDER = "cluster"  # of the course, for the certificate and its key; git ignores it
+CERTIFICATE, KEY = "certificate.pem", "key.pem"
+DAYS = 365
+INSTALL = 'Install it here: pip install "optimization-course[cluster]" (make installs it for development).'
+
+
+def require_dask() -> None:
+    """Raises:
+    CourseError: the package `distributed` is not installed.
+    """
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        raise CourseError(f"CLUSTER needs the package distributed, which is not installed. {INSTALL}") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, and nothing that is sent to it leaves it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def require_safe(address: str) -> None:
+    """Check the address of a scheduler.
+
+    Raises:
+        CourseError: it is none, or what is sent there would not be encrypted.
+    """
+    try:
+        parts = urlsplit(address)
+        right = parts.scheme in ("tcp", "tls") and bool(parts.hostname and parts.port)
+    except ValueError:
+        right = False
+    if not right:
+        raise CourseError(
+            f"{address!r} is no address of a scheduler. Write local:4, tcp://127.0.0.1:8786 or tls://host:8786."
+        )
+    if parts.scheme == "tcp" and not is_loopback(str(parts.hostname)):
+        raise CourseError(
+            f"{address} would send the hidden tests and students' work unencrypted. Write tls://{parts.netloc}, with "
+            "certificates from: python -m grading certificates (see docs/scaling.md)."
+        )
+
+
+def security(folder: Path) -> "Security":
+    """Dask's settings for encrypted connections with the certificate in this folder, which serves all sides.
+
+    Raises:
+        CourseError: there is no certificate, or others may read its key.
+    """
+    from distributed.security import Security
+
+    certificate, key = folder / CERTIFICATE, folder / KEY
+    for path in (certificate, key):
+        if not path.is_file():
+            raise CourseError(
+                f"tls:// needs {path}. Make it with: python -m grading certificates, once, and copy the folder to the "
+                "other machines."
+            )
+    if key.stat().st_mode & 0o077:
+        raise CourseError(f"Other users may read {key}. Run: chmod 600 {key}")
+    files = {f"tls_{role}_cert": str(certificate) for role in ("scheduler", "worker", "client")}
+    files |= {f"tls_{role}_key": str(key) for role in ("scheduler", "worker", "client")}
+    return Security(tls_ca_file=str(certificate), require_encryption=True, **files)
+
+
+def make_certificate(folder: Path) -> Path:
+    """Make a certificate and its key with openssl; the folder. It is its own authority: only it is trusted.
+
+    Raises:
+        CourseError: there is one already, or openssl is missing or fails.
+    """
+    certificate, key = folder / CERTIFICATE, folder / KEY
+    if certificate.exists() or key.exists():
+        raise CourseError(f"{folder} holds a certificate already. Delete the folder to make a new one.")
+    program = shutil.which("openssl")
+    if program is None:
+        raise CourseError("openssl is missing. Install it (Debian, Ubuntu: apt install openssl).")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    line = [program, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    line += ["-days", str(DAYS), "-subj", "/CN=grading", "-keyout", str(key), "-out", str(certificate)]
+    # Python 3.13 takes no authority that does not say what its key is for.
+    line += ["-addext", "keyUsage=critical,digitalSignature,keyCertSign"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    if done.returncode:
+        key.unlink()
+        raise CourseError(f"openssl made no certificate: {done.stderr.strip().splitlines()[-1:]}")
+    return folder

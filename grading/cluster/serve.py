@@ -1,0 +1,72 @@
+"""The scheduler and the workers of a cluster as processes: no dashboard, no supervisor, encrypted beyond loopback."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dask
+from distributed import Scheduler, Worker
+
+from grading.cluster.executor import MAY_KILL, QUIET
+from grading.cluster.security import is_loopback, require_safe, security
+
+NO_PAGES = "127.0.0.1:0"  # Dask listens there all the same, and has nothing to show: see `QUIET`
+
+
+def scheduler(host: str, port: int, certificates: Path, say: Callable[[str], object]) -> None:
+    """Run a scheduler until it is told to end.
+
+    Raises:
+        CourseError: it would listen beyond loopback without certificates.
+    """
+    secured = None if is_loopback(host) and not certificates.is_dir() else security(certificates)
+
+    def make() -> Scheduler:
+        return Scheduler(
+            host=host,
+            port=port,
+            protocol="tls" if secured else "tcp",
+            security=secured,
+            allowed_failures=MAY_KILL,
+            dashboard=False,
+            dashboard_address=NO_PAGES,
+        )
+
+    asyncio.run(_serve(make, lambda server: say(f"Scheduler at {server.address}")))
+
+
+def worker(address: str, threads: int, certificates: Path, say: Callable[[str], object]) -> None:
+    """Run a worker until it is told to end, or the scheduler ends.
+
+    Raises:
+        CourseError: the address is not safe, or there are no certificates.
+    """
+    require_safe(address)
+    secured = security(certificates) if address.startswith("tls://") else None
+    own = "127.0.0.1" if is_loopback(str(urlsplit(address).hostname)) else None
+
+    def make() -> Worker:
+        return Worker(
+            address,
+            nthreads=threads,
+            security=secured,
+            host=own,
+            death_timeout=60,
+            dashboard=False,
+            dashboard_address=NO_PAGES,
+        )
+
+    asyncio.run(_serve(make, lambda server: say(f"Worker at {server.address} with {threads} threads")))
+
+
+async def _serve(make: Callable[[], Scheduler | Worker], ready: Callable[[Scheduler | Worker], object]) -> None:
+    logging.getLogger("distributed").setLevel(logging.WARNING)
+    with dask.config.set(QUIET):
+        async with make() as server:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, lambda: asyncio.ensure_future(server.close()))
+            ready(server)
+            await server.finished()

