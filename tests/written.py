@@ -28,7 +28,14 @@ MODEL = "One huge value moves the mean."
 
 
 def with_question(root: Path) -> Course:
-    """A released course: after the exercise `mean` of 3 points comes the question `why` of 2."""
+    """The course of `question_source`, released."""
+    course = question_source(root)
+    release(course, "averages")
+    return course
+
+
+def question_source(root: Path) -> Course:
+    """The tiny course: after the exercise `mean` of 3 points comes the question `why` of 2."""
     course = tiny_source(root)
     notebook = tiny_notebook()
     notebook.cells.append(new_markdown_cell("## Exercise 2: Why (2 points)\n\nWhy not always the mean?", id="asked"))
@@ -37,7 +44,6 @@ def with_question(root: Path) -> Course:
     (root / "rubrics").mkdir()
     (root / "rubrics" / "averages.toml").write_text(RUBRIC, encoding="utf-8")
     (root / "README.md").write_text("| notebook | points |\n| --- | --- |\n| averages | 5 |\n", encoding="utf-8")
-    release(course, "averages")
     return course
 
 

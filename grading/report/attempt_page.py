@@ -64,10 +64,11 @@ def render(course: Course, attempt: Attempt, attempts: Sequence[Attempt], policy
         level: "points", "mistakes" or "everything"; or the state of an attempt that was not graded.
     """
     own = Path(attempt.student) / attempt.assignment
-    summary = []
+    summary, answers = [], 0
     if level in ("points", "mistakes"):
         notebook = notebooks.read(course.root / "autograded" / own / f"{attempt.assignment}.ipynb")
         ended = records.Record.load(records.file_of(course, attempt.assignment, attempt.student))
+        answers = len(notebooks.answers_of(notebook))
         summary = _summary(notebook, ended.tests if ended else {}, say=level == "mistakes")
     values = {
         "attempt": attempt,
@@ -75,6 +76,7 @@ def render(course: Course, attempt: Attempt, attempts: Sequence[Attempt], policy
         "policy": policy,
         "level": level,
         "summary": summary,
+        "answers": answers,
     }
     if level != "everything":
         return templates.render("attempt.html.j2", **values)

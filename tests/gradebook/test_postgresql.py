@@ -16,7 +16,7 @@ from grading.authoring.sample_class import prepare
 from grading.cli.main import main
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
-from grading.gradebook import copies, records
+from grading.gradebook import copies, marking, records
 from grading.gradebook.database import UNINDEXED, ClassGradebook, scores, told
 from grading.gradebook.differences import compare_files
 from grading.run import regrade
@@ -24,6 +24,8 @@ from tests.conftest import DROPS_THE_SIGN, RIGHT, graded, submit, tiny_source
 from tests.marks import mark
 from tests.postgresql import PASSWORD, Server, server
 from tests.run.test_watch import Class
+from tests.terminal import Terminal
+from tests.written import answer, by_formgrader, given, question_source
 
 
 @pytest.fixture(scope="module")
@@ -283,3 +285,22 @@ def test_a_missing_sqlite_file_is_no_copy(tiny):
     (tiny.root / "gradebook.db").unlink()
     with pytest.raises(CourseError, match=r"No copy of the gradebook can be made: .*gradebook\.db is missing"):
         copies.keep_copy(tiny, datetime(2026, 1, 1))
+
+
+def test_two_people_grade_answers_there(tmp_path, postgresql):
+    course = on_server(question_source(tmp_path / "course"), postgresql.new_database())
+    release(course, "averages")
+    for student in ("ada", "bob"):
+        answer(course, student, "An outlier.")
+    with Terminal(course.root, "mark") as one, Terminal(course.root, "mark") as other:
+        one.until("? help: ")
+        other.until("? help: ")
+        one.line("1 # by one", "open in another terminal")
+        assert "0 wait for a person" in other.line("2 # by the other", "make feedback")
+    assert {given(course, student)[:2] for student in ("ada", "bob")} == {(1, False)}
+    (question,) = marking.questions(course, "averages")
+    seen = marking.read(course, marking.Place(question, "ada"))
+    by_formgrader(course, "ada", 0.5)
+    with pytest.raises(marking.ChangedError):
+        marking.save(course, seen, 2.0, "")
+    assert given(course, "ada") == (0.5, False, None)
