@@ -1,7 +1,7 @@
-"""Unpack an archive that strangers have filled: nothing lands outside its folder, no link, no flood.
+"""Unpack an untrusted archive safely: nothing outside its folder, no links, limited sizes.
 
-What a student can write is what lies in an inner archive. It never decides whose work something is or when it came:
-`unpack` says from which entry of the outermost archive it came, and gives its files the time of that entry.
+Students control the content of inner archives. Names and times there never decide who handed something in or when:
+`unpack` reports the entry of the outermost archive that a file came from, and gives the file the time of that entry.
 """
 
 import contextlib
@@ -27,17 +27,17 @@ DAMAGE = (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, ValueError
 
 @dataclass
 class Budget:
-    """What may still be unpacked, over all archives."""
+    """The bytes and files that may still be unpacked, over all archives."""
 
     size: int
     files: int
 
     def share(self, number: int) -> "Budget":
-        """What one of so many archives may take, so that none is left without."""
+        """The share of one of so many archives, so that each gets some."""
         return Budget(min(self.size // number, LARGEST_INNER), min(self.files // number, MOST_INNER))
 
     def refuses(self, size: int) -> str | None:
-        """Why a file of that size is too much; None, and it is counted, if it is not."""
+        """Count a file of this size. Returns why it is too much, or None."""
         if size > self.size:
             return f"all together is more than fits ({LARGEST_ALL // MEGABYTE} MB, and less in an archive within)"
         if self.files < 1:
@@ -58,13 +58,13 @@ def unpack(
 ) -> dict[str, str]:
     """Copy a file or a folder, or unpack a zip file, into a folder.
 
-    The times of the files are kept. A zip file within is unpacked into a folder beside it, and is removed. One that is
-    broken or too large stays and is named; the others are unpacked all the same.
+    The files keep their times. An inner zip file is unpacked into a folder beside it and removed. One that is broken or
+    too large stays and is reported; the others are still unpacked.
 
     Args:
-        depth: so many zip files within each other are unpacked.
+        depth: how many levels of inner zip files are unpacked.
         zone: of the times in the archive; by default this machine's.
-        outer: is given, for each folder that an inner archive was unpacked to, the name of the outermost entry that it
+        outer: receives, for each folder that an inner archive was unpacked to, the name of the outermost entry that it
             came from; both relative to the target.
         handed_in: the source itself is what one student handed in: if it is an archive, it is an inner one.
         budget: what may still be unpacked, if there are several sources.
@@ -107,7 +107,7 @@ def clutter(parts: tuple[str, ...]) -> bool:
 def _open_inner(
     path: Path, outermost: Path, target: Path, depth: int, budget: Budget, outer: dict[str, str]
 ) -> dict[str, str]:
-    """Unpack a student's archive; all that is in it has the time of the outermost one."""
+    """Unpack a student's archive; its files get the time of the outermost archive's entry."""
     folder = path.with_suffix("")
     if folder.exists() or folder == path:
         folder = path.with_name(f"{path.name[:100]}.unpacked")

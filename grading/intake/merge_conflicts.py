@@ -21,16 +21,16 @@ class Resolved:
 
 
 def resolve(text: str, sound: Callable[[str], bool], longest: int = 20_000) -> Resolved | None:
-    """Choose of every conflict the version in which more is written, or the first, the second, whatever is sound.
+    """Resolve conflicts: prefer the version in which more is written, then any combination that gives a valid text.
 
-    Lines that look like markers are no conflict if the text is sound with them: a string may hold such lines.
+    Lines that look like markers are no conflict if the text is valid with them: a string may hold such lines.
 
     Args:
-        sound: says of a text whether it can be used.
-        longest: characters of a text of which every choice is tried.
+        sound: whether a text is valid.
+        longest: length in characters up to which all combinations are tried.
 
     Returns:
-        None if there is no conflict, or no choice is sound.
+        None if there is no conflict, or no combination is valid.
     """
     if not MARKER.search(text) or sound(text):
         return None

@@ -42,9 +42,9 @@ AGAIN = "ask for it again, saved by Jupyter as .ipynb"
 
 
 def read(path: Path) -> tuple[NotebookNode, list[str]]:
-    """The notebook in a student's file, as nbformat 4, and what was mended.
+    """The notebook in a student's file, as nbformat 4, and the repairs.
 
-    Outputs, and all metadata but nbgrader's, are left out: nobody needs them. A cell whose source is no text has None.
+    Outputs, and all metadata but nbgrader's, are dropped: nothing needs them. A source that is not text becomes None.
 
     Raises:
         NotebookError: there is none that can be read; the message says what the file holds and what to do.

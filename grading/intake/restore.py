@@ -1,7 +1,7 @@
 """Give a submitted notebook the structure of the release, whatever a student did to it.
 
-It is the first sanitizer in `nbgrader_config.py`. nbgrader itself restores the text of tests, but stops at many a
-changed piece of metadata; after this there is none.
+It is the first sanitizer in `nbgrader_config.py`. nbgrader restores the text of tests, but raises an error for many
+changes of metadata. This module undoes those first.
 """
 
 import re
@@ -27,7 +27,7 @@ STRAY = re.compile("[\0\ufeff]")  # no Python, and nobody sees them
 class Restore(NbGraderPreprocessor):
     """Set each cell's type, id and metadata as in the release, put missing cells back and cells in order.
 
-    What was repaired is noted, in plain words, in `resources["nbgrader"]["repairs"]`.
+    `resources["nbgrader"]["repairs"]` gets the repairs, in plain words.
     """
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
@@ -149,11 +149,11 @@ class _Repairs:
 def _places(
     submitted: list[NotebookNode], texts: list[str | None], wanted: dict[str, NotebookNode], repairs: _Repairs
 ) -> tuple[dict[int, str], set[int]]:
-    """Which released cell each submitted one is, by its index; and those that are nothing but a copy of a release's.
+    """Match submitted cells with released ones, by index, and find those that are mere copies of released cells.
 
-    A cell is known by its grade_id, or, where the metadata are lost, by the id that Jupyter gives it, or, if it is
-    locked, by its text. Of several the last one counts that stands above the next released cell, because that is what
-    its test saw; but not one in which nothing was written.
+    A cell is recognized by its grade_id or, without metadata, by its Jupyter id or, if it is locked, by its text. Of
+    duplicate cells, the last one before the next released cell counts, because that is what its test saw; but an
+    unchanged gap does not.
     """
     found: dict[str, list[int]] = {}
     for index, cell in enumerate(submitted):
@@ -202,10 +202,10 @@ def _answers_in_locked_cells(
 
 
 def _homes(texts: list[str | None], places: dict[int, str], order: list[str]) -> list[str | None]:
-    """For each submitted cell the released one after which it belongs if it is the student's own; None: at the top.
+    """For each of the student's own cells, the released cell after which it belongs; None: at the top.
 
-    That is the one above it. If the one below it goes further up, it belongs before that one, which may need it; unless
-    it needs itself what would then come after it.
+    That is the released cell above it. If the released cell below moves further up, the own cell moves with it, because
+    that cell may need it; except if it depends on cells that would then follow it.
     """
     rank = {name: number for number, name in enumerate(order)}
     ranks = [rank[places[index]] if index in places else None for index in range(len(texts))]
@@ -230,7 +230,7 @@ def _homes(texts: list[str | None], places: dict[int, str], order: list[str]) ->
 
 
 def _same(text: str | None, model: NotebookNode) -> bool:
-    """Whether nothing was written into a cell: it says to Python what it said when it was released."""
+    """Whether a cell is unchanged: its code is equivalent to the released code."""
     return text is None or text.strip() == model.source.strip() or meaning(text) == meaning(model.source)
 
 
@@ -295,6 +295,6 @@ def _like(model: NotebookNode, text: str | None) -> NotebookNode:
 
 
 def _put_back(model: NotebookNode, written: set[str]) -> NotebookNode:
-    """A missing cell: as it was released, but an empty gap must not replace what the student wrote in another cell."""
+    """A missing cell as released, except that an empty gap must not redefine names of the student's other cells."""
     names = sorted(makes(model.source) & written) if notebooks.kind(model) == "solution" else []
     return _like(model, f"# This cell was missing; {', '.join(names)}: see another cell." if names else None)

@@ -1,4 +1,4 @@
-"""What a student handed in: which files, which notebook, read with care and never changed."""
+"""A student's submission: its files and its notebook, read safely and never changed."""
 
 import fnmatch
 import hashlib
@@ -208,7 +208,7 @@ def _content(path: Path) -> str:
 def find(course: Course, assignment: str, students: list[str] | None = None) -> list[Submission]:
     """The submissions in `submitted/<student>/<assignment>/`, by student.
 
-    Also those that lie beside it, or in a folder of which the name is spelled otherwise: they are told to be missing.
+    It includes misplaced ones, beside that folder or in a folder with another spelling: they are reported as missing.
 
     Raises:
         CourseError: there are none.

@@ -1,4 +1,4 @@
-"""Of which assignment a notebook is: told by the cells that only this assignment has, not by those that all share."""
+"""Recognize a notebook's assignment by the cells that only this assignment has."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Marks:
     own: dict[str, frozenset[Mark]]
 
     def assignment(self, path: Path) -> str | None:
-        """The assignment that a notebook is of; None if nothing in it tells, or it cannot be read."""
+        """The assignment of a notebook; None if it cannot be recognized or read."""
         try:
             found = _marks(notebook_file.read(path)[0].cells)
         except notebooks.NotebookError:

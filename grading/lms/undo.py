@@ -1,4 +1,4 @@
-"""Bring back what the last `make collect` changed in `submitted/`."""
+"""Undo what the last `make collect` changed in `submitted/`."""
 
 import hashlib
 import json
@@ -16,9 +16,9 @@ class Undone:
     """What was brought back.
 
     Attributes:
-        restored: students whose former submission is back.
-        removed: students whose submission was new, and is gone.
-        left: students whose folder has been changed since, so that it was left alone.
+        restored: students whose former submission was restored.
+        removed: students whose submission was new and has been removed.
+        left: students whose folder has been changed since, so it was not touched.
     """
 
     restored: list[str] = field(default_factory=list)
@@ -31,7 +31,7 @@ def _folder(course: Course, assignment: str) -> Path:
 
 
 def before(course: Course, assignment: str, students: list[str]) -> None:
-    """Keep what these students have, and the notes, before anything is collected."""
+    """Save these students' submissions, and the notes, before anything is collected."""
     kept = _folder(course, assignment)
     shutil.rmtree(kept, ignore_errors=True)
     (kept / "notes").mkdir(parents=True)
@@ -47,7 +47,7 @@ def before(course: Course, assignment: str, students: list[str]) -> None:
 
 
 def after(course: Course, assignment: str) -> None:
-    """Note what was collected, so that `undo` sees what somebody has changed since."""
+    """Note what was collected, so that `undo` can detect later changes."""
     path = _folder(course, assignment) / "collect.json"
     noted = json.loads(path.read_text(encoding="utf-8"))
     for student in noted["students"]:
@@ -64,7 +64,7 @@ def undo(course: Course, assignment: str) -> Undone:
     """
     kept = _folder(course, assignment)
     if not (kept / "collect.json").is_file():
-        raise CourseError(f"{assignment}: there is no collection to undo: none was made, or it is undone already")
+        raise CourseError(f"{assignment}: there is no collection to undo (none was made, or it has been undone)")
     noted, done = json.loads((kept / "collect.json").read_text(encoding="utf-8")), Undone()
     for student, digest in noted["students"].items():
         folder, former = course.root / "submitted" / student / assignment, kept / "submitted" / student
@@ -94,7 +94,7 @@ def undo(course: Course, assignment: str) -> Undone:
 
 
 def _digest(path: Path) -> str:
-    """What is in a file or a folder; empty if there is neither."""
+    """A digest of a file's or a folder's content; empty if there is neither."""
     if path.is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()
     if not path.is_dir():

@@ -6,9 +6,9 @@ Moodle's code calls it `assignfeedback_offline`; its columns are made in `mod/as
     Identifier, Full name, <other identity fields>, Status, Group, Grade, Maximum grade, Grade can be changed,
     Last modified (submission), Online text, Last modified (grade), Feedback comments
 
-The headings are in the language of whoever downloads, and settings of the assignment decide which columns there are. So
-a column is found by its place and by what is in it: `Maximum grade` is the same number in every line, and the grade is
-left of it; behind it the two columns that hold only dates or "-" are the times.
+The headings are in the user's language, and the assignment's settings decide which columns exist. So columns are found
+by position and content: `Maximum grade` is the same number in every line, and the grade is left of it; the two columns
+to the right that hold only dates or "-" are the times.
 """
 
 import csv
@@ -36,7 +36,7 @@ class Row:
     """A line of the worksheet: a student.
 
     Attributes:
-        number: Moodle's number of the participant, for this assignment only; it stands in the archive's names, too.
+        number: Moodle's number of the participant, for this assignment only; file names in the archive contain it.
         name: the full name; empty if the worksheet is anonymous.
         identity: the other columns that say who it is: e-mail address, ID number, username, as the site is set.
         group: of a group submission; else empty.
@@ -61,7 +61,7 @@ class Worksheet:
     Attributes:
         header: the headings, as they are.
         rows: by the participant's number.
-        highest: the most that the assignment gives in Moodle.
+        highest: the maximum grade in Moodle.
         grade: the column of the grade.
         comments: the column of the feedback comments; None if there is none.
     """

@@ -84,7 +84,7 @@ def random_program(
 
 
 def random_layers(rng: np.random.Generator, values: list[float], n_steps: int) -> list:
-    """A program in which each step uses the one before, once or twice: whoever visits each value once is right."""
+    """A program in which each step uses the one before, once or twice: right code visits each value only once."""
     while True:
         steps = [["*", 0, len(values) - 1]]
         for last in range(len(values), len(values) + n_steps - 1):
@@ -344,7 +344,7 @@ def same_operations(student: Student, values: list[float], steps: list) -> None:
         for position, (kind, operands, result, held) in enumerate(reply):
             here = f"{where}[{position}]"
             that(result in expected, f"{here} should have one of the computed tensors as its result.")
-            that(result not in done, f"{here} is an operation that stands there twice.")
+            that(result not in done, f"{here} is an operation that occurs twice.")
             name, known = expected[result]
             that(kind == name, f"{here} should be of class {name}, yours is of class {kind}.")
             ok = sorted(map(str, _numbers(operands))) == sorted(map(str, _numbers(known)))
@@ -352,7 +352,7 @@ def same_operations(student: Student, values: list[float], steps: list) -> None:
             right = [numbers[o] if isinstance(o, int) else float(o["number"]) for o in operands]
             same_list(held, [*right, numbers[result]], f"{here} ({name}): the values of its operands and of its result")
             early = all(o in done for o in known if isinstance(o, int))
-            that(early, f"{here} ({name}) stands before the operation that computes one of its inputs.")
+            that(early, f"{here} ({name}) comes before the operation that computes one of its inputs.")
             done.add(result)
 
     _with_stand_ins(student, "autodiff.recorded", judge, values, steps)
@@ -661,7 +661,7 @@ def _with_stand_ins(
     about: str = "Tensor",
     **options: Any,
 ) -> None:
-    """Ask and judge; if that goes wrong, once more with stand-ins for what the exercises before wrote."""
+    """Ask and judge; if that fails, do it again with stand-ins for the student's earlier exercises."""
     asked = {"values": values, "steps": student.plain(steps), **options}
     try:
         reply = student.ask(probe, about=about, **asked)
@@ -679,7 +679,7 @@ def _with_stand_ins(
         try:
             return judge(student.ask(probe, about=about, **asked, **more))
         except StudentError:
-            pass  # not built as the notebook suggests: what went wrong with the student's own is told
+            pass  # not built as the notebook suggests: report the failure of the student's own code
         except AssertionError as error:
             faults.append(error)
     raise faults[-1] from None

@@ -1,4 +1,4 @@
-"""The inputs of hidden tests: drawn anew for each attempt of each student, and the same whenever it is graded again.
+"""The inputs of hidden tests: different for each attempt of each student, and the same when it is regraded.
 
 A hidden test draws what it asks with `draw`, or takes a generator from `rng`:
 
@@ -37,7 +37,7 @@ def key(secret: bytes, student: str, assignment: str, attempt: bytes) -> bytes:
     """What the inputs of one attempt depend on.
 
     Args:
-        secret: of the course; nobody who does not know it can tell the inputs of the next attempt.
+        secret: of the course; without it nobody can predict the inputs of the next attempt.
         attempt: a digest of what was handed in, so that the same attempt has the same inputs when it is graded again.
     """
     parts = [secret, student.encode(), assignment.encode(), attempt]
@@ -72,7 +72,7 @@ R = TypeVar("R")
 
 
 def draw(name: str, make: Callable[Concatenate[np.random.Generator, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """What `make(rng(name), *args, **kwargs)` gives, made once for each set of inputs. Nobody may change it."""
+    """The result of `make(rng(name), *args, **kwargs)`, computed once for each set of inputs. Do not modify it."""
     known = (name, chosen(name), make.__module__, make.__qualname__, repr((args, sorted(kwargs.items()))))
     if known not in _drawn:
         _drawn[known] = make(rng(name), *args, **kwargs)

@@ -27,8 +27,8 @@ def gradients(
     """For each step an array for each parameter: signs that change, sizes from 0.001 to 30.
 
     Args:
-        rest: for a parameter's place every how many steps it has no gradient, from the first step on; there None stands
-            in the place of the array.
+        rest: by the index of a parameter, a period n: at every n-th step, from the first on, it has no gradient, and
+            None replaces its array.
     """
     rows: list[list] = []
     rest = rest or {}

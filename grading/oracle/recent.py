@@ -1,4 +1,4 @@
-"""What was worked out before, within bounds: a class is asked the same again, but not always with the same inputs."""
+"""Bounded caches: hidden tests ask a class the same questions again, but not always with the same inputs."""
 
 import copy
 from collections.abc import Callable
@@ -9,7 +9,7 @@ SIZE = 4000
 
 
 class Recent(dict):
-    """A dictionary that forgets what was put into it first when it holds more than `size` entries."""
+    """A dictionary that drops its oldest entry when it holds more than `size` entries."""
 
     def __init__(self, size: int = SIZE):
         super().__init__()
@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 
 def remembered(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function of numbers and lists run once for the same arguments; each call gets a copy of the result."""
+    """Cache a function of numbers and lists; each call returns a copy of the result."""
     known = Recent()
 
     @wraps(function)

@@ -1,8 +1,7 @@
 """`student`: the only way from a hidden test to a student's code.
 
-A hidden test asks (`student.follow("Momentum", ...)`) and plain data comes back. Where the code runs is the
-channel's business: in this interpreter when an instructor runs a source notebook, in the student's own kernel
-when a submission is graded.
+A hidden test asks (`student.follow("Momentum", ...)`) and gets plain data. The channel decides where the code runs: in
+this interpreter when an instructor runs a source notebook, in the student's kernel when a submission is graded.
 """
 
 import ast
@@ -25,7 +24,7 @@ class StudentError(AssertionError):
 
 
 class Delegated(StudentError):
-    """The student's code lets torch do what is the exercise: a person should look at it."""
+    """The student's code delegates the exercise to torch: a person should look at it."""
 
 
 class Channel(Protocol):
@@ -109,7 +108,7 @@ def function(text: str, *names: str) -> wire.Described:
 
 
 def plain(data: object) -> wire.Described:
-    """An argument: data that JSON can hold as they are, and that are too many to look through one by one."""
+    """An argument: JSON data that are sent as they are, because there are too many to encode one by one."""
     return wire.Described({"plain": data})
 
 

@@ -920,7 +920,7 @@ def made_up(rng: np.random.Generator, n_epochs: int) -> dict:
 def swinging_seeds(rng: np.random.Generator, fixture: dict, valid: dict, n_epochs: int) -> tuple[int, int]:
     """Seeds for a fixture of `fit` and its validation data with which all that is recorded also rises and falls.
 
-    So a history of the best numbers so far, or a run that ends when a loss rises, is told from a right one.
+    So a history of the best numbers so far, or a run that ends when a loss rises, differs from a right one.
     """
     for _ in range(500):
         one, other = rng.integers(10_000, size=2).tolist()
@@ -970,7 +970,7 @@ def reference_fit(
 
     Args:
         rates: the learning rate of each epoch; by default that of the fixture.
-        numbers: of the stand-ins, if they take the place of `train_epoch` and `evaluate`.
+        numbers: of the stand-ins, if they replace `train_epoch` and `evaluate`.
     """
     watch = fixtures.Watch(fixture)
     valid_loader = fixtures.loader(valid["loader"], *fixtures.data(valid["n"], valid["seed"]), valid["batch_size"])

@@ -1,4 +1,4 @@
-"""What runs beside the student's code: it calls the code and returns plain data. It knows no answer.
+"""The student's side: it calls the student's code and returns plain data. It knows no answers.
 
 Each module here is loaded, as source text, into the student's kernel. So it may import only the
 standard library, numpy, torch and its neighbors, and must hold nothing that a

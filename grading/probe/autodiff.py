@@ -35,7 +35,7 @@ AUTOGRAD = {"backward", "grad", "grad_and_value", "vjp", "jvp", "jacobian", "jac
 
 
 class Node:
-    """The least that an operation needs of a tensor: a value and a gradient."""
+    """A minimal tensor for an operation: a value and a gradient."""
 
     def __init__(self, value: Any, grad: Any = 0.0) -> None:
         self.value = value
@@ -221,7 +221,7 @@ def ordered(namespace: dict, sources: list, root: int) -> dict:
 
 
 def ordering_seconds(namespace: dict, sources: list, root: int, times: int = 1) -> float:
-    """The least processor time, of several times, that `topological_order` takes for a graph; see `ordered`."""
+    """The minimum processor time over several runs of `topological_order` on a graph; see `ordered`."""
     nodes, taken = [Node(float(number)) for number in range(len(sources))], []
     made_from = {id(node): [nodes[number] for number in numbers] for node, numbers in zip(nodes, sources)}
     for _ in range(times):
@@ -246,7 +246,7 @@ def zero_grad(namespace: dict, values: list, gradients: list) -> dict:
 
 
 def cost(namespace: dict, values: list, steps: list, slopes: list | None = None) -> dict:
-    """What it costs to build a program and to run `backward()` on its last place, without a clock.
+    """The cost of building a program and of `backward()` on its last place, measured without a clock.
 
     Returns:
         `{"calls": function calls, "peak": most bytes held at one time}`.
@@ -278,7 +278,7 @@ def built(namespace: dict, values: list, steps: list, more: list, slopes: list |
 
 
 def seconds(namespace: dict, values: list, steps: list, times: int = 1, slopes: list | None = None) -> float:
-    """The least processor time, of several times, to build a program and to run `backward()` on its last place."""
+    """The minimum processor time over several runs of building a program and `backward()` on its last place."""
     with _operations(namespace, slopes):
         tensor, taken = core.lookup(namespace, "Tensor"), []
         collecting = _gc_is_enabled()
@@ -320,7 +320,7 @@ def _run(inputs: list, steps: list) -> list:
 
 @contextlib.contextmanager
 def _operations(namespace: dict, slopes: list | None, own_tensor: bool = True) -> Iterator[None]:
-    """With `slopes`, replace what an earlier exercise wrote inside the block: the operations, `topological_order`.
+    """With `slopes`, replace results of earlier exercises inside the block: the operations, `topological_order`.
 
     Args:
         slopes: rows `[name, values of the operands, derivatives of the result by these]`; what is no tensor, the
@@ -365,7 +365,7 @@ def _stand_in(name: str, known: dict) -> type:
 
 
 class _Tensor(Node):
-    """A tensor as the notebook suggests to build it, without operators."""
+    """A tensor built as the notebook suggests, without operators."""
 
     def __init__(self, value: Any, sources: Iterable[Any] = ()) -> None:
         super().__init__(value)
@@ -380,7 +380,7 @@ class _Tensor(Node):
 
 
 def _topological_order(root: Any, sources: Callable[[Any], Iterable[Any]]) -> list:
-    """Python's own, for a student whose `topological_order` goes wrong."""
+    """The order from Python's `graphlib`, for a student whose own `topological_order` is wrong."""
     graph: dict[Any, tuple] = {}
     waiting = [root]
     while waiting:
@@ -393,7 +393,7 @@ def _topological_order(root: Any, sources: Callable[[Any], Iterable[Any]]) -> li
 
 @contextlib.contextmanager
 def _torch_autograd_use() -> Iterator[dict[str, str | None]]:
-    """Notice whether torch differentiates something inside the block; yields `{"where": the function or None}`."""
+    """Note whether torch differentiates inside the block; yields `{"where": the function or None}`."""
     used: dict[str, str | None] = {"where": None}
 
     def watch(frame: FrameType, event: str, arg: Any) -> None:
@@ -408,7 +408,7 @@ def _torch_autograd_use() -> Iterator[dict[str, str | None]]:
     _setprofile(watch)
     try:
         yield used
-        if _getprofile() is not watch:  # nobody who differentiates by hand takes the watch away
+        if _getprofile() is not watch:  # code that differentiates by hand has no reason to remove it
             used["where"] = used["where"] or "sys.setprofile"
     finally:
         _setprofile(before)

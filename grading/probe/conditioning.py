@@ -37,5 +37,5 @@ def _shared(value: object, argument: object) -> bool:
 
 
 def _kept(value: object) -> object:
-    """A result that a later call does not change, if it is an array."""
+    """A copy of an array, so that a later call cannot change it; any other result as it is."""
     return value.copy() if isinstance(value, np.ndarray) else value

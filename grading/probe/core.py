@@ -77,7 +77,7 @@ def build(data: object) -> object:
 
     `{"array": [...], "shape": [...], "dtype": "float64"}` is a numpy array, `{"tuple": [...]}` a tuple,
     `{"rng": 3}` a fresh `numpy.random.default_rng(3)`, `{"function": "x * y", "names": ["x", "y"]}` a function of those
-    names, and `{"plain": [...]}` what stands there, as it is.
+    names, and `{"plain": [...]}` the value itself, as it is.
     """
     if isinstance(data, list):
         return [build(item) for item in data]
@@ -156,15 +156,15 @@ def define(source: str, namespace: dict, **replacements: object) -> dict:
 
 
 def looked_up(rows: list, used: list[object]) -> Callable[..., object]:
-    """A function that stands in for one of an earlier exercise: it looks its result up.
+    """A stand-in for a function of an earlier exercise: it looks up its result.
 
     Args:
         rows: `[arguments, result]` each; the arguments are a dict in the order of the function's own, in which None
             matches any value.
-        used: to which every call adds an item.
+        used: every call appends an item to this list.
 
     Raises:
-        ValueError: from that function, if it is called with other arguments.
+        ValueError: the stand-in is called with other arguments.
     """
 
     def stand_in(*args: object, **kwargs: object) -> object:
@@ -240,7 +240,7 @@ def run_cell(cell: str, parent: dict) -> str:
     finally:
         private.restore_input(kernel)
     if os.getpid() != process:
-        os._exit(0)  # a copy that the cell has forked, and that would answer in the place of the kernel
+        os._exit(0)  # a process that the cell has forked; it would answer instead of the kernel
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the student may have put anything there
             stream.flush()

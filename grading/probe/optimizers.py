@@ -23,7 +23,7 @@ _LOOKS = {"<module>", "__getattr__"}  # to import a module or to look for a name
 
 
 class Parameter:
-    """The least that an optimizer needs of a parameter: a value and a gradient."""
+    """A minimal parameter for an optimizer: a value and a gradient."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -31,7 +31,7 @@ class Parameter:
 
 
 class PlainOptimizer:
-    """Stands in for the student's base class when that one is missing or broken: it only keeps the parameters."""
+    """Replaces the student's base class when that is missing or broken: it only keeps the parameters."""
 
     def __init__(self, params: Any) -> None:
         self.params = list(params)
@@ -91,7 +91,7 @@ def follow(namespace: dict, name: str, runs: list, source: str | None = None) ->
         claims["gradients_changed"] |= [param.grad for param in params] != run["gradients"][number]
         path.append(_values(params))
 
-    def use_once(run: dict) -> None:  # what a class keeps for itself must show, also in one that has just been made
+    def use_once(run: dict) -> None:  # state that a class shares among its instances must show in later ones
         params = [_parameter(tensor, value) for value in run["start"]]
         optimizer = cls(params, *run.get("positional", []), **run.get("hyperparameters", {}))
         for param, gradient in zip(params, [row[0] for row in run["gradients"] if row] * len(params)):
@@ -119,9 +119,9 @@ def follow(namespace: dict, name: str, runs: list, source: str | None = None) ->
 
 @contextlib.contextmanager
 def _made_plain(base: type | None) -> Iterator[None]:
-    """Inside the block a broken base class only keeps the parameters, for all classes that inherit from it.
+    """Reduce a broken base class to keeping the parameters, inside the block, for all classes that inherit from it.
 
-    Its methods are taken away rather than the class replaced: with `__slots__` it could not be.
+    It removes the methods instead of replacing the class, which is impossible with `__slots__`.
     """
     if not isinstance(base, type):
         yield
@@ -139,7 +139,7 @@ def _made_plain(base: type | None) -> Iterator[None]:
 
 
 def _change(optimizer: object, name: str, before: float, value: float) -> bool:
-    """Set an attribute from outside, where there is one that holds what the class was called with."""
+    """Set an attribute from outside, if it exists and holds the value that the class was called with."""
     try:
         if getattr(optimizer, name) != before:
             return False
@@ -288,7 +288,7 @@ def torch_train(namespace: dict, optimizer: str, x1_init: float, x2_init: float,
 
 
 def _pairs(path: Any) -> object:
-    """A path as lists of numbers, also where its rows are arrays; a torch tensor is no number, and is named."""
+    """A path as lists of numbers, also if its rows are arrays. A torch tensor is not a number: it is named instead."""
     try:
         return [[_number_or_name(value) for value in row] for row in path]
     except TypeError:
@@ -318,18 +318,16 @@ def _values(params: list) -> list:
 def _number(value: Any) -> Any:
     try:
         return float(value)
-    except Exception:  # no number: it is sent as it is, and the grader says so
-        return wire.encode(value)  # here and now, so that what it takes to encode it is watched as well
+    except Exception:  # not a number: send it as it is, and the grader reports it
+        return wire.encode(value)  # inside the block, so that the code that encoding calls is watched as well
 
 
 @contextlib.contextmanager
 def torch_optim_use(also: str = "/torch/optim/") -> Iterator[dict[str, str | None]]:
-    """Note the first time that code of `torch.optim`, or a fused optimizer kernel of torch, is called.
+    """Note the first call of code in `torch.optim`, or of a fused optimizer kernel of torch.
 
-    Code whose path contains `also` counts as well.
-
-    To leave this thread, or to touch the watch, counts as well: an update rule has no reason to. What it prints, draws
-    or writes to a file does not.
+    Code whose path contains `also` counts as well. So does leaving this thread or removing the profile function: an
+    update rule has no reason to do either. Printing, drawing and writing to files do not count.
     """
     used: dict[str, str | None] = {"where": None}
     over: list[bool] = []
@@ -365,7 +363,7 @@ def torch_optim_use(also: str = "/torch/optim/") -> Iterator[dict[str, str | Non
 
 
 def _leaves(function: object, name: str, homes: set) -> bool:
-    """True for what starts a thread or a process, or writes to an open pipe, at the end of which may be another one."""
+    """True for a function that starts a thread or a process, or writes to a pipe, which may lead to another process."""
     if name in _LEAVES and homes & _OUTSIDE:
         return True
     owner = getattr(function, "__self__", None)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def allow_no_input(kernel: IPythonKernel) -> None:
-    """Let `input()` raise an error that says that nobody can answer."""
+    """Make `input()` raise an error instead of waiting for an answer."""
     kernel._forward_input(allow_stdin=False)
 
 
@@ -41,7 +41,7 @@ def failed_to_show(shell: InteractiveShell) -> bool:
 
 
 def remember_texts(remembered: Remember) -> None:
-    """Let IPython look once at each text: `remembered` makes a function of one argument that remembers its results."""
+    """Make IPython tokenize each text only once; `remembered` adds a cache to a function of one argument."""
     from IPython.core import inputtransformer2, interactiveshell
 
     make_tokens = inputtransformer2.make_tokens_by_line
@@ -51,14 +51,14 @@ def remember_texts(remembered: Remember) -> None:
 
 
 def look_at(cell: str) -> None:
-    """Look at a text as IPython will when it is run."""
+    """Tokenize a text as IPython will when it runs it."""
     from IPython.core import inputtransformer2, interactiveshell
 
     interactiveshell._should_be_async(inputtransformer2.TransformerManager().transform_cell(cell))
 
 
 def remember_names(remembered: Remember, cells: list[str]) -> None:
-    """Let ipykernel work out once what it calls the file of a cell, now for these."""
+    """Make ipykernel compute the file name of each cell only once, and compute those of these cells now."""
     from ipykernel import compiler
 
     compiler.murmur2_x86 = remembered(compiler.murmur2_x86)
@@ -67,7 +67,7 @@ def remember_names(remembered: Remember, cells: list[str]) -> None:
 
 
 def spare_modules() -> None:
-    """For a debugger, which is not here, ipykernel looks at every module that is loaded: the memory of thousands."""
+    """Keep ipykernel from reading every loaded module for its debugger, which would copy shared memory."""
     from ipykernel import ipkernel
 
     spared = types.SimpleNamespace(**{**vars(sys), "modules": {}})
@@ -75,7 +75,7 @@ def spare_modules() -> None:
 
 
 def start_parsed(app: IPKernelApp, arguments: list[str], settings: dict) -> None:
-    """Start ipykernel's application, whose command line is parsed already, with some settings besides."""
+    """Prepare ipykernel's application, whose command line is already parsed, with additional settings."""
     from traitlets.config import Config
 
     def do_nothing(argv: list[str] | None = None) -> None:
@@ -125,10 +125,10 @@ def postpone_compiler() -> None:
 
 
 def replace_fused_optimizers(refuse: Callable[..., None]) -> object:
-    """Let torch's dispatcher, through which all calls go, call `refuse` in the place of the fused optimizers.
+    """Make torch's dispatcher, through which all calls go, call `refuse` instead of the fused optimizers.
 
     Returns:
-        What must be kept as long as that is to last.
+        An object that must stay alive for the replacement to last.
     """
     import torch
 

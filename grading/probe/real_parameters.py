@@ -59,7 +59,7 @@ def follow(namespace: dict, name: str, runs: list) -> dict:
 
 
 def _use_once(cls: Callable[..., Any], params: list[torch.nn.Parameter], run: dict) -> None:
-    """One step of an earlier optimizer for the same parameters, taken back: what it leaves with them must not count."""
+    """Take one step with an earlier optimizer on the same parameters and undo it: state left on them must not count."""
     import torch
 
     earlier = cls(params, *run.get("positional", []), **run.get("hyperparameters", {}))

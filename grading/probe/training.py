@@ -144,14 +144,14 @@ def sgd(namespace: dict, runs: list, stand_ins: list | None = None) -> dict:
 
 
 class Known:
-    """Stand-ins for what `sgd` builds on. All that they know came with the question.
+    """Stand-ins for the functions that `sgd` calls. All their data come with the question.
 
     Args:
         run: as in `sgd`.
         known: `orders`, several ways to cut the rows of the data into batches, of which `rng` chooses one at each call;
             and for each row i of the data `slope[i]`, `offset[i]` and `constant[i]`: at w its squared error has the
             gradient `slope[i] @ w - offset[i]`, and the value `w @ slope[i] @ w / 2 - offset[i] @ w + constant[i]`.
-        used: to which every call adds an item.
+        used: every call appends an item to this list.
     """
 
     def __init__(self, run: dict, known: dict, used: list[object]):
@@ -190,7 +190,7 @@ class Known:
 
 
 class Batches(list):
-    """A list that `next` can read as well, as it reads a generator."""
+    """A list that also works with `next`, as a generator does."""
 
     def __next__(self) -> Any:
         if not self:
@@ -199,7 +199,7 @@ class Batches(list):
 
 
 def _collect(result: Iterable[Any], kinds: tuple[set[str], set[str]]) -> list:
-    """Copies of the batches of a list or generator: what happens to the arrays later does not count."""
+    """Copies of the batches of a list or generator, so that later changes of the arrays do not count."""
     batches = []
     for batch in itertools.islice(result, MAX_BATCHES):
         X, y = batch
@@ -279,7 +279,7 @@ def weights(model: nn.Module) -> list:
 
 
 class Watch:
-    """A fixture that notes what is done with it.
+    """A fixture that records how the student's code uses it.
 
     Args:
         fixture: `model`, `seed`, `n`, `batch_size`, `loader`, and optionally `one_class`, `training` (the mode at the
@@ -504,7 +504,7 @@ class Epochs:
 
 
 def _note_steps(stepper: Any, events: list) -> None:
-    """Let a scheduler note its steps (making it takes one, which is not noted)."""
+    """Make a scheduler note its steps, except the one that its constructor takes."""
     if stepper is None:
         return
     original = stepper.step
@@ -524,7 +524,7 @@ def _is_tensor(value: Any) -> bool:
 
 @contextlib.contextmanager
 def _torch_state() -> Iterator[None]:
-    """Gradients are on at the beginning, whatever ran before; torch's generator is as it was afterwards."""
+    """Enable gradients at the start, and restore the state of torch's random generator at the end."""
     import torch
 
     torch.set_grad_enabled(True)

@@ -1,8 +1,7 @@
 """Plain data between the student's side and the grader's: the only thing that ever crosses.
 
-Both sides speak JSON text. Nothing is pickled and nothing is evaluated, so a reply can be wrong or
-rude, but never more than data. This module imports only the standard library, because it is also
-loaded into the student's kernel.
+Both sides exchange JSON text. Nothing is pickled or evaluated, so a reply may be wrong, but it is only
+data. This module imports only the standard library, because it is also loaded into the student's kernel.
 """
 
 import json
@@ -13,7 +12,7 @@ MAX_TEXT = 4_000
 
 
 class WireError(ValueError):
-    """A message is too large, nested too deeply, or not plain data."""
+    """A message is too large, too deeply nested, or not plain data."""
 
 
 class Described:
@@ -29,7 +28,7 @@ def encode(value: object, depth: int = 0) -> object:
     Numbers become `float`, `int` or `bool`; lists and tuples lists; numpy arrays and torch tensors
     `{"array": nested lists, "shape": [...], "dtype": "float64"}` (without a dimension: a number); dictionaries
     `{"dict": [[key, value], ...]}`; a `Described` its description; all else `{"object": "<name of its type>"}`,
-    so that a reader can say what came.
+    so that messages can name it.
 
     Raises:
         WireError: the value is nested deeper than `MAX_DEPTH`.

@@ -515,7 +515,7 @@ class Watcher:
             observer.join()
 
     def _write_health(self) -> None:
-        """Write the heartbeat."""
+        """Write the health file: pid, times, counts, and a remark."""
         words = {
             "pid": os.getpid(),
             "since": self.since.isoformat(timespec="seconds"),
