@@ -1,4 +1,4 @@
-"""Check the course and write nothing: every fault that would reach a student or a grade, as a list of sentences."""
+"""Check the course without writing anything: list every fault that would affect a student or a grade."""
 
 import re
 import shutil
@@ -206,7 +206,7 @@ def check_contracts(course: Course, assignment: str, entries: list[catalogue.Ent
 
 
 def check_written(course: Course, assignment: str) -> list[str]:
-    """What `make new-exercise` left for its author to write."""
+    """Placeholders of `make new-exercise` that the author has not replaced."""
     faults = []
     for i, cell in enumerate(notebooks.read(course.source(assignment)).cells):
         if new_exercise.left_to_write(cell.source):
@@ -235,7 +235,7 @@ def check_solutions(course: Course, assignment: str) -> list[str]:
 
 
 def check_release(course: Course, assignment: str) -> list[str]:
-    """The committed release is what the source gives, byte by byte, and shows no solution and no hidden test."""
+    """The committed release equals the one made from the source, byte by byte, without solutions and hidden tests."""
     with tempfile.TemporaryDirectory() as folder:
         fresh = Course(Path(folder))
         shutil.copy(course.root / "nbgrader_config.py", fresh.root)
@@ -302,7 +302,7 @@ def _solution_lines(source: str) -> list[str]:
 
 
 def _telling(line: str) -> bool:
-    """True for a line that would give something away: short and common lines stand everywhere."""
+    """True for a line that would give something away; short and common lines occur everywhere."""
     line = line.strip()
     return len(line) >= 24 and not line.startswith(("#", "for ", "import ")) and any(c in line for c in "=*+-/(")
 

@@ -1,7 +1,7 @@
 """Given code has one source, `given/`, and tables come from the cells: what a notebook embeds is written here.
 
 A locked cell `given_<name>` is a copy of `given/<assignment>/<name>.py`, or of `given/<name>.py`, which all notebooks
-share. What stands above the line `MARK` in such a file is for tools that read it as a module: the notebook's other
+share. Lines above `MARK` in such a file are for tools that read it as a module: the notebook's other
 cells give these names.
 """
 
@@ -64,7 +64,7 @@ def needed(head: str) -> list[str]:
 
 
 def names_of(source: str) -> list[str]:
-    """The names that a file's own lines define or import, in order; not what stands in functions or classes."""
+    """The names that a file defines or imports at its top level, in order."""
     names: dict[str, None] = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):

@@ -1,4 +1,4 @@
-"""What a student gets: a zip with the release, a small environment, and a page that says how to begin."""
+"""The handout: a zip with the release, a small environment, and a page that says how to begin."""
 
 import re
 import zipfile

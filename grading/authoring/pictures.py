@@ -1,4 +1,4 @@
-"""Pictures without a text for those who do not see them, found in the text of a notebook's cells."""
+"""Find pictures without alternative text in a notebook's cells."""
 
 import ast
 import re

@@ -54,7 +54,7 @@ def release(course: Course, assignment: str) -> Path:
 
 
 def quiet_logger(name: str, messages: list[str], level: int = logging.ERROR) -> logging.Logger:
-    """A logger that keeps messages in a list and prints nothing: nbgrader's converters say a lot."""
+    """A logger that keeps messages in a list and prints nothing: nbgrader's converters log a lot."""
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

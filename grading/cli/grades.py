@@ -1,4 +1,4 @@
-"""Commands that grade a class and show what came out."""
+"""Commands that grade a class and show the results."""
 
 from __future__ import annotations
 

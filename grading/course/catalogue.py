@@ -149,5 +149,5 @@ def _entry(table: dict, right: bool, cells: dict[str, NotebookNode], contract: d
 
 
 def stands_on_another(entry: Entry) -> bool:
-    """Whether an answer is a subclass of another exercise's answer, so that its verdict depends on that one's."""
+    """Whether an answer subclasses another exercise's answer, so that its verdict depends on that answer."""
     return bool(re.search(r"^class \w+\((?!Optimizer\))", entry.source, re.MULTILINE))

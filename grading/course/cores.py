@@ -1,4 +1,4 @@
-"""How many cores this process may use, which on a shared machine are fewer than there are."""
+"""The number of cores that this process may use: on a shared machine, fewer than it has."""
 
 import math
 import os

@@ -109,7 +109,7 @@ class Course:
 
     @property
     def gradebook_url(self) -> str:
-        """Where the gradebook is; one that another program has locked is waited for."""
+        """The URL of the gradebook, with a time to wait while another program has locked it."""
         url: str = self.coursedir.db_url
         return f"{url}?timeout={PATIENCE}" if url.startswith("sqlite:///") and "?" not in url else url
 
@@ -138,7 +138,7 @@ class Course:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """nbgrader's converters expect to run in the course folder."""
+        """Run the block in the course folder, as nbgrader's converters expect."""
         before = Path.cwd()
         os.chdir(self.root)
         try:

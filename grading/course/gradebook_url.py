@@ -64,7 +64,7 @@ def sqlite_file(course: Course) -> Path | None:
 
 
 def keep_here(course: Course) -> Course:
-    """Give a copy of a course a gradebook of its own, also where its settings name another one."""
+    """Give a copy of a course its own gradebook, even if its settings name another one."""
     own = f"sqlite:///{course.root / 'gradebook.db'}"
     if course.coursedir.db_url == own:
         return course

@@ -39,7 +39,7 @@ def read(path: Path) -> NotebookNode:
 
 
 def read_once(path: Path) -> NotebookNode:
-    """Like `read`, but read again only when the file has changed. Nobody may change what it returns.
+    """Like `read`, but cached until the file changes. Do not modify the result.
 
     Raises:
         NotebookError: as `read`.
@@ -61,7 +61,7 @@ def parse(text: str, path: Path) -> NotebookNode:
     """
     try:
         with warnings.catch_warnings():
-            # Students copy cells, also with their ids, and old programs write none; it is mended here.
+            # Students copy cells with their ids, and old programs write no ids. nbformat repairs both.
             warnings.simplefilter("ignore", DuplicateCellId)
             warnings.simplefilter("ignore", MissingIDFieldWarning)
             notebook = nbformat.reads(text, as_version=4)
@@ -135,9 +135,10 @@ def tests_of(notebook: NotebookNode) -> dict[str, list[str]]:
 
 
 def graded_of(notebook: NotebookNode) -> dict[str, list[str]]:
-    """Every cell that has points, by what it is counted to, in order.
+    """The cells that give points, grouped by exercise, in order.
 
-    A test counts to its exercise. An answer or a task that a person grades, and a test of no exercise, is its own.
+    A test belongs to its exercise. An answer or a task that a person grades, and a test of no exercise, form a group of
+    their own.
     """
     tests = tests_of(notebook)
     owner = {test: exercise for exercise, own in tests.items() for test in own}
@@ -172,7 +173,7 @@ def answers_of(notebook: NotebookNode) -> dict[str, str]:
 def split_hidden(source: str) -> tuple[str, str]:
     """The visible and the hidden part of a test cell, without the two marker lines.
 
-    Lines keep their numbers: what belongs to the other part is left blank.
+    Lines keep their numbers: lines of the other part are blank.
     """
     visible, hidden, inside = [], [], False
     for line in source.split("\n"):

@@ -1,4 +1,4 @@
-"""What the text of a code cell says to Python: whether it is Python, what it means, which names it makes and reads."""
+"""Analyze a code cell as Python: is it valid, is it equivalent to another, which names does it define and read?"""
 
 import ast
 import re
@@ -12,7 +12,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 MUCH = 500_000  # characters of all cells in which names are looked up; more is no student's work
 BY_HAND = 50_000  # characters of a cell that somebody may have written; to parse more takes long
 MAGIC = re.compile(r"^[ \t]*[%!?,;/]|=[ \t]*[%!]|\?[ \t]*$", re.MULTILINE)
-MAGIC_WORK = 1_000_000  # IPython reads the whole cell once more for each magic: characters times magics
+MAGIC_WORK = 1_000_000  # characters times magics: IPython reads the whole cell again for each magic
 DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
 
 
@@ -20,7 +20,7 @@ def parsed(source: str) -> ast.Module:
     """A cell as IPython runs it, where magic commands are calls of `get_ipython()`.
 
     Raises:
-        SyntaxError: it is no Python, or takes too long to read; IPython may stumble over it with other errors.
+        SyntaxError: it is not Python, or takes too long to read. IPython may also raise other errors.
     """
     with warnings.catch_warnings(action="ignore"):
         return ast.parse(_transformed(source))
@@ -30,14 +30,14 @@ def is_python(source: str) -> bool:
     """Whether a cell can be compiled, with IPython's magics in it."""
     try:
         parsed(source)
-    except Exception:  # not only SyntaxError: IPython stumbles over some texts
+    except Exception:  # not only SyntaxError: IPython fails on some texts with other errors
         return False
     return True
 
 
 @lru_cache(maxsize=1024)
 def meaning(source: str) -> str:
-    """A text that is the same for cells that differ in spaces and comments only."""
+    """A normal form of a cell, in which spaces and comments make no difference."""
     try:
         return ast.dump(parsed(source))
     except Exception:
@@ -46,7 +46,7 @@ def meaning(source: str) -> str:
 
 @lru_cache(maxsize=1024)
 def makes(source: str) -> frozenset[str]:
-    """The names that a cell assigns, defines or imports; of one that is no Python, what it seems to define."""
+    """The names that a cell assigns, defines or imports; if it is not Python, the names that it seems to define."""
     try:
         symbols = _table(source).get_symbols()
     except Exception:
@@ -56,7 +56,7 @@ def makes(source: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def reads(source: str) -> frozenset[str]:
-    """The names that a cell, and the functions in it, look up among the global ones; none of one that is no Python."""
+    """The global names that a cell and its functions read; none if it is not Python."""
     try:
         top = _table(source)
     except Exception:
@@ -68,7 +68,7 @@ def reads(source: str) -> frozenset[str]:
 
 
 def of_all(names: Callable[[str], frozenset[str]], sources: Iterable[str]) -> set[str]:
-    """What `makes` or `reads` finds in several cells, up to `MUCH`."""
+    """The names that `makes` or `reads` finds in several cells, up to `MUCH` characters."""
     found: set[str] = set()
     read = 0
     for source in sources:

@@ -1,4 +1,4 @@
-"""Text that students can choose, as a terminal and a spreadsheet may have it: names, file names, messages."""
+"""Make text that students can choose safe for terminals and spreadsheets: names, file names, messages."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")  # what spreadsheets 
 
 
 def printed(text: str, longest: int = LONGEST) -> str:
-    """A text without anything that a terminal would obey, that turns its direction, or that a file cannot hold."""
+    """A text without terminal control sequences, changes of direction, and characters that no file can hold."""
     if len(text) <= longest and text.isprintable():
         return text
     plain = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:longest])
@@ -15,7 +15,7 @@ def printed(text: str, longest: int = LONGEST) -> str:
 
 
 def text(value: str) -> str:
-    """A text for a CSV file: what a spreadsheet would run as a formula begins with an apostrophe.
+    """A text for a CSV file: an apostrophe precedes what a spreadsheet would run as a formula.
 
     See OWASP, CSV Injection. A number that is written as text stays as it is.
     """

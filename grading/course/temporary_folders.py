@@ -1,4 +1,4 @@
-"""Temporary folders bear the name of their process: those of a grader that was killed are swept by the next one."""
+"""Temporary folders, named after their process, so that the next grader can remove those of a killed one."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ def prefix(kind: str) -> str:
 
 
 def for_sockets() -> str:
-    """Where folders are made in which sockets lie: TMPDIR, or a shorter one, because a socket's path is short."""
+    """The parent of folders for sockets: TMPDIR or, because a socket's path must be short, a shorter one."""
     usual = tempfile.gettempdir()
     if len(os.fsencode(usual)) <= LONGEST:
         return usual
@@ -31,7 +31,7 @@ def for_sockets() -> str:
 
 
 def closed(kind: str) -> Path:
-    """A new folder for a kernel to write to, in one that no other user may enter, whatever the kernel does to its own.
+    """A new folder that a kernel may write to. Its parent keeps other users out, even if the kernel opens its own.
 
     Take the outer one away: `remove(folder.parent)`.
     """
@@ -41,7 +41,7 @@ def closed(kind: str) -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Take away a folder, however deep or forbidden a student has made what is in it."""
+    """Remove a folder, even if a student has made its content very deep or unreadable."""
     with contextlib.suppress(RecursionError):
         shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
@@ -50,7 +50,7 @@ def remove(folder: Path) -> None:
 
 
 def sweep() -> None:
-    """Take away the folders of processes that have ended without doing so."""
+    """Remove the folders of processes that ended without removing them."""
     folders = {tempfile.gettempdir(), for_sockets()}
     for path in (path for folder in folders for path in Path(folder).glob(f"grading-{_HERE}-*-*-*")):
         pid = path.name.split("-")[2]
@@ -59,7 +59,7 @@ def sweep() -> None:
 
 
 def runs(pid: int) -> bool:
-    """Whether there is a process of that id that has not ended; one that nobody has waited for has."""
+    """Whether a process with this id still runs; a zombie does not."""
     try:
         return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:

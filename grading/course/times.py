@@ -77,7 +77,7 @@ def _in_zone(local: datetime, name: str | None, zone: tzinfo) -> datetime:
     if name is not None:
         named = [reading for reading in readings if reading.tzname() == name]
         if named:
-            readings = named  # such as CET for a course in Berlin: it says which of two equal times is meant
+            readings = named  # CET for a course in Berlin, for example, tells which of two equal times is meant
         else:
             try:
                 readings = [local.replace(tzinfo=ZoneInfo(name), fold=fold) for fold in (0, 1)]

@@ -50,7 +50,7 @@ class Verdict:
 
 
 def judge(source: str, name: str, channel: GuardedChannel, drawn_by: inputs.Key = 0) -> Verdict:
-    """Run a hidden part; an answer that may need torch is asked once more where torch is.
+    """Run a hidden part; if an answer may need torch, run it again with a follower that has torch.
 
     Args:
         name: what tracebacks call it.

@@ -36,7 +36,7 @@ from grading.lms.worksheet import read as read_worksheet
 
 
 class SafeExtractor(ExtractorPlugin):
-    """nbgrader's extractor without its trust in archives; what it leaves out stands in `left_out`."""
+    """nbgrader's extractor for untrusted archives. `left_out` has the files that it skips, with reasons."""
 
     def extract(self, archive_path: str, extracted_path: str) -> None:
         self.left_out: dict[str, str] = {}

@@ -1,1 +1,1 @@
-"""What people read afterwards: tables, CSV, the report page, feedback pages, item analysis."""
+"""Present the results: tables, CSV, the report page, feedback pages, item analysis."""

@@ -1,4 +1,4 @@
-"""The page that a student gets back for an attempt: as much of the feedback as the course's policy shows now."""
+"""The page for a student's attempt, with as much feedback as the course's policy allows now."""
 
 import os
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ def release(text: str, exchange: Path, secret: str, assignment: str) -> Path:
 
     Args:
         exchange: the course's folder in the exchange.
-        secret: of the submission; with it alone the page's name can be known.
+        secret: of the submission; only with it can the page's name be computed.
     """
     folder = exchange / "feedback"
     if not folder.is_dir():

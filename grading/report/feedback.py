@@ -1,4 +1,4 @@
-"""Feedback pages: what a student gets back, without the hidden tests."""
+"""Feedback pages for students, without the hidden tests."""
 
 import contextlib
 import hashlib
@@ -35,9 +35,9 @@ MEMORY = 2**30  # bytes for what a page is made of
 
 
 class Grades(GetGrades):
-    """nbgrader's `GetGrades`, which asks the gradebook for every cell; here the scores may be there already.
+    """nbgrader's `GetGrades`, which queries the gradebook for every cell, with scores that were read in advance.
 
-    It looks for them in `resources["nbgrader"]["scores"]`, with the most that the assignment gives in `"full"`.
+    They are in `resources["nbgrader"]["scores"]`, and the assignment's maximum score in `"full"`.
     """
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
@@ -61,7 +61,7 @@ class Grades(GetGrades):
 
 
 class HideTests(NbGraderPreprocessor):
-    """Take the hidden part out of every test cell; the message of its failure stays."""
+    """Remove the hidden part from every test cell; the message of its failure stays."""
 
     def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
         if notebooks.kind(cell) == "test":
@@ -78,7 +78,7 @@ class HideTests(NbGraderPreprocessor):
 
 
 class HidePaths(NbGraderPreprocessor):
-    """Take the places of this machine out of outputs: the course, Python with its packages, the home folder."""
+    """Remove this machine's paths from outputs: the course, Python with its packages, the home folder."""
 
     def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
         pattern = _places(str(Path.cwd()))
@@ -102,7 +102,7 @@ def _places(course: str) -> re.Pattern:
 
 
 class Summary(NbGraderPreprocessor):
-    """Sum up the exercises for the top of the page: points, and one sentence on what went wrong.
+    """Summarize the exercises at the top of the page: points, and one sentence on what went wrong.
 
     It reads the scores that nbgrader's `GetGrades` has put into the cells, so it comes after that.
     """
@@ -167,8 +167,7 @@ def feedback(
 ) -> list[Path]:
     """Write `feedback/<student>/<assignment>/<assignment>.html` for every autograded submission, or these students'.
 
-    A page that is there and would be the same is left alone. What could not be shown is said on the page and in the
-    record of the submission.
+    Unchanged pages are skipped. The page and the submission's record say what could not be shown.
 
     Args:
         done: called with the student as each page is finished.
@@ -218,7 +217,7 @@ def page(root: str, assignment: str, student: str) -> str:
 
 
 def _pages(course: Course, assignment: str, students: list[str]) -> dict[str, _Page | str]:
-    """What each student's page is made of; or in words why there is no page."""
+    """The content of each student's page, or a message why there is no page."""
     look = _look(course)
     with course.gradebook() as gradebook:
         full = scores.full_score(gradebook, assignment)
@@ -261,7 +260,7 @@ def _path(course: Course, assignment: str, student: str) -> Path:
 
 
 def _is_current(course: Course, page: _Page) -> bool:
-    """Whether the page is there and was made of the same."""
+    """Whether the page exists and was made from the same content."""
     try:
         with _path(course, page.assignment, page.student).open("rb") as file:
             return f'<meta name="made-from" content="{page.digest}">'.encode() in file.read(2000)
@@ -270,10 +269,10 @@ def _is_current(course: Course, page: _Page) -> bool:
 
 
 def _make(course: Course, pages: list[_Page], jobs: int, done: Callable[[str], None]) -> dict[str, str]:
-    """Write pages in processes with limits; what could not be written, and why, by student.
+    """Write pages in processes with limits. Returns, by student, why a page could not be written.
 
-    A page that takes too much is made again alone, when all others are done; and if it was its time, with all of the
-    notebook as plain text.
+    A page that exceeds a limit is made again alone, after all others; if it took too long, with the whole notebook as
+    plain text.
     """
     root, errors, again = str(course.root), {}, []
     jobs = max(1, min(jobs, len(pages)))
@@ -314,7 +313,7 @@ def _make(course: Course, pages: list[_Page], jobs: int, done: Callable[[str], N
 
 
 def _note(course: Course, page: _Page, notes: list[str]) -> None:
-    """Say in the record of a submission what its page does not show."""
+    """Note in the record of a submission what its page does not show."""
     record = records.read_one(course, page.assignment, page.student)
     if record is not None and record.not_shown != notes:
         record.not_shown = notes
@@ -322,7 +321,7 @@ def _note(course: Course, page: _Page, notes: list[str]) -> None:
 
 
 def _write(root: str, page: _Page, plain: bool = False) -> list[str]:
-    """Write a page and the files beside it; what it could not show, in plain words.
+    """Write a page and the files beside it. Returns what it could not show, in plain words.
 
     Args:
         plain: show what the student wrote as plain text.

@@ -283,14 +283,14 @@ def _misconceptions(
                 who[test["mistake"], test.get("exercise", "")].add(student)
     found = []
     for (name, exercise), made in who.items():
-        # An entry that has been renamed since is told by its name.
+        # An entry that has been renamed since appears under its old name.
         why = entries[name].why if name in entries else name.replace("_", " ")
         found.append(Misconception(name, exercise, why, sorted(made)))
     return sorted(found, key=lambda m: (-len(m.students), m.name))
 
 
 def _unexplained(records: dict[str, Record], students: list[str]) -> list[Unexplained]:
-    """Lost tests without a diagnosis, alike messages together, most frequent first: candidates for the catalogue."""
+    """Failed tests without a diagnosis, grouped by message, most frequent first: candidates for the catalogue."""
     who: dict[tuple[str, str], list[str]] = defaultdict(list)
     for student in students:
         if student not in records:
@@ -306,7 +306,7 @@ def _unexplained(records: dict[str, Record], students: list[str]) -> list[Unexpl
 
 
 def _fault(words: str) -> str:
-    """What to say of a hidden test that failed itself; the whole traceback is in the record."""
+    """The message about a broken hidden test; the whole traceback is in the record."""
     test, _, stack = words.partition(": ")
     return f"The hidden test {test} itself failed, so give its points by hand: {stack.strip().splitlines()[-1]}"
 

@@ -1,4 +1,4 @@
-"""The interactive plots of the report. Each shows numbers that also stand in a table beside it."""
+"""The interactive plots of the report. A table beside each plot has the same numbers."""
 
 from collections import Counter
 from math import ceil
@@ -10,7 +10,7 @@ BLUE, GREY = "#00518f", "#8a8a8a"
 
 
 def library() -> str:
-    """plotly.js itself, to stand once in a page that needs no network."""
+    """plotly.js itself, once for each page, so that the page needs no network."""
     return get_plotlyjs()
 
 

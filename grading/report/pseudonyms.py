@@ -1,4 +1,4 @@
-"""Names for reports that are shown to others: the same student has the same one in all of them."""
+"""Pseudonyms for reports that are shown to others; a student has the same one in every report."""
 
 import hashlib
 import re
@@ -12,11 +12,11 @@ from grading.course.folder import Course
 class Pseudonyms:
     """Replaces student ids, and the names and addresses of the class list, by pseudonyms.
 
-    The key that they are made with is in `records/pseudonyms.key`, which git ignores: without it nobody can find the
+    They are made with the key in `records/pseudonyms.key`, which git ignores. Without the key nobody can compute the
     pseudonym of an id.
 
     Args:
-        students: every id that may stand in a text.
+        students: every id that a text may contain.
     """
 
     def __init__(self, course: Course, students: Iterable[str]):

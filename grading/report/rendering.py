@@ -1,9 +1,9 @@
 """How a feedback page is made of a notebook: nbconvert's HTML exporter, made quick and safe for a whole class.
 
-nbconvert parses every page once more, with BeautifulSoup, to add texts for pictures that have none; here they are
-added where pictures are written. What has been set once, colored code or Markdown, is remembered by its text: most
-cells of a class are alike. And nothing that a student writes takes long: what is too long, or takes more than its
-time, is shown as plain text, and a note says so.
+nbconvert parses every page again, with BeautifulSoup, to add alternative texts to pictures; here they are added when
+the pictures are written. Rendered code and Markdown is cached by its text, because most cells of a class are alike.
+Nothing that a student writes may take long: text that is too long, or exceeds its time limit, is shown as plain text
+with a note.
 """
 
 import re
