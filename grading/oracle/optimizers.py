@@ -241,7 +241,7 @@ def moved_paths(name: str, run: dict, named: dict) -> list[Path]:
     What an optimizer remembers does not depend on the values, so a change of values shifts the rest of the path. A
     method that remembers gradients alone takes, after a change of `eta`, the steps that the new `eta` would have taken
     from the start; so does torch's form of momentum, with `eta` outside the velocity. The course's form remembers
-    steps, `v = gamma * v + eta * g`. Both are accepted.
+    steps, `v = gamma * v + eta * g`. Both are accepted; after a change of `gamma` alone they are the same.
     """
     changes = {int(step): change for step, change in run.get("changes", {}).items()}
     moves = {int(step): values for step, values in run.get("moves", {}).items()}
@@ -249,7 +249,9 @@ def moved_paths(name: str, run: dict, named: dict) -> list[Path]:
     whole = [course_paths(name, run["gradients"], run["start"], **now) for _, now in stages]
     plain = [_joined([(stages[i][0], paths[kind]) for i, paths in enumerate(whole)]) for kind in range(len(whole[0]))]
     if changes and name in ("Momentum", "Nesterov"):
-        plain.insert(0, _velocity_path(name, run, COURSE[name][1] | named, changes))
+        by_step = _velocity_path(name, run, COURSE[name][1] | named, changes)
+        # What is remembered depends on gamma: after a change the steps are not those of the new gamma from the start.
+        plain = [by_step] if any("gamma" in change for change in changes.values()) else [by_step, *plain]
     return [_shifted(path, moves) for path in plain]
 
 
@@ -352,7 +354,7 @@ def heeds_hyperparameters(student: Student, name: str, rng: np.random.Generator,
     if "eps" in COURSE[name][1]:  # what is divided by its own size goes as far as eta says
         _sized(student, name, rng, [(1e12, 0.3), (1e12, 1e-6), (1e12, 1e9)])
     else:
-        _sized(student, name, rng, [(1e-12, 3e11), (1e12, 3e-13), (1.0, 1e-6), (1e12, 0.3)])
+        _sized(student, name, rng, [(1e-12, 3e11), (1e12, 3e-13), (1.0, 1e-6), (1e-2, 1e-9), (1e12, 0.3)])
     both = [settings(rng, name) for _ in range(2)]
     runs = [{"start": [1.0], "gradients": gradients(rng, 1, scale=scale), "hyperparameters": one} for one in both]
     eta = round(float(rng.uniform(0.02, 0.9)), 3)
@@ -366,6 +368,11 @@ def heeds_hyperparameters(student: Student, name: str, rng: np.random.Generator,
             f"{_called(name, (), both[place], 1)}{words[place]} beside another with {_named(both[1 - place])}"
         ),
     )
+    if name in ("Momentum", "Nesterov"):
+        gamma = round(float(rng.uniform(*RANGES["gamma"])), 3)
+        run = {**runs[1], "hyperparameters": {**both[1], "gamma": 0.3}, "changes": {"6": {"gamma": gamma}}}
+        words = [f"{name} ({_named(run['hyperparameters'])}), whose gamma is set to {gamma:g} before step 7"]
+        agree(student, name, [run], lambda place: words[place])
 
 
 def _sized(
@@ -408,7 +415,9 @@ def judge_zero_grad(student: Student, rng: np.random.Generator) -> None:
     """The very parameters are kept, and their gradients are 0 after `zero_grad()`, again and again; no others are."""
     n = int(rng.integers(6, 12))
     values, before = (np.round(rng.normal(size=n) * 3, 3).tolist() for _ in range(2))
-    before[int(rng.integers(n))] = 3e12
+    places = rng.permutation(n)
+    for place, gradient in zip(places, (3e12, math.nan, math.inf)):  # after a run that has diverged
+        before[place] = gradient
     rounds = [np.round(rng.uniform(0.2, 4, size=(m, n)) * rng.choice([-1, 1], (m, n)), 3).tolist() for m in (2, 3)]
     others = np.round(rng.uniform(0.2, 4, size=(2, 2)), 3).tolist()
     asked = {"values": values, "gradients": before, "rounds": rounds, "others": others}

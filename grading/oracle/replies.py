@@ -287,7 +287,7 @@ def _clip(asked: dict) -> Check:
 SCHEMAS: dict[str, Callable[[dict], Check]] = {
     "core.value": lambda asked: result,
     "core.number": lambda asked: result,
-    "core.call": lambda asked: record(value=result, arguments=items(result, len(asked["args"]))),
+    "core.call": lambda asked: record(value=result, arguments=items(result, len(asked["args"])), kind=text),
     "autodiff.operation": _operation,
     "autodiff.evaluate": _evaluate,
     "autodiff.differentiate": _differentiate,

@@ -163,7 +163,10 @@ class Student:
         return self.call_and_look(function, *args, take=take, **kwargs)["value"]
 
     def call_and_look(self, function: str, *args: Any, take: int | None = None, **kwargs: Any) -> dict:
-        """Like `call`, but returns `{"value", "arguments": the positional arguments after the call}`."""
+        """Like `call`, but returns `{"value", "arguments": the positional arguments after the call, "kind": a claim}`.
+
+        The claim is "array", or the name of the result's type.
+        """
         return self.ask("core.call", about=function, function=function, args=list(args), kwargs=kwargs, take=take)
 
     def follow(

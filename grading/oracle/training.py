@@ -25,14 +25,16 @@ class StandInsUnused(Mismatch):
 
 
 def on_its_own(judge: Callable[[bool], None]) -> None:
-    """Judge an exercise that may build on earlier ones, so that a slip in those does not count twice.
+    """Judge an exercise that may build on earlier ones, so that a slip in those neither counts twice nor hides another.
 
     Args:
-        judge: asks and compares; it is called with `stand_ins=False` and, if that fails, with True. To pass once is
-            enough. It raises `StandInsUnused` if the student wrote it without the earlier functions.
+        judge: asks and compares; it is called with `stand_ins=False` and with True. With stand-ins for the earlier
+            functions the answer must be right. If it does not use them, or calls them in a way that they cannot answer,
+            it must be right without. It raises `StandInsUnused` if the stand-ins were not called.
     """
+    first: AssertionError | None = None
     try:
-        return judge(False)
+        judge(False)
     except Delegated:
         raise
     except AssertionError as error:
@@ -40,9 +42,8 @@ def on_its_own(judge: Callable[[bool], None]) -> None:
     try:
         judge(True)
     except (StandInsUnused, StudentError):
-        raise first from None
-    except AssertionError as second:
-        raise second from None
+        if first is not None:
+            raise first from None
 
 
 def used(reply: dict, stand_ins: bool) -> dict:

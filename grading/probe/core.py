@@ -138,14 +138,16 @@ def call(namespace: dict, function: str, args: list, kwargs: dict, take: int | N
         take: if given, the result is iterated (a list or a generator) and at most this many items are kept.
 
     Returns:
-        `{"value": the result, "arguments": the positional arguments after the call}`; the second shows
-        whether the call changed what it was given.
+        `{"value": the result, "arguments": the positional arguments after the call, "kind": "array", or the name of the
+        result's type}`; the second shows whether the call changed what it was given, the third whether an array came
+        back or a list of the same numbers.
     """
     result = lookup(namespace, function)(*args, **kwargs)
+    kind = "array" if hasattr(result, "tolist") and hasattr(result, "shape") else type(result).__name__
     if take is not None:
         iterator = iter(result)
         result = [item for _, item in zip(range(take), iterator)]
-    return {"value": result, "arguments": list(args)}
+    return {"value": result, "arguments": list(args), "kind": kind}
 
 
 def define(source: str, namespace: dict, **replacements: object) -> dict:

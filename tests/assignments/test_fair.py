@@ -117,3 +117,15 @@ def test_what_builds_on_a_wrong_operation_fails_in_the_students_own_notebook(mon
     entry = next(entry for entry in BASICS if entry.name == "add_assigns_gradient")
     found = lost("mini-torch", {entry.cell: entry.source})
     assert 'The self-check "add, accumulates" above fails, too.' in found["test_shared_tensor_shared"]
+
+
+def test_slips_in_two_exercises_do_not_hide_each_other():
+    """Half the gradient and steps of twice the length come to the right weights."""
+    halves = {"mse_gradient": ("2.0 * X.T @ residuals", "X.T @ residuals")}
+    both = {**halves, "sgd": ("w = w - lr *", "w = w - 2 * lr *")}
+    solutions = sources("training", "solution")
+    edited = [{name: solutions[name].replace(*edit) for name, edit in edits.items()} for edits in (halves, both)]
+    assert all(source != solutions[name] for replaced in edited for name, source in replaced.items())
+    asked = ["test_mse_gradient", "test_sgd", "test_sgd_batches"]
+    assert list(lost("training", edited[0], asked)) == ["test_mse_gradient"]
+    assert list(lost("training", edited[1], asked)) == asked

@@ -159,7 +159,7 @@ def test_nan_answers_alike(known, tmp_path):
 
 def test_a_truth_value_is_no_number(known):
     asked = json.dumps({"probe": "core.call", "arguments": {"function": "mean", "args": [[1.0, 0.0]], "kwargs": {}}})
-    reply = {"value": {"value": True, "arguments": [[1.0, 0.0]]}}
+    reply = {"value": {"value": True, "arguments": [[1.0, 0.0]], "kind": "bool"}}
     assert named(known, [(asked, reply)]) is None
 
 

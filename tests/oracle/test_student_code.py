@@ -71,7 +71,7 @@ def test_take_collects_what_a_generator_yields(code):
 def test_a_changed_argument_shows_and_the_callers_stays(code):
     code("def f(values):\n    values[0] = 9\n    return 1")
     mine = np.zeros(2)
-    assert student.call_and_look("f", mine) == {"value": 1, "arguments": [[9, 0]]}
+    assert student.call_and_look("f", mine) == {"value": 1, "arguments": [[9, 0]], "kind": "int"}
     assert mine.tolist() == [0, 0]
 
 

@@ -32,7 +32,7 @@ def test_value_looks_up_a_name():
 
 def test_call_returns_the_value_and_the_arguments_after_it():
     source = "def f(values):\n    values.append(3)\n    return sum(values)"
-    assert call(source, [1, 2]) == {"value": {"value": 6, "arguments": [[1, 2, 3]]}}
+    assert call(source, [1, 2]) == {"value": {"value": 6, "arguments": [[1, 2, 3]], "kind": "int"}}
 
 
 def test_call_passes_keywords():
