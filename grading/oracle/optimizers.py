@@ -370,9 +370,10 @@ def heeds_hyperparameters(student: Student, name: str, rng: np.random.Generator,
     )
     if name in ("Momentum", "Nesterov"):
         gamma = round(float(rng.uniform(*RANGES["gamma"])), 3)
-        run = {**runs[1], "hyperparameters": {**both[1], "gamma": 0.3}, "changes": {"6": {"gamma": gamma}}}
-        words = [f"{name} ({_named(run['hyperparameters'])}), whose gamma is set to {gamma:g} before step 7"]
-        agree(student, name, [run], lambda place: words[place])
+        first = {**both[1], "gamma": 0.3}
+        changed = {**runs[1], "hyperparameters": first, "changes": {"6": {"gamma": gamma}}}
+        text = f"{name} ({_named(first)}), whose gamma is set to {gamma:g} before step 7"
+        agree(student, name, [changed], lambda place: text)
 
 
 def _sized(
