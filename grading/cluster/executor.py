@@ -190,7 +190,7 @@ def _wait_for_workers(client: Client, name: str, say: Callable[[str], object], p
             say(f"Worker {worker} takes no work: {words}")
         told |= wrong.keys()
         if threads:
-            say(f"{len(refusals) - len(told)} workers with {threads} threads")
+            say(f"Grading on {threads} thread{'s' * (threads != 1)} of other processes")
             return threads
         time.sleep(0.5)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FOLDER = "cluster"  # of the course, for the certificate and its key; git ignores it
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
 DAYS = 365
-INSTALL = 'Install it here: pip install "optimization-course[cluster]" (make installs it for development).'
+INSTALL = 'Install it in a checkout of the course: pip install --constraint requirements.lock ".[cluster]"'
 
 
 def require_dask() -> None:

@@ -1,5 +1,6 @@
 """A real scheduler and two workers, each a process in a folder of its own without the course, connected by TLS."""
 
+import contextlib
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -226,3 +228,38 @@ def test_without_a_scheduler_one_sentence_and_nothing_graded(tiny: Course):
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and done.stderr.startswith(f"Error: No scheduler answers at {address}"), done.stderr
     assert len(done.stderr.splitlines()) == 1 and not (tiny.root / "autograded" / "ada").exists()
+
+
+@pytest.mark.slow
+def test_a_submission_that_kills_workers_is_named_and_the_others_are_graded(course: Course, cluster: Cluster):
+    slow_class(course, 2)
+    endless = new_code_cell("while True:\n    pass")
+    path = submit(course, "killer", RIGHT, lambda notebook: notebook.cells.insert(3, endless))
+    (path.parent / "killer.txt").write_text("its folder on a worker bears this name", encoding="utf-8")
+    for _ in range(5):
+        cluster.worker()
+    killed, over = [], threading.Event()
+
+    def kill() -> None:
+        while not over.wait(0.1):
+            for found in Path(tempfile.gettempdir()).glob("grading-*-parcel-*/killer.txt"):
+                pid = int(found.parent.name.split("-")[2])
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    above = {process.pid for process in psutil.Process(pid).parents()}
+                    for process in cluster.processes[1:]:
+                        if process.pid in above:
+                            process.kill()
+                            process.wait()
+                            killed.append(process.pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        with connected(course, ["averages"], cluster.address, lambda words: None) as executor:
+            there = graded(course, executor)
+    finally:
+        over.set()
+        killer.join()
+    assert [there.outcomes[f"student-{number}"].score for number in range(2)] == [3, 0]
+    assert there.outcomes["killer"].state == "not_gradable" and "crashed twice" in there.outcomes["killer"].reason
+    assert len(killed) == len(set(killed)) == 4
