@@ -4,10 +4,12 @@ import contextlib
 import pickle
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import LifoQueue
 from typing import Any
 
 from grading.execution.workers import end_with_parent
@@ -100,6 +102,36 @@ class Bounded:
         return code
 
 
+class BoundedPool:
+    """Several `Bounded` processes, each started when it is needed. Several threads may call functions in them."""
+
+    def __init__(self, jobs: int, seconds: float, memory: int):
+        self._processes = [Bounded(seconds, memory) for _ in range(jobs)]
+        self._free: LifoQueue[Bounded] = LifoQueue()  # one that has started is used before one that has not
+        for process in self._processes:
+            self._free.put(process)
+
+    def __call__(self, function: Callable[..., Any], *arguments: object) -> Any:
+        """What the function returns; its exceptions are raised here. Waits until a process is free.
+
+        Raises:
+            LimitError: it took too much time or memory, or its process ended.
+        """
+        process = self._free.get()
+        try:
+            return process(function, *arguments)
+        finally:
+            self._free.put(process)
+
+    def __enter__(self) -> "BoundedPool":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the processes. No call may be under way."""
+        for process in self._processes:
+            process.close()
+
+
 def _serve(there: Connection, seconds: float, memory: int) -> None:
     end_with_parent()
     _limit_memory(memory)
@@ -118,11 +150,13 @@ def _serve(there: Connection, seconds: float, memory: int) -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """The exception or, if it cannot be pickled, a replacement with the same message."""
+    """The exception or, if it cannot be pickled, a replacement with the same message; its traceback is in a note."""
+    note = "".join(traceback.format_exception(error))
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(note)
     return error
 
 

@@ -10,7 +10,9 @@ import contextlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from types import SimpleNamespace
 
 from nbconvert.exporters.exporter import ResourcesDict
@@ -22,6 +24,7 @@ from nbgrader.api import (
     Grade,
     Gradebook,
     MissingEntry,
+    Notebook,
     SubmittedAssignment,
     SubmittedNotebook,
 )
@@ -49,8 +52,7 @@ class ClassGradebook(Gradebook):
         super().__init__(course.gradebook_url, course.coursedir.course_id)
         add_indexes(self.engine)
         self.valid_metadata: set[str] = set()
-        self._released: dict[tuple[str, str], dict[tuple[str, str], SimpleNamespace]] = {}
-        self._kernelspecs: dict[tuple[str, str], str | None] = {}
+        self._released: dict[tuple[str, str], ReleasedCells] = {}
         self._rows: dict[tuple[type, str, str, str], dict[str, Grade | Comment]] = {}
 
     @contextmanager
@@ -99,55 +101,24 @@ class ClassGradebook(Gradebook):
         self.db.flush()
         return submission
 
+    def released(self, notebook: str, assignment: str) -> "ReleasedCells":
+        """What it knows of a released notebook, which does not change while a class is graded."""
+        key = (assignment, notebook)
+        if key not in self._released:
+            self._released[key] = ReleasedCells.of(self.find_notebook(notebook, assignment))
+        return self._released[key]
+
     def find_source_cell(self, name: str, notebook: str, assignment: str) -> SimpleNamespace:
-        return self._cell("source", name, notebook, assignment)
+        return self.released(notebook, assignment).find_source_cell(name, notebook, assignment)
 
     def find_graded_cell(self, name: str, notebook: str, assignment: str) -> SimpleNamespace:
-        return self._cell("graded", name, notebook, assignment)
-
-    def graded_cells(self, notebook: str, assignment: str) -> set[str]:
-        """The names of all cells of the release that have points."""
-        cells = self._cells(notebook, assignment)
-        return {name for kind, name in cells if kind == "graded"}
+        return self.released(notebook, assignment).find_graded_cell(name, notebook, assignment)
 
     def find_grade(self, grade_cell: str, notebook: str, assignment: str, student: str) -> Grade:
         return self._row(Grade, grade_cell, notebook, assignment, student)
 
     def find_comment(self, solution_cell: str, notebook: str, assignment: str, student: str) -> Comment:
         return self._row(Comment, solution_cell, notebook, assignment, student)
-
-    def kernelspec(self, notebook: str, assignment: str) -> str | None:
-        """Which kernel the release asks for, as JSON text."""
-        key = (assignment, notebook)
-        if key not in self._kernelspecs:
-            self._kernelspecs[key] = self.find_notebook(notebook, assignment).kernelspec
-        return self._kernelspecs[key]
-
-    def _cell(self, kind: str, name: str, notebook: str, assignment: str) -> SimpleNamespace:
-        try:
-            return self._cells(notebook, assignment)[kind, name]
-        except KeyError:
-            raise MissingEntry(f"No such cell: {assignment}/{notebook}/{name}") from None
-
-    def _cells(self, notebook: str, assignment: str) -> dict[tuple[str, str], SimpleNamespace]:
-        """The cells of the release by kind and name: they do not change while a class is graded."""
-        key = (assignment, notebook)
-        if key not in self._released:
-            entry = self.find_notebook(notebook, assignment)
-            cells = {
-                ("source", cell.name): SimpleNamespace(
-                    name=cell.name,
-                    cell_type=cell.cell_type,
-                    locked=cell.locked,
-                    checksum=cell.checksum,
-                    source=cell.source,
-                )
-                for cell in entry.source_cells
-            }
-            for cell in [*entry.grade_cells, *entry.task_cells]:
-                cells["graded", cell.name] = SimpleNamespace(name=cell.name, max_score=cell.max_score)
-            self._released[key] = cells
-        return self._released[key]
 
     def _row(
         self, table: type[Grade] | type[Comment], name: str, notebook: str, assignment: str, student: str
@@ -162,6 +133,65 @@ class ClassGradebook(Gradebook):
             return self._rows[key][name]
         except KeyError:
             raise MissingEntry(f"No such entry: {assignment}/{notebook}/{name} for {student}") from None
+
+
+@dataclass(frozen=True)
+class ReleasedCells:
+    """What a gradebook knows of one released notebook, as plain data that can be sent to another process.
+
+    It has those of a gradebook's methods that preprocessors use before a notebook is executed.
+
+    Attributes:
+        kernelspec: which kernel the release asks for, as JSON text.
+        source_cells, grade_cells, solution_cells, task_cells: as nbgrader's `Notebook` has them.
+        valid_metadata: what `CheckCellMetadata` has found valid.
+    """
+
+    kernelspec: str | None
+    source_cells: list[SimpleNamespace]
+    grade_cells: list[SimpleNamespace]
+    solution_cells: list[SimpleNamespace]
+    task_cells: list[SimpleNamespace]
+    valid_metadata: set[str] = field(default_factory=set, compare=False)
+
+    @classmethod
+    def of(cls, entry: Notebook) -> "ReleasedCells":
+        """Those of an entry of the gradebook."""
+        columns = {
+            "source_cells": ("name", "cell_type", "locked", "checksum", "source"),
+            "grade_cells": ("name", "max_score"),
+            "solution_cells": ("name",),
+            "task_cells": ("name", "max_score"),
+        }
+        cells = {
+            kind: [SimpleNamespace(**{name: getattr(cell, name) for name in names}) for cell in getattr(entry, kind)]
+            for kind, names in columns.items()
+        }
+        return cls(entry.kernelspec, **cells)
+
+    @cached_property
+    def graded(self) -> dict[str, SimpleNamespace]:
+        """All cells that have points, by name."""
+        return {cell.name: cell for cell in [*self.grade_cells, *self.task_cells]}
+
+    @cached_property
+    def _sources(self) -> dict[str, SimpleNamespace]:
+        return {cell.name: cell for cell in self.source_cells}
+
+    def find_notebook(self, notebook: str, assignment: str) -> "ReleasedCells":
+        return self
+
+    def find_source_cell(self, name: str, notebook: str, assignment: str) -> SimpleNamespace:
+        return _known(self._sources, name, f"{assignment}/{notebook}")
+
+    def find_graded_cell(self, name: str, notebook: str, assignment: str) -> SimpleNamespace:
+        return _known(self.graded, name, f"{assignment}/{notebook}")
+
+
+def _known(cells: dict[str, SimpleNamespace], name: str, place: str) -> SimpleNamespace:
+    if name not in cells:
+        raise MissingEntry(f"No such cell: {place}/{name}")
+    return cells[name]
 
 
 class _Shared(NbGraderPreprocessor):
@@ -181,22 +211,22 @@ class _Shared(NbGraderPreprocessor):
 
 
 class OverwriteCells(_Shared, stock.OverwriteCells):
-    """nbgrader's `OverwriteCells`."""
+    """nbgrader's `OverwriteCells`; as the gradebook of the class it takes a `ReleasedCells`."""
 
     def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
         nb, resources = super().use(nb, resources)
-        graded = self.gradebook.graded_cells(self.notebook_id, self.assignment_id)
-        if self.add_missing_cells and not graded <= notebooks.by_id(nb).keys():
+        graded = self.gradebook.find_notebook(self.notebook_id, self.assignment_id).graded
+        if self.add_missing_cells and not graded.keys() <= notebooks.by_id(nb).keys():
             nb, resources = self.add_missing_grade_cells(nb, resources)
             nb, resources = self.add_missing_task_cells(nb, resources)
         return nb, resources
 
 
 class OverwriteKernelspec(_Shared, stock.OverwriteKernelspec):
-    """nbgrader's `OverwriteKernelspec`."""
+    """nbgrader's `OverwriteKernelspec`; as the gradebook of the class it takes a `ReleasedCells`."""
 
     def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
-        kernelspec = self.gradebook.kernelspec(self.notebook_id, self.assignment_id)
+        kernelspec = self.gradebook.find_notebook(self.notebook_id, self.assignment_id).kernelspec
         if kernelspec:
             nb.metadata["kernelspec"] = json.loads(kernelspec)
         return nb, resources

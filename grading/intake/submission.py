@@ -1,11 +1,13 @@
 """A student's submission: its files and its notebook, read safely and never changed."""
 
+import errno
 import fnmatch
 import hashlib
 import re
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from itertools import islice
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -18,11 +20,14 @@ from grading.intake.archive import CLUTTER
 
 MIB = 2**20
 MAX_NOTEBOOK = 64 * MIB
+MAX_CELLS = 5000
+MAX_TEXT = 32 * MIB  # characters of all cells and their pictures, which are what remains of a notebook
 NOTEBOOK = re.compile(r"\.ipynb(\.txt|\.json)?$", re.IGNORECASE)  # some browsers add an ending of their own
 UNSTORABLE = re.compile(r"^\s|\s$|[\n\ud800-\udfff]")  # what nbgrader takes in no student's id
 # Patterns that stand for other students' folders, and what formgrader would write into its pages as it is.
 UNSAFE = re.compile(r"[*?\[\]<>\"'`\\\x00-\x1f\x7f-\x9f]")
 MAX_FILES = 100 * MIB  # all others together: more does not fit into the sandbox's scratch folder
+MAX_PATHS = 5000  # files and folders in a submission
 
 
 class SubmissionError(Exception):
@@ -33,8 +38,11 @@ class SubmissionError(Exception):
     """
 
     def __init__(self, state: str, reason: str):
-        super().__init__(reason)
-        self.state = state
+        super().__init__(state, reason)  # both, so that it can be sent to another process
+        self.state, self.reason = state, reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 @dataclass
@@ -78,6 +86,8 @@ class Submission:
         except notebooks.NotebookError as error:
             more = f" (beside it: {', '.join(self.beside)})" if self.beside else ""
             raise SubmissionError(records.UNREADABLE, f"{error}{more}") from None
+        if reason := _too_much(notebook):
+            raise SubmissionError(records.UNREADABLE, f"{path}: {reason}; ask for the notebook of this assignment")
         self.repairs += repairs
         return notebook
 
@@ -98,7 +108,7 @@ class Submission:
     def files(self) -> list[Path]:
         """All regular files in order, except notebooks and what nbgrader ignores."""
         found = []
-        for path in sorted(self.folder.rglob("*")):
+        for path in self._inside():
             inner = path.relative_to(self.folder).parts
             ignored = any(fnmatch.fnmatch(part, pattern) for part in inner for pattern in self.ignore)
             if not ignored and path.suffix != ".ipynb" and path.is_file() and not path.is_symlink():
@@ -107,15 +117,18 @@ class Submission:
 
     def copy_files(self, target: Path) -> None:
         """Copy the files beside the notebook; links and what is too large are left out, and that is noted."""
-        for link in sorted(path for path in self.folder.rglob("*") if path.is_symlink()):
+        if self._is_crowded:
+            self.repairs.append(
+                f"its folder holds more than {MAX_PATHS:,} files and folders, so none but the notebook was used"
+            )
+        for link in (path for path in self._inside() if path.is_symlink()):
             self.repairs.append(f"the symbolic link {link.name} was left out")
-        room = MAX_FILES
+        fitting = _fitting(self.files())
         for path in self.files():
-            size = path.stat().st_size
-            if size > room:
+            if path not in fitting:
+                size = path.stat().st_size
                 self.repairs.append(f"the file {path.name} was left out: it has {size / MIB:.0f} MiB")
                 continue
-            room -= size
             copy = target / path.relative_to(self.folder)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
@@ -140,13 +153,31 @@ class Submission:
                 f"{self.folder.parent}: a student's id may hold none of * ? [ ] < > \" ' ` \\ and no control "
                 "character; rename the folder",
             )
+        expected = self.folder / f"{self.assignment}.ipynb"
+        others = [path for path in self._notebooks() if path != expected and path.is_file() and not path.is_symlink()]
+        used = {expected} | _fitting(self.files()) | _fitting(others)
         whole = hashlib.sha256()
-        for path in sorted(self.folder.rglob("*")):
+        for path in self._inside():
             if path.is_symlink() or not path.is_file():
                 continue
-            line = f"\0{path.relative_to(self.folder)}\0{_content(path)}\0"
+            content = _content(path) if path in used else path.stat().st_size
+            line = f"\0{path.relative_to(self.folder)}\0{content}\0"
             whole.update(line.encode("utf-8", "surrogateescape"))
         return whole.hexdigest()
+
+    def _inside(self) -> list[Path]:
+        """All that is in the folder, and in folders in it, in order; only the notebooks if that is very much."""
+        return self._notebooks() if self._is_crowded else sorted(self.folder.rglob("*"))
+
+    @property
+    def _is_crowded(self) -> bool:
+        """Whether there is so much in the folder that to look at all of it takes long."""
+        try:
+            return next(islice(self.folder.rglob("*"), MAX_PATHS, None), None) is not None
+        except RecursionError:
+            return True
+        except OSError as error:
+            return error.errno == errno.ENAMETOOLONG
 
     def _notebooks(self) -> list[Path]:
         """What looks like a notebook in the folder, in order."""
@@ -182,6 +213,31 @@ class Submission:
         raise SubmissionError(
             records.MISSING, f"{expected}: is missing{there}; ask the student for it, or remove the folder"
         )
+
+
+def _too_much(notebook: NotebookNode) -> str:
+    """Why a notebook is too large to be anybody's work; empty if it is not."""
+    if len(notebook.cells) > MAX_CELLS:
+        return f"has {len(notebook.cells):,} cells, and at most {MAX_CELLS:,} are read"
+    texts = [cell.get("source") for cell in notebook.cells]
+    texts += [
+        text for cell in notebook.cells for kinds in cell.get("attachments", {}).values() for text in kinds.values()
+    ]
+    size = sum(len(text) for text in texts if isinstance(text, str))
+    if size > MAX_TEXT:
+        return f"holds {size / MIB:.0f} MiB of text and pictures, and at most {MAX_TEXT // MIB} are read"
+    return ""
+
+
+def _fitting(paths: list[Path]) -> set[Path]:
+    """Those of some files that are used: one after the other, as long as there is room."""
+    fitting, room = set(), MAX_FILES
+    for path in paths:
+        size = path.stat().st_size
+        if size <= room:
+            room -= size
+            fitting.add(path)
+    return fitting
 
 
 def _refuse_link(path: Path) -> None:

@@ -1,6 +1,5 @@
 """Feedback pages for students, without the hidden tests."""
 
-import contextlib
 import hashlib
 import re
 import shutil
@@ -10,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import nbconvert
@@ -25,7 +23,7 @@ from nbgrader.utils import find_all_files
 import grading
 from grading.course import cores, notebooks
 from grading.course.folder import Course, CourseError
-from grading.execution.bounded import Bounded, LimitError
+from grading.execution.bounded import BoundedPool, LimitError
 from grading.execution.workers import begin
 from grading.gradebook import records, scores
 from grading.gradebook.scores import Submission
@@ -276,20 +274,8 @@ def _make(course: Course, pages: list[_Page], jobs: int, done: Callable[[str], N
     """
     root, errors, again = str(course.root), {}, []
     jobs = max(1, min(jobs, len(pages)))
-    free: SimpleQueue[Bounded] = SimpleQueue()
-
-    def attempt(page: _Page, plain: bool = False) -> list[str]:
-        process = free.get()
-        try:
-            return process(_write, root, page, plain)
-        finally:
-            free.put(process)
-
-    with contextlib.ExitStack() as stack:
-        for _ in range(jobs):
-            free.put(stack.enter_context(Bounded(SECONDS, MEMORY)))
-        threads = stack.enter_context(ThreadPoolExecutor(jobs))
-        waiting = {threads.submit(attempt, page): page for page in pages}
+    with BoundedPool(jobs, SECONDS, MEMORY) as processes, ThreadPoolExecutor(jobs) as threads:
+        waiting = {threads.submit(processes, _write, root, page): page for page in pages}
         for future in as_completed(waiting):
             page = waiting[future]
             try:
@@ -303,7 +289,7 @@ def _make(course: Course, pages: list[_Page], jobs: int, done: Callable[[str], N
         for page, limit in again:
             for plain in [True] if limit.is_time else [False, True]:
                 try:
-                    _note(course, page, attempt(page, plain))
+                    _note(course, page, processes(_write, root, page, plain))
                     errors.pop(page.student, None)
                     break
                 except Exception as problem:

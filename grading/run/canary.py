@@ -15,8 +15,9 @@ from grading.course import notebooks, temporary_folders
 from grading.course.folder import Course, CourseError
 from grading.gradebook.database import ClassGradebook
 from grading.intake.submission import Submission
-from grading.run.conversion import Converter, Executed, Sanitized, tests_of
+from grading.run.conversion import Converter, Executed, tests_of
 from grading.run.pool import ClusterError
+from grading.run.sanitizing import Sanitized
 
 REFERENCE, UNTOUCHED = "the reference solution", "the untouched release"
 ANSWERS = {REFERENCE: "solutions", UNTOUCHED: "nothing"}

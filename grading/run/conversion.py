@@ -19,29 +19,16 @@ from grading.compat.nbgrader import Autograde
 from grading.course import notebooks
 from grading.course.folder import Course
 from grading.course.safe_text import printed
+from grading.execution.bounded import Bounded, BoundedPool, LimitError
 from grading.execution.execute import Findings
 from grading.gradebook import records, secret
 from grading.gradebook.database import ClassGradebook, told
 from grading.gradebook.records import Record
-from grading.intake.restore import is_untouched
 from grading.intake.submission import Submission, SubmissionError
 from grading.oracle import inputs
 from grading.report.table import first_line, is_empty
 from grading.run import fingerprint
-
-
-@dataclass(frozen=True)
-class Sanitized:
-    """A notebook that can be executed.
-
-    Attributes:
-        resources: as nbgrader's preprocessors have them.
-        handed_in: when, in UTC without a zone; None if that is not known.
-    """
-
-    notebook: NotebookNode
-    resources: dict
-    handed_in: datetime | None
+from grading.run.sanitizing import Sanitized, Sanitizer, preprocess, sanitize_within
 
 
 @dataclass
@@ -73,7 +60,7 @@ def is_unchanged(course: Course, submission: Submission, settings: str, before: 
 
 
 class Converter(Autograde):
-    """nbgrader's Autograde, cut where the notebook is executed, and with one gradebook for the class.
+    """nbgrader's Autograde, from where the notebook was executed, with one gradebook for the class.
 
     Args:
         settings: the fingerprint of the course, see `fingerprint.of_course`.
@@ -98,31 +85,27 @@ class Converter(Autograde):
         self.target = self.target_folder(submission.assignment, submission.student)
         self.draft = draft or self.target.with_name(f".{submission.assignment}.new")
         self.fingerprint = fingerprint.of_submission(settings, submission.digest())
+        # `sanitize` may be called in another thread, which must leave the gradebook alone.
+        self.released, self.secret = gradebook.released(submission.assignment, submission.assignment), secret.of(course)
 
-    def sanitize(self) -> Sanitized:
-        """Restore what the student must not change."""
-        submission, name = self.submission, self.submission.assignment
-        self.submission.repairs.clear()
-        notebook, handed_in = submission.notebook(), submission.timestamp()
-        shutil.rmtree(self.draft, ignore_errors=True)
-        self.draft.mkdir(parents=True)
-        submission.copy_files(self.draft)
-        self._copy_given_files()
-        source = self.source_folder(name, submission.student) / f"{name}.ipynb"
-        resources = self.init_single_notebook_resources(str(source))
-        resources["metadata"] = {"path": str(self.draft), "name": name}
-        notebook, resources = self._preprocess(notebook, resources, self.sanitize_preprocessors)
-        submission.repairs += resources["nbgrader"].pop("repairs", [])
-        drawn_by = inputs.key(secret.of(self.course), submission.student, name, submission.attempt)
-        resources["nbgrader"]["inputs"] = drawn_by
-        if submission.beside and is_untouched(notebook, self._released()):
-            others = ", ".join(submission.beside)
-            submission.repairs.append(f"all its gaps are empty; the folder also holds {others}, which was not graded")
-        return Sanitized(notebook, resources, handed_in)
+    def sanitize(self, process: Bounded | BoundedPool | None = None) -> Sanitized:
+        """Restore what the student must not change.
 
-    def _released(self) -> NotebookNode:
-        name = self.submission.assignment
-        return notebooks.read_once(self.course.root / "release" / name / f"{name}.ipynb")
+        Args:
+            process: where that is done, within its limits; by default here.
+
+        Raises:
+            SubmissionError: it cannot be read.
+            LimitError: that takes too much.
+        """
+        submission = self.submission
+        if process is None:
+            sanitized = Sanitizer(self.course, submission, self.released, self.draft).sanitize()
+        else:  # what comes back has the repairs
+            self.submission, sanitized = sanitize_within(process, self.course, submission, self.released, self.draft)
+        drawn_by = inputs.key(self.secret, submission.student, submission.assignment, self.submission.attempt)
+        sanitized.resources["nbgrader"]["inputs"] = drawn_by
+        return sanitized
 
     def save(self, sanitized: Sanitized, executed: Executed) -> Record:
         """Write the scores to the gradebook, the executed notebook to `autograded/`, then the record."""
@@ -132,7 +115,7 @@ class Converter(Autograde):
             entry.timestamp = sanitized.handed_in  # also none: an earlier submission's time says nothing about this one
             sanitized.resources["nbgrader"]["answered"] = self._answered(executed.notebook)
             after = [p for p in self.autograde_preprocessors if not issubclass(p, StockExecute)]
-            notebook, resources = self._preprocess(executed.notebook, sanitized.resources, after)
+            notebook, resources = preprocess(self, after, executed.notebook, sanitized.resources, self.gradebook)
             # All files are written before the transaction ends: without room for them there are no new scores.
             writer = FilesWriter(parent=self, config=self.config, build_directory=str(self.draft))
             output = {**resources, "output_extension": ".ipynb"}
@@ -183,29 +166,6 @@ class Converter(Autograde):
             graded_at=now(),
         )
 
-    def _copy_given_files(self) -> None:
-        """Put the assignment's own files over the student's, as nbgrader does."""
-        name = self.submission.assignment
-        given = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", name))
-        theirs = {str(given / path) for path in self.exclude_overwriting.get(name, [])}
-        for path in utils.find_all_files(str(given), [*self.coursedir.ignore, "*.ipynb"]):
-            if path not in theirs:
-                copy = self.draft / Path(path).relative_to(given)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                if copy.is_dir():
-                    shutil.rmtree(copy)
-                    self.submission.repairs.append(f"the folder {copy.name} was replaced by the file of that name")
-                shutil.copyfile(path, copy)
-
-    def _preprocess(self, notebook: NotebookNode, resources: dict, preprocessors: list) -> tuple[NotebookNode, dict]:
-        resources["nbgrader"]["gradebook"] = self.gradebook
-        for preprocessor in preprocessors:
-            step = preprocessor(parent=self)
-            step.log = self.log
-            notebook, resources = step(notebook, resources)
-        del resources["nbgrader"]["gradebook"]
-        return notebook, resources
-
 
 def tests_of(notebook: NotebookNode) -> dict[str, dict]:
     """Of every test cell: the exercise, the points, and what it found."""
@@ -238,6 +198,11 @@ def without_grade(course: Course, submission: Submission, error: Exception, isol
         reason = f"{error.filename}: permission denied; run: chmod -R u+rX '{submission.folder.parent}'"
     elif isinstance(error, SQLAlchemyError):
         reason = told(error)
+    elif isinstance(error, LimitError):
+        reason = (
+            f"{submission.folder}: reading the notebook was tried twice, and {error}. It may have been made for this: "
+            "look at it, and ask for it again or grade it by hand"
+        )
     elif isinstance(error, BrokenExecutor):
         reason = f"{submission.folder}: grading it crashed twice; grade it by hand"
     shutil.rmtree(course.root / "autograded" / submission.student / f".{submission.assignment}.new", ignore_errors=True)

@@ -21,7 +21,8 @@ from grading.course import temporary_folders
 from grading.course.folder import CourseError, complete
 from grading.execution.execute import Findings
 from grading.run import pool
-from grading.run.conversion import Converter, Executed, Sanitized
+from grading.run.conversion import Converter, Executed
+from grading.run.sanitizing import Sanitized
 from grading.sandbox.bubblewrap import why_not
 
 LARGEST = 400 * 2**20  # characters of a result: what is kept of outputs is far below

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from copy import deepcopy
 from itertools import islice
 
@@ -12,11 +12,16 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from grading.course.folder import CourseError
+from grading.execution.bounded import BoundedPool, LimitError
 from grading.execution.execute import FINDINGS, Execute
 from grading.execution.interpreters import Interpreters
-from grading.run.conversion import Converter, Executed, Sanitized
+from grading.execution.workers import begin
+from grading.run import sanitizing
+from grading.run.conversion import Converter, Executed
+from grading.run.sanitizing import Sanitized
 
 AHEAD = 16  # submissions that are sanitized and not yet saved; their notebooks are in memory
+SANITIZERS = 2  # processes; while one reads a notebook that was made to take long, the other serves the rest
 
 
 class ClusterError(CourseError):
@@ -60,48 +65,72 @@ def run(
 ) -> Iterator[tuple[Converter, Sanitized | None, Callable[[], Executed]]]:
     """Sanitize and execute; each submission with a function that gives its result, or raises, as they come in.
 
-    If a worker crashes, the pool loses all running submissions. They run again, each in its own worker, to find out
-    which of them caused the crash.
+    A worker that ends takes with it all that was under way. These run once more, each in a worker of its own, so that
+    it is known which of them it was; the others go on in new workers. What took too much when it was sanitized is
+    tried once more at the end, too.
     """
-    again: list[Converter] = []
     started.prepare_followers()
-    pool = executor or started.make_pool(jobs)
-    try:
-        for converter, sanitized, future in _submit(converters, pool):
-            if isinstance(future.exception(), BrokenExecutor):
-                again.append(converter)
-            else:
-                yield converter, sanitized, future.result
-    finally:
-        if executor is None:
-            pool.shutdown(cancel_futures=True)  # the caller has stopped reading
-    for converter in again:
-        with contextlib.nullcontext(pool) if isinstance(pool, Elsewhere) else started.make_pool(1) as alone:
-            yield from ((one, sanitized, future.result) for one, sanitized, future in _submit([converter], alone))
+    begin([sanitizing.__name__])  # for executors that start no interpreters here
+    waiting, alone = converters, list[Converter]()
+    with (
+        BoundedPool(SANITIZERS, sanitizing.SECONDS, sanitizing.MEMORY) as processes,
+        ThreadPoolExecutor(SANITIZERS) as threads,
+    ):
+
+        def sanitize(converter: Converter) -> Future[Sanitized]:
+            return threads.submit(converter.sanitize, processes)
+
+        while waiting:
+            pool, left = executor or started.make_pool(jobs), list[Converter]()
+            try:
+                for converter, sanitized, future in _submit(waiting, pool, sanitize):
+                    error = future.exception()
+                    if isinstance(error, BrokenExecutor) and sanitized is None:
+                        left.append(converter)
+                    elif isinstance(error, (BrokenExecutor, LimitError)):
+                        alone.append(converter)
+                    else:
+                        yield converter, sanitized, future.result
+            finally:
+                if executor is None:
+                    pool.shutdown(cancel_futures=True)  # the caller has stopped reading
+            if executor is not None or len(left) == len(waiting):
+                alone += left
+                break
+            waiting = left
+        for converter in alone:
+            with contextlib.nullcontext(pool) if isinstance(pool, Elsewhere) else started.make_pool(1) as one:
+                for _, sanitized, future in _submit([converter], one, sanitize):
+                    yield converter, sanitized, future.result
 
 
-def _submit(converters: list[Converter], pool: Executor) -> Iterator[tuple[Converter, Sanitized | None, Future]]:
-    """Hand submissions to a pool, a few ahead of what it can do, and yield them as they are finished."""
-    waiting: dict[Future, tuple[Converter, Sanitized | None]] = {}
+def _submit(
+    converters: list[Converter], pool: Executor, sanitize: Callable[[Converter], Future[Sanitized]]
+) -> Iterator[tuple[Converter, Sanitized | None, Future]]:
+    """Hand submissions to a pool, a few ahead of what it can do, and yield them as they are finished.
+
+    The notebook is None for those that never came to the pool.
+    """
+    read: dict[Future, Converter] = {}
+    executed: dict[Future, tuple[Converter, Sanitized]] = {}
     queue = iter(converters)
     while True:
-        ready: list[tuple[Converter, Sanitized]] = []
         ahead = pool.ahead if isinstance(pool, Elsewhere) else AHEAD
-        for converter in islice(queue, max(0, ahead - len(waiting))):
-            try:
-                ready.append((converter, converter.sanitize()))
-            except Exception as error:
-                waiting[_failed(error)] = converter, None
-        for converter, sanitized in ready:  # the first may wait here until the processes of the pool have imported
-            try:
-                task = submit(pool, converter, sanitized)
-            except Exception as error:
-                task = _failed(error)
-            waiting[task] = converter, sanitized
-        if not waiting:
+        for converter in islice(queue, max(0, ahead - len(read) - len(executed))):
+            read[sanitize(converter)] = converter
+        if not read and not executed:
             return
-        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-            yield *waiting.pop(future), future
+        for future in wait([*read, *executed], return_when=FIRST_COMPLETED).done:
+            if future in executed:
+                yield *executed.pop(future), future
+                continue
+            converter = read.pop(future)
+            try:
+                sanitized = future.result()
+                # The first may wait here until the processes of the pool have imported.
+                executed[submit(pool, converter, sanitized)] = converter, sanitized
+            except Exception as error:
+                yield converter, None, _failed(error)
 
 
 def submit(pool: Executor, converter: Converter, sanitized: Sanitized) -> Future:

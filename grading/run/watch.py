@@ -36,12 +36,13 @@ from grading.course import cores, temporary_folders
 from grading.course.folder import Course, CourseError
 from grading.course.safe_text import printed
 from grading.execution import interpreters
+from grading.execution.bounded import Bounded
 from grading.gradebook import late_penalties, records, secret
 from grading.gradebook.database import ClassGradebook, told
 from grading.gradebook.records import Record
 from grading.intake.submission import Submission, find
 from grading.report import attempt_page, feedback
-from grading.run import canary, fingerprint, grade, inbox
+from grading.run import canary, fingerprint, grade, inbox, sanitizing
 from grading.run.attempts import FAILED, GRADED, GRADING, HELD, WAITING, Attempt, AttemptPolicy, Journal, best
 from grading.run.conversion import Converter, Executed, is_unchanged, without_grade
 from grading.run.fair_queue import FairQueue
@@ -293,7 +294,7 @@ class Watcher:
                 work.record = known
                 self._saved(work, known, pool, running)
                 return
-            sanitized = converter.sanitize()
+            sanitized = converter.sanitize(self._sanitizer)
             work.save = partial(converter.save, sanitized)
             future = submit(pool, converter, sanitized)
         except BrokenExecutor:
@@ -496,7 +497,8 @@ class Watcher:
         warm = self.isolated and self.course.config.Execute.get("warm", True)
         with interpreters.start(self.course, self.assignments, warm) as started:
             started.prepare_followers()
-            with started.make_pool(self.jobs + self.queue.slow) as pool:
+            sanitizer = Bounded(sanitizing.SECONDS, sanitizing.MEMORY)
+            with started.make_pool(self.jobs + self.queue.slow) as pool, sanitizer as self._sanitizer:
                 yield pool
 
     @contextlib.contextmanager

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from grading.course import cores
 from grading.sandbox.bubblewrap import SCRATCH_INODES
 
 SECONDS = 0.5  # between two looks
 PAGE = resource.getpagesize()
 ENTRY = 4096  # bytes that even an empty file takes from a disk
-CORES = os.cpu_count() or 1
+CORES = cores.usable()
 CROWD = max(16, 2 * CORES)  # processes and threads that may compute at the same time
 LOOKS = 6  # consecutive looks at which there may be more
 OPEN = 8192  # files and sockets that all processes together may have open: what waits in sockets no limit counts

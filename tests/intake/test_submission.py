@@ -2,15 +2,18 @@
 
 import json
 import os
+import pickle
 import re
+import subprocess
 from datetime import datetime
 
 import pytest
 from nbformat.v4 import new_code_cell
 
 from grading.course import notebooks
+from grading.intake import submission as module
 from grading.intake.restore import restored
-from grading.intake.submission import MAX_FILES, MAX_NOTEBOOK, Submission, SubmissionError, find
+from grading.intake.submission import MAX_CELLS, MAX_FILES, MAX_NOTEBOOK, Submission, SubmissionError, find
 from tests.conftest import RIGHT, submit
 from tests.intake.test_merge_conflicts import conflict
 
@@ -258,3 +261,54 @@ def test_an_id_that_could_be_more_than_a_name_is_refused(tiny, student):
     (found,) = find(tiny, "averages")
     with pytest.raises(SubmissionError, match="rename the folder"):
         found.digest()
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ([{}] * (MAX_CELLS + 1), "has 5,001 cells, and at most 5,000 are read"),
+        ([{"cell_type": "code", "source": "x" * 17 * 2**20}] * 2, "holds 34 MiB of text and pictures"),
+        (
+            [{"cell_type": "markdown", "source": "", "attachments": {"a": {"image/png": "x" * 33 * 2**20}}}],
+            "holds 33 MiB of text and pictures",
+        ),
+    ],
+    ids=["cells", "text", "pictures"],
+)
+def test_more_than_anybody_writes_is_refused(handed_in, cells, words):
+    text = json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    (handed_in.folder / "averages.ipynb").write_text(text, encoding="utf-8")
+    with pytest.raises(SubmissionError, match=words) as caught:
+        handed_in.notebook()
+    assert caught.value.state == "notebook_unreadable"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize("crowd", ["many", "deep"])
+def test_a_crowded_folder_costs_its_files_and_not_the_notebook(handed_in, tmp_path, monkeypatch, crowd):
+    monkeypatch.setattr(module, "MAX_PATHS", 50)
+    before = handed_in.digest()
+    folder = handed_in.folder
+    for number in range(51 if crowd == "many" else 1100):
+        folder = handed_in.folder / f"{number}" if crowd == "many" else folder / "d"
+        folder.mkdir()
+    (handed_in.folder / "data.csv").write_text("1,2", encoding="utf-8")
+    handed_in.copy_files(tmp_path / "copy")
+    assert not (tmp_path / "copy").exists() and "so none but the notebook was used" in handed_in.repairs[0]
+    assert mean_of(handed_in) == RIGHT and handed_in.digest() == before
+    subprocess.run(["rm", "-rf", handed_in.folder], check=True)  # too deep for pytest
+
+
+def test_the_digest_follows_what_is_used_however_much_lies_beside_it(handed_in, monkeypatch):
+    (handed_in.folder / "a.bin").write_bytes(bytes(60_000))
+    (handed_in.folder / "b.bin").write_bytes(bytes(30_000))
+    monkeypatch.setattr(module, "MAX_FILES", 50_000)
+    before = handed_in.digest()
+    (handed_in.folder / "a.bin").write_bytes(b"x" * 60_000)  # left out: only its size counts
+    assert handed_in.digest() == before
+    (handed_in.folder / "b.bin").write_bytes(b"x" * 30_000)
+    assert handed_in.digest() != before
+    before = handed_in.digest()
+    path = handed_in.folder / "averages.ipynb"
+    path.write_text(text_of(handed_in).replace("values", "VALUES"), encoding="utf-8")
+    assert handed_in.digest() != before
