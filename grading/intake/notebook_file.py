@@ -34,6 +34,7 @@ OTHERS = {  # what a file is that begins so, and what to do
     b"version https://git-lfs": "only points to a file in Git LFS; ask for the notebook",
 }
 HALF = re.compile("[\ud800-\udfff]")  # half of a character: no file can hold it
+MAX_CELLS = 5000  # more is nobody's work
 CELLS = {"cells", "worksheets"}  # where a notebook has its cells, today and in format 3
 NBGRADER = ("grade_id", "grade", "solution", "locked", "task", "points", "schema_version")
 SKIP = "skip-execution"  # the tag of a cell that a student does not want to run
@@ -67,6 +68,8 @@ def read(path: Path) -> tuple[NotebookNode, list[str]]:
         repairs.append("text after the end of the notebook was ignored")
     if not isinstance(content, dict):
         raise NotebookError(f"{path}: is not a notebook (it is a list or a single value); {AGAIN}")
+    if (number := _number_of_cells(content)) > MAX_CELLS:
+        raise NotebookError(f"{path}: has {number:,} cells, and at most {MAX_CELLS:,} are read; {AGAIN}")
     if not isinstance(content.get("cells"), list):
         if "worksheets" in content:
             return notebooks.parse(text, path), repairs
@@ -77,6 +80,14 @@ def read(path: Path) -> tuple[NotebookNode, list[str]]:
     if len(cells) < len(content["cells"]):
         repairs.append(f"{len(content['cells']) - len(cells)} of the cells were none, and were left out")
     return NotebookNode(nbformat=4, nbformat_minor=5, metadata=NotebookNode(), cells=cells), repairs
+
+
+def _number_of_cells(content: dict) -> int:
+    """How many there are, also in the worksheets of format 3."""
+    sheets = content.get("worksheets")
+    parts = [content, *(sheets if isinstance(sheets, list) else [])]
+    cells = (part.get("cells") for part in parts if isinstance(part, dict))
+    return sum(len(found) for found in cells if isinstance(found, list))
 
 
 def _why(error: ValueError, text: str) -> str:

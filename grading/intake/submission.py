@@ -20,7 +20,6 @@ from grading.intake.archive import CLUTTER
 
 MIB = 2**20
 MAX_NOTEBOOK = 64 * MIB
-MAX_CELLS = 5000
 MAX_TEXT = 32 * MIB  # characters of all cells and their pictures, which are what remains of a notebook
 NOTEBOOK = re.compile(r"\.ipynb(\.txt|\.json)?$", re.IGNORECASE)  # some browsers add an ending of their own
 UNSTORABLE = re.compile(r"^\s|\s$|[\n\ud800-\udfff]")  # what nbgrader takes in no student's id
@@ -217,8 +216,6 @@ class Submission:
 
 def _too_much(notebook: NotebookNode) -> str:
     """Why a notebook is too large to be anybody's work; empty if it is not."""
-    if len(notebook.cells) > MAX_CELLS:
-        return f"has {len(notebook.cells):,} cells, and at most {MAX_CELLS:,} are read"
     texts = [cell.get("source") for cell in notebook.cells]
     texts += [
         text for cell in notebook.cells for kinds in cell.get("attachments", {}).values() for text in kinds.values()

@@ -12,8 +12,9 @@ from nbformat.v4 import new_code_cell
 
 from grading.course import notebooks
 from grading.intake import submission as module
+from grading.intake.notebook_file import MAX_CELLS
 from grading.intake.restore import restored
-from grading.intake.submission import MAX_CELLS, MAX_FILES, MAX_NOTEBOOK, Submission, SubmissionError, find
+from grading.intake.submission import MAX_FILES, MAX_NOTEBOOK, Submission, SubmissionError, find
 from tests.conftest import RIGHT, submit
 from tests.intake.test_merge_conflicts import conflict
 

@@ -51,10 +51,10 @@ def test_one_that_takes_too_long_ends_alone(tiny, pool, monkeypatch):
 
 def test_one_that_takes_too_much_memory_is_named(tiny):
     path = submit(tiny, "ada", RIGHT)
-    path.write_text('{"cells": [], "more": [' + "[]," * 3_000_000 + "0]}", encoding="utf-8")
-    with tiny.entered(), ClassGradebook(tiny) as gradebook, Bounded(20, 2**27) as process:
+    path.write_text('{"cells": [], "more": [' + "[]," * 10_000_000 + "0]}", encoding="utf-8")
+    with tiny.entered(), ClassGradebook(tiny) as gradebook, Bounded(20, 2**29) as process:
         hostile = converter(tiny, find(tiny, "averages")[0], gradebook)
-        with pytest.raises(LimitError, match="more than 128 MiB of memory"):
+        with pytest.raises(LimitError, match="more than 512 MiB of memory"):
             hostile.sanitize(process)
 
 
