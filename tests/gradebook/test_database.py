@@ -46,7 +46,8 @@ def test_a_missing_test_cell_is_put_back_also_without_the_release(tiny, gone):
     names = list(notebooks.by_id(notebook))
     notebook.cells = [cell for cell in notebook.cells if gone is None or notebooks.grade_id(cell) != gone]
     with ClassGradebook(tiny) as gradebook:
-        there = {"notebook": "averages", "assignment": "averages", "student": "ada", "gradebook": gradebook}
+        released = gradebook.released("averages", "averages")
+        there = {"notebook": "averages", "assignment": "averages", "student": "ada", "gradebook": released}
         notebook, _ = OverwriteCells(add_missing_cells=True).preprocess(notebook, {"nbgrader": there})
     assert list(notebooks.by_id(notebook)) == [name for name in names if name == "test_mean" or name != gone]
 

@@ -10,9 +10,10 @@ from nbformat.v4 import new_code_cell
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
 from grading.run import parcel
-from grading.run.conversion import Converter, Executed, Sanitized
+from grading.run.conversion import Converter, Executed
 from grading.run.parcel import ParcelError, inside, opened
 from grading.run.pool import Elsewhere
+from grading.run.sanitizing import Sanitized
 from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, graded, submit
 
 
