@@ -157,17 +157,17 @@ class ReleasedCells:
     @classmethod
     def of(cls, entry: Notebook) -> "ReleasedCells":
         """Those of an entry of the gradebook."""
-        columns = {
-            "source_cells": ("name", "cell_type", "locked", "checksum", "source"),
-            "grade_cells": ("name", "max_score"),
-            "solution_cells": ("name",),
-            "task_cells": ("name", "max_score"),
-        }
-        cells = {
-            kind: [SimpleNamespace(**{name: getattr(cell, name) for name in names}) for cell in getattr(entry, kind)]
-            for kind, names in columns.items()
-        }
-        return cls(entry.kernelspec, **cells)
+
+        def plain(cells: list, *columns: str) -> list[SimpleNamespace]:
+            return [SimpleNamespace(**{name: getattr(cell, name) for name in columns}) for cell in cells]
+
+        return cls(
+            entry.kernelspec,
+            plain(entry.source_cells, "name", "cell_type", "locked", "checksum", "source"),
+            plain(entry.grade_cells, "name", "max_score"),
+            plain(entry.solution_cells, "name"),
+            plain(entry.task_cells, "name", "max_score"),
+        )
 
     @cached_property
     def graded(self) -> dict[str, SimpleNamespace]:

@@ -3,6 +3,7 @@
 `sanitize_within` does it in a process with limits of time and memory, because a notebook can be made to take hours.
 """
 
+import pickle
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,18 +121,25 @@ def sanitize_within(
         LimitError: that takes too much.
     """
     changed = (course.root / "nbgrader_config.py").stat().st_mtime_ns
-    return process(_sanitize, str(course.root), changed, submission, released, draft)
+    return process(_sanitize, str(course.root), changed, submission, pickle.dumps(released), draft)
 
 
 def _sanitize(
-    root: str, changed: int, submission: Submission, released: ReleasedCells, draft: Path
+    root: str, changed: int, submission: Submission, released: bytes, draft: Path
 ) -> tuple[Submission, Sanitized]:
     course = _course(root, changed)
     with course.entered():
-        return submission, Sanitizer(course, submission, released, draft).sanitize()
+        return submission, Sanitizer(course, submission, _released(released), draft).sanitize()
 
 
 @lru_cache(maxsize=1)
 def _course(root: str, changed: int) -> Course:
     """The course as it is since its settings were changed at this time; it keeps them from submission to submission."""
     return Course(Path(root))
+
+
+@lru_cache(maxsize=8)
+def _released(pickled: bytes) -> ReleasedCells:
+    """It remembers from submission to submission which metadata are valid."""
+    cells: ReleasedCells = pickle.loads(pickled)
+    return cells
