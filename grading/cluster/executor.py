@@ -18,8 +18,9 @@ from grading.cluster.security import FOLDER, require_safe, security
 from grading.cluster.worker import CRASHED, DONE, NO_COURSE, CourseOnWorker, execute, refusal
 from grading.course.folder import Course
 from grading.run import parcel
-from grading.run.conversion import Converter, Executed, Sanitized
+from grading.run.conversion import Converter, Executed
 from grading.run.pool import AHEAD, ClusterError, Elsewhere
+from grading.run.sanitizing import Sanitized
 
 PATIENCE = 60.0  # seconds without a worker, or without the scheduler, until grading stops
 MAY_KILL = 1  # workers that a submission may take with it before it is set aside
