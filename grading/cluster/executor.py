@@ -48,7 +48,7 @@ class ClusterExecutor(Elsewhere):
         self._watch = threading.Thread(target=self._look_after, daemon=True)
 
     @property
-    def ahead(self) -> int:  # type: ignore[override]
+    def ahead(self) -> int:  # type: ignore[override]  # the base class has a constant, and the pool only reads it
         """Twice as many as there are threads, so that no worker waits for the network."""
         return max(AHEAD, 2 * self.threads)
 
