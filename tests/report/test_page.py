@@ -107,7 +107,7 @@ def test_what_was_refused_and_what_was_not_handed_in_are_two_lists(tiny):
     assert (facts.missing, facts.waiting, facts.attention) == (["<b>eve", "dan"], ["cleo"], [])
     html = report(tiny, "averages").read_text(encoding="utf-8")
     assert "1 graded, 1 refused, 1 not graded yet, 2 not handed in." in words(html)
-    assert "2: &lt;b&gt;eve, dan." in html and "<b>eve" not in html
+    assert "2 students: &lt;b&gt;eve, dan." in html and "<b>eve" not in html
 
 
 def test_names_come_from_the_class_list_only_if_wanted(tiny):
@@ -118,7 +118,7 @@ def test_names_come_from_the_class_list_only_if_wanted(tiny):
     (tiny.root / "students.csv").write_text(listed, encoding="utf-8")
     path = report(tiny, "averages", names=True)
     html = own(path.read_text(encoding="utf-8"))
-    assert path.name == "averages-names.html" and "1: Grace Hopper (gh906)." in words(html)
+    assert path.name == "averages-names.html" and "1 student: Grace Hopper (gh906)." in words(html)
     assert "Ada &lt;i&gt;Lovelace (al815)" in html and "<i>Lovelace" not in html
     assert "Hopper" not in report(tiny, "averages").read_text(encoding="utf-8")
     said = own(report(tiny, "averages", anonymous=True).read_text(encoding="utf-8"))
@@ -144,7 +144,7 @@ def test_who_is_late_by_how_much_and_what_it_costs(tiny):
     assert late.handed_in == "2026-10-26 00:04 +0100 (Europe/Berlin)" and facts.time_unknown == ["unknown"]
     said = words(report(tiny, "averages").read_text(encoding="utf-8"))
     assert "late 2026-10-26 00:04 +0100 (Europe/Berlin) 1 d 1 h 0.6" in said
-    assert "The time of submission is not known, so nothing is taken off, for 1: unknown" in said
+    assert "The time of submission is not known, so nothing is taken off, for 1 student: unknown" in said
 
 
 def test_manual_work_and_a_missing_record_need_a_person(tiny):
