@@ -114,18 +114,18 @@ def disguised(source: str, kept: set[str], seed: int = 0) -> str:
     }
     chosen = sorted({name for name in own | attributes if name.lstrip(".") not in kept} - {*dir(builtins)})
     random.Random(seed).shuffle(chosen)
-    new = [f"{WORDS[i % len(WORDS)]}{i // len(WORDS) or ''}" for i in range(len(chosen))]
+    new = [f"{WORDS[i % len(WORDS)]}{seed}{i}" for i in range(len(chosen))]
     names = {old: name for old, name in zip(chosen, new)}
     return ast.unparse(_Reorder().visit(_Rename(names).visit(tree)))
 
 
-def copied(notebook: NotebookNode, written: set[str], kept: set[str]) -> NotebookNode:
+def copied(notebook: NotebookNode, written: set[str], kept: set[str], seed: int = 0) -> NotebookNode:
     """A disguised copy of a notebook: each answer in `written` is rewritten, and cut in two where it can be."""
     copy = from_dict(notebook)
     cells = []
     for cell in copy.cells:
         if notebooks.grade_id(cell) in written:
-            cell.source = disguised(cell.source, kept)
+            cell.source = disguised(cell.source, kept, seed)
             parts = ast.parse(cell.source).body
             if len(parts) > 1:
                 cells.append(new_code_cell("\n\n".join(map(ast.unparse, parts[: len(parts) // 2]))))
