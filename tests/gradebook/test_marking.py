@@ -133,3 +133,12 @@ def test_an_answer_is_one_graders_until_that_process_leaves_it_or_dies(course, e
     other.join(30)
     with marking.claimed(course, place) as mine:
         assert mine
+
+
+def test_points_of_formgraders_alone_are_not_overwritten(course):
+    by_formgrader(course, "ada", 0.5)
+    seen = read(course, "ada")
+    by_formgrader(course, "ada", 1.0)
+    with pytest.raises(ChangedError):
+        marking.save(course, seen, 2.0, "")
+    assert given(course, "ada") == (1.0, False, None)
