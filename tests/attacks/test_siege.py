@@ -440,10 +440,10 @@ def stages():
     took: dict[tuple[str, str], float] = {}
 
     def timed(stage: str, clock, method):
-        def call(converter: Converter, *arguments):
+        def call(converter: Converter, *arguments, **named):
             began = clock()
             try:
-                return method(converter, *arguments)
+                return method(converter, *arguments, **named)
             finally:
                 took[converter.submission.student, stage] = clock() - began
 
