@@ -530,6 +530,13 @@ def try_steps_needed_stays(steps_needed):
         "Point 1 is near, but point 2 is not: it has to stay.",
     )
     expect_index(steps_needed, ([(0.5, 0.0), (0.1, 0.0), (0.0, 7.0)], 1.0), None, "The last point is far away.")
+    long = [(2.0, 0.0), (0.1, 0.0)] * 1000
+    expect_number(
+        steps_needed(long, 1.0),
+        1999,
+        "steps_needed(path, 1) of 2000 points, of which every second one is far away,",
+        "Look at all points: a path may be long.",
+    )
 
 
 def try_steps_needed_edges(steps_needed):

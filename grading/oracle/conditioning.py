@@ -292,9 +292,9 @@ def arriving_paths(rng: np.random.Generator) -> list[tuple[list, float]]:
 
 
 def swinging_paths(rng: np.random.Generator) -> list[tuple[list, float]]:
-    """Paths along an axis that come near and leave again, once and several times; two end outside."""
-    cases = []
-    for i, pattern in enumerate(("oiioii", "oioioiii", "iooooi", "oiiiio", "ioi", "oio")):
+    """Paths along an axis that come near and leave again, once, several times and a thousand times; two end outside."""
+    cases, long = [], "oi" * int(rng.integers(1001, 1200)) + "iii"
+    for i, pattern in enumerate(("oiioii", "oioioiii", "iooooi", "oiiiio", "ioi", "oio", long)):
         tolerance = 10.0 ** (rng.uniform(-2, -1.5) if i % 2 else rng.uniform(1, 1.5))
         sizes = np.array([rng.uniform(0.4, 0.9) if place == "i" else rng.uniform(1.1, 5.0) for place in pattern])
         path = np.zeros((len(pattern), 2))
@@ -502,8 +502,9 @@ def judge_steps_needed(student: Student, cases: list[tuple[list, float]]) -> Non
     reply = _reply(student, "steps_needed", calls)
     for yours, (path, tolerance) in zip(reply["values"], cases, strict=True):
         expected = steps_needed(path, tolerance)
-        distances = ", ".join(f"{math.hypot(*point) / tolerance:.3g}" for point in path)
-        what = f"steps_needed of a path whose distances are {distances} times the tolerance"
+        distances = ", ".join(f"{math.hypot(*point) / tolerance:.3g}" for point in path[-12:])
+        which = "whose distances" if len(path) <= 12 else f"of {len(path)} points, whose last distances"
+        what = f"steps_needed of a path {which} are {distances} times the tolerance"
         if expected is None:
             that(yours is None, f"{what} should be None: it does not end within it. Yours is {show(yours)}.")
         else:

@@ -200,7 +200,7 @@ def without_grade(course: Course, submission: Submission, error: Exception, isol
         reason = told(error)
     elif isinstance(error, LimitError):
         reason = (
-            f"{submission.folder}: reading the notebook was tried twice, and {error}. It may have been made for this: "
+            f"{submission.folder}: reading the notebook exceeded a limit: {error}. It may have been made for this: "
             "look at it, and ask for it again or grade it by hand"
         )
     elif isinstance(error, BrokenExecutor):

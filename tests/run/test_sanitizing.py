@@ -44,7 +44,7 @@ def test_one_that_takes_too_long_ends_alone(tiny, pool, monkeypatch):
     submit(tiny, "bob", RIGHT)
     ada, bob = grade(tiny, "averages", executor=pool)
     assert (ada.state, bob.state, bob.score) == ("not_gradable", "graded", 3)
-    assert "reading the notebook was tried twice, and it took more than 1 s" in ada.reason
+    assert "it took more than 1 s" in ada.reason
     assert "Traceback" not in ada.reason
     assert sorted(path.name for path in (tiny.root / "autograded").glob("*/*")) == ["averages"]
 
