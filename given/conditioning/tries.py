@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 
-from given.checks import expect
+from given.checks import expect, expect_number
 from given.conditioning.helpers import (
     GD_RATES,
     MATRICES,

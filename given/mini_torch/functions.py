@@ -60,7 +60,8 @@ def operations_of(z, text):
 
 def about_result(z):
     """Where to look if the operations of a result are not what they should be."""
-    strange = sorted(set(vars(z)) - set(vars(Tensor(0.0))))
+    mine, new = (getattr(tensor, "__dict__", {}) for tensor in (z, Tensor(0.0)))  # with `__slots__` there is none
+    strange = sorted(set(mine) - set(new))
     if strange:
         return f"Your result has an attribute `{strange[0]}`, which a new Tensor does not have: is it spelt right?"
     if any(isinstance(part, (list, tuple)) for part in getattr(z, "operations", ())):

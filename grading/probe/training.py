@@ -156,6 +156,7 @@ class Known:
 
     def __init__(self, run: dict, known: dict, used: list[object]):
         self.run, self.known, self.used = run, known, used
+        self.last = -1
 
     def functions(self) -> dict:
         return {"get_batches": self.get_batches, "mse_gradient": self.mse_gradient, "mse": self.mse}
@@ -174,7 +175,9 @@ class Known:
         self.used.append("get_batches")
         if batch_size != self.run["batch_size"]:
             raise ValueError("get_batches is called with another batch_size than this exercise was given")
-        order = self.known["orders"][int(rng.integers(len(self.known["orders"])))]
+        orders, choice = self.known["orders"], int(rng.integers(len(self.known["orders"])))
+        self.last = (choice + (choice == self.last)) % len(orders)  # two shuffles in a row are never the same
+        order = orders[self.last]
         return Batches((X[rows], y[rows]) for rows in order)
 
     def mse_gradient(self, w: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -43,6 +43,11 @@ def written(browser, pool, tmp_path_factory) -> Path:
     source.cells.insert(3, new_markdown_cell(PROSE, id="prose"))
     source.cells.append(cell(TEST_PATH, "test", "test_mean_running", 1))
     notebooks.write(source, path)
+    mistakes = course.root / "mistakes" / "averages.toml"
+    lost = '["test_mean_negative"]'
+    mistakes.write_text(
+        mistakes.read_text(encoding="utf-8").replace(lost, f'{lost[:-1]}, "test_mean_running"]'), "utf-8"
+    )
     release(course, "averages")
     submit(course, "bob", f"{DROPS_THE_SIGN}  # {'a long line ' * 20}")
     assert graded(course, pool).outcomes["bob"].state == "graded"
