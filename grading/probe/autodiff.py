@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import graphlib
+import itertools
 import operator
 import sys
 import time
@@ -330,7 +331,10 @@ def _operations(namespace: dict, slopes: list | None, own_tensor: bool = True) -
     if slopes is None:
         yield
         return
-    known = {_key(name, values): derivatives for name, values, derivatives in slopes}
+    known: dict[tuple, list] = {}
+    for name, values, derivatives in slopes:
+        for key in _keys(name, values):
+            known.setdefault(key, derivatives)
     stand_ins: dict[str, Callable[..., Any]] = {name: _stand_in(name, known) for name in OPERATIONS if slopes}
     stand_ins["topological_order"] = _topological_order
     if not own_tensor:
@@ -341,6 +345,12 @@ def _operations(namespace: dict, slopes: list | None, own_tensor: bool = True) -
 
 def _key(name: str, values: list) -> tuple:
     return (name, *(f"{value:.9g}" for value in values))
+
+
+def _keys(name: str, values: list) -> list[tuple]:
+    """The key, and those of values that differ in the last digits, which may decide how the ninth is rounded."""
+    near = [[value, value * (1 + 1e-12), value * (1 - 1e-12)] for value in values]
+    return [_key(name, list(chosen)) for chosen in itertools.product(*near)]
 
 
 def _stand_in(name: str, known: dict) -> type:
