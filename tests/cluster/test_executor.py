@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from grading.cluster.executor import ClusterExecutor, connected
 from grading.cluster.security import make_certificate
 from grading.course.folder import Course
 from grading.gradebook.records import Record
+from grading.run.conversion import Converter
 from grading.run.pool import ClusterError
+from grading.run.sanitizing import Sanitized
 from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, graded, submit
 from tests.run.test_parcel import hand_in
 
@@ -174,20 +176,29 @@ def test_a_worker_is_killed_and_a_late_one_takes_its_place(course: Course, clust
 
 
 @pytest.mark.slow
-def test_the_scheduler_ends_and_what_was_graded_stays(course: Course, cluster: Cluster, pool: Executor):
+def test_the_scheduler_ends_and_what_was_graded_stays(course: Course, cluster: Cluster, pool: Executor, monkeypatch):
     slow_class(course, 6)
     cluster.worker()
     ended: list[str] = []
+    finished: list[Future] = []
 
-    def done(record: Record) -> None:
-        ended.append(record.student)
-        if len(ended) == 1:
+    def returned(future: Future) -> None:
+        finished.append(future)
+        if len(finished) == 4:  # of eight; the reference solution and the untouched release are among them
             cluster.processes[0].send_signal(signal.SIGKILL)
 
     lost = pytest.raises(ClusterError, match=r"connection to the scheduler is lost.*run the same command again")
     with connected(course, ["averages"], cluster.address, lambda words: None, patience=10) as executor, lost:
-        graded(course, executor, done=done)
-    assert 1 <= len(ended) < 6
+        send = executor.send
+
+        def watched(converter: Converter, sanitized: Sanitized) -> Future:
+            future = send(converter, sanitized)
+            future.add_done_callback(returned)
+            return future
+
+        monkeypatch.setattr(executor, "send", watched)
+        graded(course, executor, done=lambda record: ended.append(record.student))
+    assert len(ended) < 6
     again = graded(course, pool)
     assert {student for student, record in again.outcomes.items() if record.unchanged} == set(ended)
     assert [record.score for _, record in sorted(again.outcomes.items())] == [3, 0] * 3
