@@ -114,7 +114,7 @@ def _check_test(where: Path, name: str, cell: nbformat.NotebookNode, exercises: 
 def _check_by_hand(where: Path, name: str, cell: nbformat.NotebookNode) -> list[str]:
     """A question that a person grades gives points, and has a text: the model answer, or of a task what is asked."""
     faults = [] if notebooks.points(cell) > 0 else [f"{where}: {name} gives no points"]
-    text = "\n".join(_solution_lines(cell.source)) if "BEGIN SOLUTION" in cell.source else cell.source
+    text = "\n".join(notebooks.solution_lines(cell.source).values()) if "BEGIN SOLUTION" in cell.source else cell.source
     if not text.strip():
         what = "what is asked" if notebooks.kind(cell) == "given" else "a model answer, which the release replaces"
         faults.append(f"{where}: {name} is empty; write {what}")
@@ -276,7 +276,7 @@ def leaks(course: Course, assignment: str) -> list[str]:
     released, where = notebooks.read(path), path.relative_to(course.root)
     secret: dict[str, str] = {}
     for name, cell in notebooks.by_id(notebooks.read(course.source(assignment))).items():
-        lines = notebooks.split_hidden(cell.source)[1].split("\n") + _solution_lines(cell.source)
+        lines = [*notebooks.split_hidden(cell.source)[1].split("\n"), *notebooks.solution_lines(cell.source).values()]
         secret |= {line.strip(): name for line in lines if _telling(line)}
     faults = []
     for i, cell in enumerate(released.cells):
@@ -289,16 +289,6 @@ def leaks(course: Course, assignment: str) -> list[str]:
         if cell.get("outputs"):
             faults.append(f"{where}: {name} has outputs, which may show an answer")
     return faults
-
-
-def _solution_lines(source: str) -> list[str]:
-    lines, inside = [], False
-    for line in source.split("\n"):
-        if "BEGIN SOLUTION" in line or "END SOLUTION" in line:
-            inside = "BEGIN" in line
-        elif inside:
-            lines.append(line)
-    return lines
 
 
 def _telling(line: str) -> bool:

@@ -64,7 +64,7 @@ def mutants(assignment: str, cell: str, source: str) -> list[Mutant]:
     """
     wrapper = MetadataWrapper(cst.parse_module(source))
     places, parents = wrapper.resolve(PositionProvider), wrapper.resolve(ParentNodeProvider)
-    inside = _solution_lines(source)
+    inside = notebooks.solution_lines(source).keys()
     found: dict[str, Mutant] = {}
     unchanged = ast.dump(ast.parse(source))
     for node, place in places.items():
@@ -208,16 +208,6 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)  # as many processes as cores are enough
-
-
-def _solution_lines(source: str) -> set[int]:
-    lines, inside = set(), False
-    for number, line in enumerate(source.split("\n"), start=1):
-        if "BEGIN SOLUTION" in line or "END SOLUTION" in line:
-            inside = "BEGIN" in line
-        elif inside:
-            lines.add(number)
-    return lines
 
 
 def _difference(old: str, new: str) -> tuple[str, str]:

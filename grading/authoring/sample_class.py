@@ -56,7 +56,7 @@ def submission(course: Course, assignment: str, student: SampleStudent, entries:
     answers |= {entry.cell: entry.source for entry in written}
     for name, cell in notebooks.by_id(notebook).items():
         if name in answers:
-            cell.source = _without_markers(answers[name])
+            cell.source = notebooks.without_markers(answers[name])
     return notebook
 
 
@@ -77,11 +77,6 @@ def hand_in(course: Course, assignment: str, students: list[SampleStudent]) -> N
     for student in students:
         target = course.root / "submitted" / student.id / assignment / f"{assignment}.ipynb"
         notebooks.write(submission(course, assignment, student, entries), target)
-
-
-def _without_markers(source: str) -> str:
-    lines = [line for line in source.split("\n") if "### BEGIN SOLUTION" not in line and "### END SOLUTION" not in line]
-    return "\n".join(lines)
 
 
 def prepare(course: Course, folder: Path) -> Course:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grading.cli.options import assignment_option, jobs_option
+from grading.cli.options import agreed, assignment_option, jobs_option
 from grading.course.folder import Course, CourseError
 
 if TYPE_CHECKING:
@@ -135,11 +135,8 @@ def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool)
         students = len({change.student for change in made.changes})
         changes = len(made.changes)
         click.echo(f"{changes} change{'s' * (changes > 1)}, {students} student{'s' * (students > 1)}.")
-    if not yes and not sys.stdin.isatty():
-        click.echo("Nothing was written. To write the changes: make regrade YES=yes")
-        return
-    if not yes and not click.confirm("Write this to the gradebook?"):
-        click.echo("Nothing was written.")
+    not_yet = "Nothing was written. To write the changes: make regrade YES=yes"
+    if not agreed(yes, "Write this to the gradebook?", not_yet, "Nothing was written."):
         return
     click.echo(f"Written. The old gradebook: {again.accept(course, made)}")
     click.echo("Feedback pages have not been updated. Run: make feedback")

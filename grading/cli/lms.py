@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grading.cli.options import assignment_option
+from grading.cli.options import agreed, assignment_option
 from grading.course.folder import Course, CourseError
 from grading.course.safe_text import printed
 
@@ -63,11 +63,8 @@ def collect(
     if not made.new and not made.replaced and not made.unchanged:
         click.echo("Nothing is collected.")
         return
-    if not yes and not sys.stdin.isatty():
-        click.echo("Nothing is collected yet. To collect it, run the same again with YES=yes.")
-        return
-    if not yes and not click.confirm("Collect this?"):
-        click.echo("Nothing is collected.")
+    not_yet = "Nothing is collected yet. To collect it, run the same again with YES=yes."
+    if not agreed(yes, "Collect this?", not_yet, "Nothing is collected."):
         return
     done = accept(made)
     collected = len(done.new) + len(done.replaced)
@@ -109,11 +106,8 @@ def _post(posting: "Posting", yes: bool) -> None:
     if not posting.items:
         click.echo("Nothing is to be sent.")
         return
-    if not yes and not sys.stdin.isatty():
-        click.echo("Nothing is sent yet. To send it, run the same again with YES=yes.")
-        return
-    if not yes and not click.confirm("Send this to Canvas?"):
-        click.echo("Nothing is sent.")
+    not_yet = "Nothing is sent yet. To send it, run the same again with YES=yes."
+    if not agreed(yes, "Send this to Canvas?", not_yet, "Nothing is sent."):
         return
     posting.remarks.clear()
     with steps(f"Sending {posting.what}s", len(posting.items)) as report:

@@ -74,7 +74,7 @@ class ClusterExecutor(Elsewhere):
             self._end(future, lambda: future.set_result(parcel.opened(text, sent)))
         except KilledWorker:
             self._fail(future, BrokenExecutor(f"{MAY_KILL + 1} workers ended while they executed it"))
-        except CancelledError:
+        except (CancelledError, OSError):  # a parcel's own errors come as a result: this is the network's
             self._fail(future, self._gone())
         except Exception as error:
             self._fail(future, error)

@@ -13,6 +13,7 @@ from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 BEGIN_HIDDEN, END_HIDDEN = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
 DEMONSTRATION = "demonstration"  # the tag of a cell that is not run while grading, if the student left it as it was
 TO_READ = "to-read"  # the tag of a given cell that a student should read: it is not folded
+MARKER = re.compile("### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)")
 DRAWS = re.compile(
     r"\bplt\.|\bshow_\w+\(|\bplay_\w+\(|\baxes\(|\bplotly\b|\bdraw_\w+\("
 )  # what a cell calls that makes a picture
@@ -168,6 +169,22 @@ def answers_of(notebook: NotebookNode) -> dict[str, str]:
         elif task is not None and cell.source.strip():
             found[task] = f"{found[task]}\n\n{cell.source}".lstrip("\n")
     return found
+
+
+def without_markers(source: str) -> str:
+    """The lines of a cell without nbgrader's markers of solutions and hidden tests."""
+    return "\n".join(line for line in source.split("\n") if not MARKER.search(line))
+
+
+def solution_lines(source: str) -> dict[int, str]:
+    """The lines between the markers of a solution, by their numbers, from 1."""
+    lines, inside = {}, False
+    for number, line in enumerate(source.split("\n"), start=1):
+        if "BEGIN SOLUTION" in line or "END SOLUTION" in line:
+            inside = "BEGIN" in line
+        elif inside:
+            lines[number] = line
+    return lines
 
 
 def split_hidden(source: str) -> tuple[str, str]:

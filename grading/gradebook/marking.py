@@ -77,7 +77,7 @@ def questions(course: Course, assignment: str) -> list[Question]:
         name = notebooks.grade_id(cell)
         if name and notebooks.by_hand(cell):
             answered = notebooks.kind(cell) == "solution"
-            model = "\n".join(line for line in cell.source.split("\n") if not line.lstrip().startswith("### "))
+            model = notebooks.without_markers(cell.source)
             found.append(Question(assignment, name, asked if answered else cell.source, model if answered else ""))
         elif cell.cell_type == "markdown":
             asked = cell.source

@@ -17,7 +17,7 @@ from grading.gradebook import secret
 DECIDING = (
     *("course", "probe", "sandbox", "oracle", "kernels", "intake", "execution"),
     *("gradebook/database.py", "gradebook/secret.py", "run/grade.py", "run/conversion.py", "run/canary.py"),
-    *("run/parcel.py", "run/pool.py"),
+    *("run/sanitizing.py", "run/parcel.py", "run/pool.py"),
 )
 # Sections of nbgrader_config.py that do not decide grades.
 SHOWING = {

@@ -1,6 +1,5 @@
 """The notebooks of an assignment as documents that can be compared, and what everybody was given."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -13,8 +12,6 @@ from grading.intake.submission import SubmissionError
 from grading.similarity import compare, streams
 from grading.similarity.compare import Document, Known
 from grading.similarity.streams import Vocabulary
-
-MARKER = re.compile(r"### (BEGIN|END) (SOLUTION|HIDDEN TESTS)")
 
 
 @dataclass
@@ -56,8 +53,7 @@ def given(release: NotebookNode, source: NotebookNode, entries: Iterable[catalog
 
 
 def _without_markers(cell: NotebookNode) -> NotebookNode:
-    lines = [line for line in cell.source.split("\n") if not MARKER.search(line)]
-    return NotebookNode(cell_type=cell.cell_type, source="\n".join(lines))
+    return NotebookNode(cell_type=cell.cell_type, source=notebooks.without_markers(cell.source))
 
 
 def _own(cells: Iterable[NotebookNode]) -> Vocabulary:

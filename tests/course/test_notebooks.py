@@ -164,3 +164,9 @@ def test_the_normal_form_is_a_copy_and_its_own_normal_form():
     normal = notebooks.normal_form(notebook)
     assert notebook.cells[2].execution_count == 5
     assert notebooks.normal_form(normal) == normal
+
+
+def test_markers_are_taken_out_and_headings_stay():
+    source = "### Why\n### BEGIN SOLUTION\nx = 1\n### END SOLUTION\ny\n    ### BEGIN HIDDEN TESTS\nz"
+    assert notebooks.without_markers(source) == "### Why\nx = 1\ny\nz"
+    assert notebooks.solution_lines(source) == {3: "x = 1"}

@@ -23,6 +23,7 @@ def grader(tmp_path, monkeypatch) -> Path:
     [
         *("oracle/compare.py", "probe/core.py", "execution/execute.py", "kernels/channel.py", "sandbox/watchdog.py"),
         *("intake/restore.py", "gradebook/database.py", "course/notebooks.py", "run/conversion.py"),
+        "run/sanitizing.py",
     ],
 )
 def test_a_changed_file_that_decides_grades_is_noticed(tiny, grader, name):
@@ -74,6 +75,16 @@ def test_settings_that_decide_and_settings_that_do_not(tiny):
     ):
         path.write_text(f"{text}\n{line}\n", encoding="utf-8")
         assert now() != before, line
+
+
+# Modules of grading/run that decide no grade. A new one has to be put here, or into `fingerprint.DECIDING`.
+SHOWING = {"__init__.py", "attempts.py", "fair_queue.py", "fingerprint.py", "inbox.py", "regrade.py", "watch.py"}
+
+
+def test_of_every_module_that_runs_a_class_it_is_said_whether_it_decides_grades():
+    there = {path.name for path in (Path(grading.__file__).parent / "run").glob("*.py")}
+    deciding = {Path(name).name for name in fingerprint.DECIDING if name.startswith("run/")}
+    assert there == SHOWING | deciding and not SHOWING & deciding
 
 
 def test_every_part_that_is_named_is_there():
