@@ -462,7 +462,7 @@ def advice(facts: Facts) -> list[str]:
             f"The hardest exercise is {hardest.name}: on average {100 * hardest.share:.0f} % of its points; "
             f"{len(hardest.empty)} of {n} wrote nothing."
         )
-    if facts.misconceptions:
+    if facts.misconceptions and len(facts.misconceptions[0].students) > 1:
         most = facts.misconceptions[0]
         said.append(f"The most frequent mistake: {len(most.students)} of {n} in {most.exercise}. {most.why}")
     repeated = [row for row in facts.unexplained if len(row.students) > 1]

@@ -167,6 +167,7 @@ def test_a_suspicion_needs_a_person(tiny):
     mark(tiny, "ada", suspicions=["test_mean: `mean` calls torch", "test_mean_negative: `mean` calls torch"])
     (row,) = gather(tiny, "averages").attention
     assert row.reasons == ["May have tried to cheat: `mean` calls torch (test_mean, test_mean_negative)"]
+    assert "<code>mean</code> calls torch" in report(tiny, "averages").read_text(encoding="utf-8")
 
 
 def test_the_page_needs_no_network_links_to_pages_and_escapes(page):
