@@ -98,12 +98,11 @@ def test_cases_cover_what_their_names_say(seed):
     assert any(list(spectrum) != sorted(spectrum) for spectrum in conditioning.spectra(rng))
     for path, tolerance in conditioning.arriving_paths(rng):
         assert conditioning.steps_needed(path, tolerance) == len(path) - 3
-    assert Counter(conditioning.steps_needed(*case) for case in conditioning.swinging_paths(rng)) == {
-        4: 1,
-        5: 2,
-        None: 2,
-        2: 1,
-    }
+    swings = conditioning.swinging_paths(rng)
+    short = [case for case in swings if len(case[0]) < 10]
+    assert Counter(conditioning.steps_needed(*case) for case in short) == {4: 1, 5: 2, None: 2, 2: 1}
+    ((path, tolerance),) = (case for case in swings if case not in short)
+    assert conditioning.steps_needed(path, tolerance) == len(path) - 3 > 2000
     assert Counter(conditioning.steps_needed(*case) for case in conditioning.special_paths(rng)) == {
         1: 2,
         0: 3,
