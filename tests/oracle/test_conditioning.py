@@ -102,7 +102,7 @@ def test_cases_cover_what_their_names_say(seed):
     short = [case for case in swings if len(case[0]) < 10]
     assert Counter(conditioning.steps_needed(*case) for case in short) == {4: 1, 5: 2, None: 2, 2: 1}
     ((path, tolerance),) = (case for case in swings if case not in short)
-    assert conditioning.steps_needed(path, tolerance) == len(path) - 3 > 2000
+    assert conditioning.steps_needed(path, tolerance) == len(path) - 4 > 2000
     assert Counter(conditioning.steps_needed(*case) for case in conditioning.special_paths(rng)) == {
         1: 2,
         0: 3,
