@@ -22,6 +22,7 @@ from grading.course.folder import Course
 from grading.execution.workers import make_pool
 from grading.gradebook.records import Record
 from grading.run.grade import grade
+from tests.installed import install
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -192,6 +193,12 @@ def hand_in(tiny: Course):
         return submit(tiny, student, solution, edit)
 
     return hand_in
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment like this one, in which the package is installed from a wheel."""
+    return once(tmp_path_factory, "installed", install)[1]
 
 
 @pytest.fixture(scope="session")

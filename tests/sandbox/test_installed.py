@@ -1,7 +1,6 @@
 """Installed from a wheel in an environment of its own, or in editable form: no submission finds the oracle."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,38 +31,6 @@ for name in ("grading.oracle", "grading.execution.execute", "grading"):
         pass
 print(sorted(set(found)))
 """
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment like this one, in which the package is installed from a wheel."""
-    folder = tmp_path_factory.mktemp("installed")
-    shutil.copytree(ROOT / "grading", folder / "source" / "grading", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder / "source")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(folder / "source")]
-    subprocess.run([*pip, *build], check=True)
-    shutil.copytree(sys.prefix, folder / "env", symlinks=True, copy_function=link_or_copy)
-    python = folder / "env" / "bin" / "python"
-    packages = next((folder / "env").glob("lib/python*/site-packages"))
-    for path in [
-        *packages.glob("__editable__*"),
-        *packages.glob("optimization_course-*"),
-        *packages.glob("*.egg-link"),
-    ]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    (wheel,) = folder.glob("*.whl")
-    install = ["--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run([*pip, *install], check=True)
-    return python
-
-
-def link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # on another disk
-        shutil.copy2(source, target)
 
 
 @pytest.mark.parametrize(
