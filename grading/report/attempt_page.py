@@ -6,14 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from nbformat import NotebookNode
 from nbgrader.utils import notebook_hash
 
 from grading import templates
-from grading.course import notebooks
 from grading.course.folder import Course
-from grading.gradebook import records
-from grading.report.feedback import sentence
+from grading.report.feedback import Overview, without_paths
 
 
 class Attempt(Protocol):
@@ -56,32 +53,33 @@ class Policy(Protocol):
     counts: str
 
 
-def render(course: Course, attempt: Attempt, attempts: Sequence[Attempt], policy: Policy, level: str) -> str:
+def render(
+    course: Course,
+    attempt: Attempt,
+    attempts: Sequence[Attempt],
+    policy: Policy,
+    level: str,
+    overview: Overview | None = None,
+) -> str:
     """The page of an attempt, as HTML.
 
     Args:
         attempts: all of this student in this assignment, in order.
         level: "points", "mistakes" or "everything"; or the state of an attempt that was not graded.
+        overview: the result, for "points" and "mistakes"; without it the page has the points of the tests alone.
     """
-    own = Path(attempt.student) / attempt.assignment
-    summary, answers = [], 0
-    if level in ("points", "mistakes"):
-        notebook = notebooks.read(course.root / "autograded" / own / f"{attempt.assignment}.ipynb")
-        ended = records.Record.load(records.file_of(course, attempt.assignment, attempt.student))
-        answers = len(notebooks.answers_of(notebook))
-        summary = _summary(notebook, ended.tests if ended else {}, say=level == "mistakes")
     values = {
         "attempt": attempt,
+        "note": without_paths(course, attempt.note),
         "graded": [other for other in attempts if other.state == "graded"],
         "policy": policy,
         "level": level,
-        "summary": summary,
-        "answers": answers,
+        "overview": overview,
     }
     if level != "everything":
         return templates.render("attempt.html.j2", **values)
-    page = (course.root / "feedback" / own / f"{attempt.assignment}.html").read_text(encoding="utf-8")
-    head, body, rest = page.partition("<main>\n")
+    path = course.root / "feedback" / attempt.student / attempt.assignment / f"{attempt.assignment}.html"
+    head, body, rest = path.read_text(encoding="utf-8").partition("<main>\n")
     return head + body + templates.render("attempt_banner.html.j2", **values) + rest
 
 
@@ -108,15 +106,3 @@ def write(text: str, path: Path) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)
-
-
-def _summary(notebook: NotebookNode, tests: dict[str, dict], say: bool) -> list[dict]:
-    """One row for each exercise: its points and, if wanted, one sentence on what went wrong."""
-    cells, rows = notebooks.by_id(notebook), []
-    for exercise, names in notebooks.tests_of(notebook).items():
-        known = [tests[name] for name in names if name in tests]
-        if known:
-            said = next((sentence(cells[name]) for name in names if name in cells and sentence(cells[name])), "")
-            score, full = sum(test["points"] for test in known), sum(test["max"] for test in known)
-            rows.append({"exercise": exercise, "score": score, "full": full, "said": said if say else ""})
-    return rows

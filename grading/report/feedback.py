@@ -92,6 +92,11 @@ class HidePaths(NbGraderPreprocessor):
         return cell, resources
 
 
+def without_paths(course: Course, text: str) -> str:
+    """A text without the paths that `HidePaths` removes."""
+    return _places(str(course.root)).sub("...", text)
+
+
 @lru_cache(maxsize=8)
 def _places(course: str) -> re.Pattern:
     known = {course, sys.prefix, sys.base_prefix, str(Path.home()), str(Path(grading.__file__).parents[1])}
@@ -136,6 +141,23 @@ def sentence(cell: NotebookNode) -> str:
             likely = [line for line in lines if line.startswith(beginnings)]
             return " ".join(likely) or lines[0]
     return ""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The result of a submission as the top of its page shows it.
+
+    Attributes:
+        score: the points, minus the penalty for a late submission.
+        waiting: how many answers a person has not graded yet.
+        rows: one for each exercise, see `Summary`.
+    """
+
+    score: float
+    full: float
+    penalty: float
+    waiting: int
+    rows: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -192,7 +214,9 @@ def feedback(
             wanted.append(page)
             continue
         done(student)
-    errors |= _make(course, wanted, jobs or cores.usable(), done)
+    jobs = max(1, min(jobs or cores.usable(), len(wanted)))
+    with BoundedPool(jobs, SECONDS, MEMORY) as processes:
+        errors |= _make(course, wanted, processes, jobs, done)
     if errors:
         lines = [
             f"{course.root / 'autograded' / student / assignment}: {errors[student]}" for student in sorted(errors)
@@ -201,17 +225,39 @@ def feedback(
     return [_path(course, assignment, student) for student in found]
 
 
-def page(root: str, assignment: str, student: str) -> str:
-    """Write one page in this process; why that could not be done, or nothing."""
-    course = Course(Path(root))
+def page(course: Course, assignment: str, student: str, processes: BoundedPool) -> str:
+    """Write one page in a process with limits. Returns why that could not be done, or nothing.
+
+    Args:
+        processes: with `SECONDS` and `MEMORY` as limits.
+    """
     wanted = _pages(course, assignment, [student])[student]
     if isinstance(wanted, str):
         return wanted
-    try:
-        _write(root, wanted)
-    except Exception as error:
-        return _reason(error)
-    return ""
+    return _make(course, [wanted], processes, 1).get(student, "")
+
+
+def overview(course: Course, assignment: str, student: str, processes: BoundedPool) -> Overview:
+    """What the top of a student's page says, made in a process with limits.
+
+    Raises:
+        CourseError: there are no scores, or the graded notebook cannot be read.
+        LimitError: that takes too much.
+    """
+    wanted = _pages(course, assignment, [student])[student]
+    if isinstance(wanted, str):
+        raise CourseError(wanted)
+    made: Overview = processes(_overview, str(course.root), wanted)
+    return made
+
+
+def _overview(root: str, page: _Page) -> Overview:
+    notebook = notebooks.read(Path(root) / "autograded" / page.student / page.assignment / f"{page.assignment}.ipynb")
+    resources: dict[str, Any] = {"nbgrader": {"scores": page.scores, "full": page.full}}
+    for step in (Grades(), Summary()):
+        notebook, resources = step.preprocess(notebook, resources)
+    made = resources["nbgrader"]
+    return Overview(made["score"], made["max_score"], made["late_penalty"], made["waiting"], made["summary"])
 
 
 def _pages(course: Course, assignment: str, students: list[str]) -> dict[str, _Page | str]:
@@ -266,15 +312,20 @@ def _is_current(course: Course, page: _Page) -> bool:
         return False
 
 
-def _make(course: Course, pages: list[_Page], jobs: int, done: Callable[[str], None]) -> dict[str, str]:
+def _make(
+    course: Course,
+    pages: list[_Page],
+    processes: BoundedPool,
+    jobs: int,
+    done: Callable[[str], None] = lambda student: None,
+) -> dict[str, str]:
     """Write pages in processes with limits. Returns, by student, why a page could not be written.
 
     A page that exceeds a limit is made again alone, after all others; if it took too long, with the whole notebook as
     plain text.
     """
     root, errors, again = str(course.root), {}, []
-    jobs = max(1, min(jobs, len(pages)))
-    with BoundedPool(jobs, SECONDS, MEMORY) as processes, ThreadPoolExecutor(jobs) as threads:
+    with ThreadPoolExecutor(jobs) as threads:
         waiting = {threads.submit(processes, _write, root, page): page for page in pages}
         for future in as_completed(waiting):
             page = waiting[future]
@@ -322,9 +373,9 @@ def _write(root: str, page: _Page, plain: bool = False) -> list[str]:
         "nbgrader": nbgrader,
         "metadata": {"name": page.assignment},
     }
-    text, resources = _exporter(root, (course.root / "nbgrader_config.py").stat().st_mtime_ns).from_notebook_node(
-        notebook, resources
-    )
+    exporter = _exporter(root, (course.root / "nbgrader_config.py").stat().st_mtime_ns)
+    with course.entered():  # where `HidePaths` looks
+        text, resources = exporter.from_notebook_node(notebook, resources)
     target = _path(course, page.assignment, page.student).parent
     draft = target.with_name(f".{page.assignment}.new")
     shutil.rmtree(draft, ignore_errors=True)

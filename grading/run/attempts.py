@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS attempts (
     ended TEXT,
     seconds REAL,
     page TEXT,
+    made_from TEXT,
     note TEXT NOT NULL DEFAULT '',
     UNIQUE (origin, assignment, student, key)
 )
@@ -102,6 +103,7 @@ class Attempt:
         received: when the grader's machine got it; students cannot set this.
         state: `WAITING`, `GRADING`, `GRADED`, `HELD` (it does not count) or `FAILED` (a person has to look).
         page: the level of its page, one of `LEVELS` or "held"; None if there is no page yet.
+        made_from: a digest of the scores that the page shows; None if it shows none.
     """
 
     id: int
@@ -117,6 +119,7 @@ class Attempt:
     ended: datetime | None = None
     seconds: float | None = None
     page: str | None = None
+    made_from: str | None = None
     note: str = ""
 
 
@@ -128,6 +131,8 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as database:
             database.execute(SCHEMA)
+            if "made_from" not in {row[1] for row in database.execute("PRAGMA table_info(attempts)")}:
+                database.execute("ALTER TABLE attempts ADD COLUMN made_from TEXT")  # of an older version
 
     def add(
         self,

@@ -200,8 +200,8 @@ def without_grade(course: Course, submission: Submission, error: Exception, isol
         reason = told(error)
     elif isinstance(error, LimitError):
         reason = (
-            f"{submission.folder}: reading the notebook exceeded a limit: {error}. It may have been made for this: "
-            "look at it, and ask for it again or grade it by hand"
+            f"{submission.folder}: reading the notebook exceeded a limit twice: {error}. It may have been made for "
+            "this: look at it, and ask for it again or grade it by hand"
         )
     elif isinstance(error, BrokenExecutor):
         reason = f"{submission.folder}: grading it crashed twice; grade it by hand"

@@ -24,6 +24,7 @@ class FairQueue(Generic[Task]):
     slow: int = 2
     _waiting: dict[str, deque[Task]] = field(default_factory=lambda: defaultdict(deque))
     _running: dict[str, float] = field(default_factory=dict)
+    _last: set[str] = field(default_factory=set)
     _used: dict[str, tuple[float, float]] = field(default_factory=dict)  # by student: seconds, and as of when
 
     def __len__(self) -> int:
@@ -37,6 +38,11 @@ class FairQueue(Generic[Task]):
         """Add a task before the student's other ones."""
         self._waiting[student].appendleft(task)
 
+    def put_last(self, student: str, task: Task) -> None:
+        """Add a task before the student's other ones, to start when there is nothing else to do."""
+        self._waiting[student].appendleft(task)
+        self._last.add(student)
+
     def take(self, now: float | None = None) -> tuple[str, Task] | None:
         """The next task, which counts as running until `done`; None if none may start now."""
         now = time.monotonic() if now is None else now
@@ -44,7 +50,11 @@ class FairQueue(Generic[Task]):
         slow_ones = sum(now - began > SLOW for began in self._running.values())
         if not ready or len(self._running) >= self.jobs + self.slow or len(self._running) - slow_ones >= self.jobs:
             return None
-        student = min(ready, key=lambda name: self.used(name, now))
+        others = [student for student in ready if student not in self._last]
+        if not others and self._running:
+            return None
+        student = min(others or ready, key=lambda name: self.used(name, now))
+        self._last.discard(student)
         self._running[student] = now
         return student, self._waiting[student].popleft()
 

@@ -16,8 +16,15 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from collections.abc import Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -27,7 +34,7 @@ from types import FrameType
 
 import psutil
 from filelock import FileLock, Timeout
-from nbgrader.api import MissingEntry
+from nbgrader.api import Gradebook, MissingEntry
 from sqlalchemy.exc import SQLAlchemyError
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
@@ -36,8 +43,8 @@ from grading.course import cores, temporary_folders
 from grading.course.folder import Course, CourseError
 from grading.course.safe_text import printed
 from grading.execution import interpreters
-from grading.execution.bounded import Bounded
-from grading.gradebook import late_penalties, records, secret
+from grading.execution.bounded import BoundedPool, LimitError
+from grading.gradebook import late_penalties, records, scores, secret
 from grading.gradebook.database import ClassGradebook, told
 from grading.gradebook.records import Record
 from grading.intake.submission import Submission, find
@@ -47,6 +54,7 @@ from grading.run.attempts import FAILED, GRADED, GRADING, HELD, WAITING, Attempt
 from grading.run.conversion import Converter, Executed, is_unchanged, without_grade
 from grading.run.fair_queue import FairQueue
 from grading.run.pool import submit
+from grading.run.sanitizing import Sanitized
 from grading.sandbox.bubblewrap import why_not
 
 LOOK = 5.0  # seconds between two looks at all folders, beside what the system tells of changes
@@ -64,15 +72,36 @@ class Work:
     Attributes:
         attempt: what is graded.
         again: grade it only so that it counts again; its page exists already.
-        save: writes the worker's results to the gradebook.
+        page_only: only make its page again.
+        limited: reading it has exceeded a limit once.
+        drawing: its page is being made.
     """
 
     attempt: Attempt
     again: bool = False
+    page_only: bool = False
+    limited: bool = False
+    drawing: bool = False
     converter: Converter | None = None
-    save: Callable[[Executed], Record] | None = None
     record: Record | None = None
     began: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page of a graded attempt is made from.
+
+    Attributes:
+        level: what it shows, one of `LEVELS`.
+        overview: the result, unless it shows everything; None if that could not be made.
+        made_from: a digest of the scores.
+        refusal: why it does not show as much as the policy allows; empty if it does.
+    """
+
+    level: str
+    overview: feedback.Overview | None
+    made_from: str | None
+    refusal: str = ""
 
 
 def journal_of(course: Course) -> Journal:
@@ -117,6 +146,7 @@ class Watcher:
         self.graded, self.remark = 0, ""
         self.fingerprints: dict[str, str] = {}
         self._sound: dict[str, str] = {}  # by assignment: the settings with which the canaries were right
+        self._outdated: set[int] = set()  # attempts whose pages are queued to be made again
         self._deaths: dict[int, int] = {}  # by attempt: how often the process that graded it has ended
 
     def run(self) -> None:
@@ -155,7 +185,7 @@ class Watcher:
                     self.changed.clear()
                     looked = time.monotonic()
                     self._look()
-                    self._unveil()
+                    self._queue_outdated_pages()
                     self._write_health()
                 if self.queue:
                     self._burst(pool)
@@ -243,20 +273,24 @@ class Watcher:
                         self._start(work, pool, gradebook, settings, running)
                     if running:
                         for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
-                            self._advance(running.pop(future), future, pool, running)
+                            self._advance(running.pop(future), future, running)
                     if self.changed.is_set() or time.monotonic() - looked > LOOK:
                         self.changed.clear()
                         looked = time.monotonic()
                         self._look()
                         self._write_health()
             except BrokenExecutor:
+                wait(running)  # no process may still write where the next one will
                 for work in running.values():
-                    self._once_more(work)
+                    if work.drawing:
+                        self._requeue(work)
+                    else:
+                        self._once_more(work)
                 raise
             except Exception:
+                wait(running)
                 for work in running.values():  # what they give is lost; they run again
-                    self.queue.done(work.attempt.student)
-                    self.queue.put_first(work.attempt.student, Work(work.attempt, work.again))
+                    self._requeue(work)
                 raise
 
     def _start(
@@ -267,12 +301,15 @@ class Watcher:
         settings: dict[str, str],
         running: dict[Future, Work],
     ) -> None:
-        """Put an attempt into `submitted/`, sanitize it, and start it.
+        """Put an attempt into `submitted/`, and let it be read and executed.
 
         Raises:
             CourseError: the grader is wrong about the assignment, see `grading.run.canary`: the attempt waits.
         """
         attempt = work.attempt
+        if work.page_only:
+            self._draw(work, running)
+            return
         if self._sound.get(attempt.assignment) != settings[attempt.assignment]:
             try:
                 canary.require_right(self.course, attempt.assignment, gradebook, self.isolated, partial(submit, pool))
@@ -289,41 +326,46 @@ class Watcher:
             settings_here = settings[attempt.assignment]
             work.converter = converter = Converter(self.course, submission, gradebook, settings_here, self.isolated)
             known = records.Record.load(records.file_of(self.course, attempt.assignment, attempt.student))
-            scores = {attempt.student: known.tests} if known else {}
-            if known and is_unchanged(self.course, submission, settings_here, known, scores):  # killed after it
+            before = {attempt.student: known.tests} if known else {}
+            if known and is_unchanged(self.course, submission, settings_here, known, before):  # killed after it
                 work.record = known
-                self._saved(work, known, pool, running)
+                self._saved(work, known, running)
                 return
-            sanitized = converter.sanitize(self._sanitizer)
-            work.save = partial(converter.save, sanitized)
-            future = submit(pool, converter, sanitized)
+        except Exception as error:
+            self._fail(work, error)
+            return
+        running[self._threads.submit(self._read_and_execute, converter, pool)] = work
+
+    def _read_and_execute(self, converter: Converter, pool: ProcessPoolExecutor) -> tuple[Sanitized, Executed]:
+        """Sanitize and execute a submission, in a thread that only waits for the processes that do it."""
+        sanitized = converter.sanitize(self._sanitizers)
+        return sanitized, submit(pool, converter, sanitized).result()
+
+    def _advance(self, work: Work, future: Future, running: dict[Future, Work]) -> None:
+        """Save an executed submission, or release its page."""
+        if work.drawing:
+            self._ended(work, future.result())
+            return
+        try:
+            sanitized, executed = future.result()
+            assert work.converter is not None  # it has sanitized the submission
+            work.record = work.converter.save(sanitized, executed)
         except BrokenExecutor:
             self._once_more(work)
             raise
+        except LimitError as error:
+            if work.limited:
+                self._fail(work, error)
+                return
+            log.warning("%s %s: reading it exceeded a limit", work.attempt.student, work.attempt.assignment)
+            self._put_last(Work(work.attempt, work.again, limited=True))
+            return
         except Exception as error:
             self._fail(work, error)
             return
-        running[future] = work
+        self._saved(work, work.record, running)
 
-    def _advance(self, work: Work, future: Future, pool: ProcessPoolExecutor, running: dict[Future, Work]) -> None:
-        """Save an executed submission, or note that its page is done."""
-        if isinstance(future.exception(), BrokenExecutor):
-            self._once_more(work)
-            raise BrokenExecutor
-        if work.record is not None or work.save is None:  # saved before: this was its page
-            refusal = future.exception() or future.result()
-            if refusal:
-                self._note(work.attempt, f"no full feedback page could be made: {refusal}")
-            self._ended(work, shown="mistakes" if refusal else None)
-            return
-        try:
-            work.record = work.save(future.result())
-        except Exception as error:
-            self._fail(work, error)
-            return
-        self._saved(work, work.record, pool, running)
-
-    def _saved(self, work: Work, ended: Record, pool: ProcessPoolExecutor, running: dict[Future, Work]) -> None:
+    def _saved(self, work: Work, ended: Record, running: dict[Future, Work]) -> None:
         """Note the points of an attempt, and let its page be made."""
         self.graded += 1
         attempt = work.attempt
@@ -332,16 +374,39 @@ class Watcher:
             self._tell(work)
             return
         spent = round(time.monotonic() - work.began, 3)
-        scores = {"score": ended.score, "max_score": ended.max_score}
-        work.attempt = self._set(attempt, state=GRADED, ended=datetime.now(UTC), seconds=spent, **scores)
-        if self._level(work.attempt) == "everything":
-            root = str(self.course.root)
-            running[pool.submit(feedback.page, root, attempt.assignment, attempt.student)] = work
-        else:
-            self._ended(work)
+        points = {"score": ended.score, "max_score": ended.max_score}
+        work.attempt = self._set(attempt, state=GRADED, ended=datetime.now(UTC), seconds=spent, **points)
+        self._draw(work, running)
 
-    def _ended(self, work: Work, shown: str | None = None) -> None:
-        self._publish(work.attempt, shown)
+    def _draw(self, work: Work, running: dict[Future, Work]) -> None:
+        """Let the page of a graded attempt be made, with as much as the policy allows."""
+        work.drawing = True
+        running[self._threads.submit(self._drawn, work.attempt, self._level(work.attempt))] = work
+
+    def _drawn(self, attempt: Attempt, level: str) -> Page:
+        """In a thread: what a page is made from. Processes with limits read the student's notebook."""
+        where, refusal, made_from = (attempt.assignment, attempt.student), "", None
+        try:
+            with self.course.gradebook() as gradebook:
+                made_from = _digest(scores.read(gradebook, *where).get(attempt.student))
+            if level == "everything":
+                refusal = feedback.page(self.course, *where, self._drawers)
+                if not refusal:
+                    return Page(level, None, made_from)
+                level = "mistakes"
+            return Page(level, feedback.overview(self.course, *where, self._drawers), made_from, refusal)
+        except Exception as error:
+            words = told(error) if isinstance(error, SQLAlchemyError) else str(error)
+            return Page("points", None, made_from, refusal or words)
+
+    def _ended(self, work: Work, page: Page) -> None:
+        if page.refusal:
+            self._note(work.attempt, f"no full feedback page could be made: {page.refusal}")
+        self._publish(work.attempt, page)
+        if work.page_only:
+            self.queue.done(work.attempt.student)
+            self._outdated.discard(work.attempt.id)
+            return
         self._tell(work)
         self._let_the_best_count(work.attempt)
 
@@ -368,6 +433,8 @@ class Watcher:
         if submission is not None:
             work.record = without_grade(self.course, submission, error, self.isolated)
             reason = work.record.reason
+        if isinstance(error, LimitError):
+            reason = f"reading the notebook exceeded a limit twice: {error}"  # for the student, too
         state = GRADED if work.again else FAILED
         work.attempt = self._set(work.attempt, state=state, note=printed(reason), ended=datetime.now(UTC))
         self.queue.done(work.attempt.student)
@@ -375,47 +442,66 @@ class Watcher:
         self._publish(work.attempt)
 
     def _once_more(self, work: Work) -> None:
-        """The process that graded it has ended: try again, at most twice, and then alone."""
+        """The process that graded it has ended: try again, at most twice, when there is nothing else to do."""
         deaths = self._deaths.get(work.attempt.id, 0) + 1
         self._deaths[work.attempt.id] = deaths
         if deaths > 2:
             self._fail(work, RuntimeError("grading it crashed three times; grade it by hand"))
             return
-        self.queue.done(work.attempt.student)
-        attempt = self._set(work.attempt, state=WAITING)
-        self.queue.put_first(attempt.student, Work(attempt, work.again))
+        self._put_last(Work(work.attempt, work.again))
 
-    def _publish(self, attempt: Attempt, shown: str | None = None) -> None:
-        """Make the page of an attempt, with as much as the policy allows, and release it.
+    def _put_last(self, work: Work) -> None:
+        """Try an attempt again when there is nothing else to do."""
+        self.queue.done(work.attempt.student)
+        work.attempt = self._set(work.attempt, state=WAITING)
+        self.queue.put_last(work.attempt.student, work)
+
+    def _requeue(self, work: Work) -> None:
+        """Start an attempt anew that was under way when something else failed."""
+        self.queue.done(work.attempt.student)
+        self.queue.put_first(work.attempt.student, Work(work.attempt, work.again, work.page_only, work.limited))
+
+    def _publish(self, attempt: Attempt, page: Page | None = None) -> None:
+        """Release the page of an attempt.
 
         Args:
-            shown: a lower level, if the full page could not be made.
+            page: what it is made from, if the attempt was graded.
         """
-        level = attempt.state if attempt.state != GRADED else self._level(attempt)
         attempts = self.journal.attempts(attempt.assignment, attempt.student)
-        text = attempt_page.render(self.course, attempt, attempts, self.policy, shown or level)
+        shown, overview = (page.level, page.overview) if page else (attempt.state, None)
+        text = attempt_page.render(self.course, attempt, attempts, self.policy, shown, overview)
         token = self._kept(attempt) / "submission_secret.txt"
         exchange = inbox.exchange_folder(self.course)
         if exchange is not None and token.is_file() and not token.is_symlink():
             attempt_page.release(text, exchange, token.read_text(encoding="utf-8"), attempt.assignment)
         if self.pages is not None:
             attempt_page.write(text, self.pages / attempt.student / f"{attempt.assignment}.html")
-        self._set(attempt, page=level)
+        level = self._level(attempt) if page else attempt.state
+        self._set(attempt, page=level, made_from=page.made_from if page else None)
 
-    def _unveil(self) -> None:
-        """After the due date, pages may show more: make the pages of the attempts that count again."""
+    def _queue_outdated_pages(self) -> None:
+        """Queue the pages of the attempts that count if they would show something else now.
+
+        The due date has passed, or the gradebook's scores have changed: a person has graded answers, or a penalty.
+        """
+        now = datetime.now(UTC)
         for assignment in self.assignments:
-            last: dict[str, Attempt] = {}
+            graded: dict[str, list[Attempt]] = {}
             for attempt in self.journal.attempts(assignment):
                 if attempt.state == GRADED:
-                    last[attempt.student] = attempt
-            for student, attempt in last.items():
-                if self.policy.counts == "best":
-                    attempt = best(self.journal.attempts(assignment, student)) or attempt
-                if attempt.page and attempt.page in ("points", "mistakes") and self._level(attempt) != attempt.page:
-                    if self._level(attempt) == "everything":
-                        feedback.page(str(self.course.root), assignment, student)
-                    self._publish(attempt)
+                    graded.setdefault(attempt.student, []).append(attempt)
+            if not graded:
+                continue
+            with self.course.gradebook() as gradebook:
+                found, due = scores.read(gradebook, assignment), _due_dates(gradebook, assignment)
+            for student, attempts in graded.items():
+                attempt = (best(attempts) if self.policy.counts == "best" else None) or attempts[-1]
+                if attempt.page is None or attempt.id in self._outdated or student not in found:
+                    continue
+                level = self.policy.level(due[student], now)
+                if (attempt.page, attempt.made_from) != (level, _digest(found[student])):
+                    self._outdated.add(attempt.id)
+                    self.queue.put(student, Work(attempt, page_only=True))
 
     def _level(self, attempt: Attempt) -> str:
         return self.policy.level(self._due(attempt), datetime.now(UTC))
@@ -467,7 +553,8 @@ class Watcher:
         return next(a for a in self.journal.attempts(attempt.assignment, attempt.student) if a.id == attempt.id)
 
     def _note(self, attempt: Attempt, words: str) -> None:
-        self._set(attempt, note=printed("; ".join(filter(None, (attempt.note, words)))))
+        if printed(words) not in attempt.note:
+            self._set(attempt, note=printed("; ".join(filter(None, (attempt.note, words)))))
         log.error("%s %s: %s", attempt.student, attempt.assignment, printed(words))
 
     @contextlib.contextmanager
@@ -497,8 +584,13 @@ class Watcher:
         warm = self.isolated and self.course.config.Execute.get("warm", True)
         with interpreters.start(self.course, self.assignments, warm) as started:
             started.prepare_followers()
-            sanitizer = Bounded(sanitizing.SECONDS, sanitizing.MEMORY)
-            with started.make_pool(self.jobs + self.queue.slow) as pool, sanitizer as self._sanitizer:
+            most = self.jobs + self.queue.slow  # under way at once: none waits for a process
+            with (
+                started.make_pool(most) as pool,
+                BoundedPool(most, sanitizing.SECONDS, sanitizing.MEMORY) as self._sanitizers,
+                BoundedPool(most, feedback.SECONDS, feedback.MEMORY) as self._drawers,
+                ThreadPoolExecutor(most) as self._threads,
+            ):
                 yield pool
 
     @contextlib.contextmanager
@@ -580,3 +672,17 @@ def _memory() -> int:
         with contextlib.suppress(psutil.Error):
             total += process.memory_info().rss - getattr(process.memory_info(), "shared", 0)
     return total
+
+
+def _due_dates(gradebook: Gradebook, assignment: str) -> dict[str, datetime | None]:
+    """The due date of each student in the gradebook, extensions included."""
+    dates = {entry.student_id: entry.duedate for entry in gradebook.find_assignment(assignment).submissions}
+    return {student: date and date.replace(tzinfo=UTC) for student, date in dates.items()}
+
+
+def _digest(submission: scores.Submission | None) -> str | None:
+    """A digest of what a page shows of a student's scores; None if there are none."""
+    if submission is None:
+        return None
+    shown = (sorted(submission.cells.items()), sorted(submission.remarks.items()), submission.penalty)
+    return hashlib.sha256(repr(shown).encode("utf-8", "backslashreplace")).hexdigest()

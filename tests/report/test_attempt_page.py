@@ -3,15 +3,48 @@
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
-from grading.report import attempt_page
-from tests.written import answer, with_question
+import pytest
+
+from grading.course.folder import Course
+from grading.execution.bounded import BoundedPool
+from grading.report import attempt_page, feedback
+from tests.written import answer, by_formgrader, with_question
+
+POLICY = SimpleNamespace(attempts=0, per_day=0, pause=0, counts="last")
 
 
-def test_points_of_the_tests_are_not_called_all_points(tmp_path):
+def attempt_of(student: str, state: str = "graded", note: str = "") -> SimpleNamespace:
+    received = datetime(2026, 11, 1, tzinfo=UTC)
+    values = {"id": 1, "assignment": "averages", "student": student, "received": received, "state": state}
+    return SimpleNamespace(**values, number=1, score=3.0, max_score=3.0, note=note)
+
+
+def shown(course: Course, student: str, level: str) -> str:
+    with BoundedPool(1, feedback.SECONDS, feedback.MEMORY) as processes:
+        overview = feedback.overview(course, "averages", student, processes)
+    attempt = attempt_of(student)
+    return attempt_page.render(course, attempt, [attempt], POLICY, level, overview)
+
+
+@pytest.mark.parametrize("level", ["points", "mistakes"])
+def test_an_answer_waits_for_a_person_and_then_has_its_points(tmp_path, level):
     course = with_question(tmp_path / "course")
     answer(course, "ada", "An outlier.")
-    attempt = SimpleNamespace(id=1, assignment="averages", student="ada", received=datetime(2026, 11, 1, tzinfo=UTC))
-    vars(attempt).update(state="graded", number=1, score=3.0, max_score=3.0, note="")
-    policy = SimpleNamespace(attempts=0, per_day=0, pause=0, counts="last")
-    page = attempt_page.render(course, attempt, [attempt], policy, "points")
-    assert "3 of 3 points</strong> from the tests; a person grades your answer in words</p>" in page
+    waits = shown(course, "ada", level)
+    assert "3 of 5 points</strong> so far: 1 answer is still to be graded by a person</p>" in waits
+    assert "? / 2" in waits and "Not graded yet." in waits
+    by_formgrader(course, "ada", 1.5)
+    given = shown(course, "ada", level)
+    assert "4.5 of 5 points</strong></p>" in given and "1.5 / 2" in given and "graded yet" not in given
+
+
+def test_without_an_overview_the_points_of_the_tests_are_shown(tiny):
+    attempt = attempt_of("ada")
+    page = attempt_page.render(tiny, attempt, [attempt], POLICY, "points")
+    assert "3 of 3 points</strong> from the tests" in page and "<table>" not in page
+
+
+def test_a_reason_names_no_folder_of_the_instructor(tiny):
+    attempt = attempt_of("ada", "not graded", f"{tiny.root}/submitted/ada: permission denied")
+    page = attempt_page.render(tiny, attempt, [attempt], POLICY, "not graded")
+    assert "The reason: .../submitted/ada: permission denied." in page and str(tiny.root) not in page

@@ -10,8 +10,9 @@ from nbformat.v4 import new_code_cell, new_output
 
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
+from grading.execution.bounded import BoundedPool
 from grading.gradebook import records
-from grading.report.feedback import feedback, page, sentence
+from grading.report.feedback import MEMORY, SECONDS, feedback, page, sentence
 from grading.run.grade import grade
 from tests.conftest import RIGHT, submit
 from tests.written import answer, by_formgrader, with_question
@@ -155,14 +156,20 @@ def test_a_very_long_message_is_cut(tiny):
     assert "cut here, after 10,000 characters" in text and len(text) < 120_000
 
 
-def test_an_answer_that_nobody_has_graded_yet_is_no_zero(tmp_path):
+@pytest.fixture
+def processes():
+    with BoundedPool(1, SECONDS, MEMORY) as processes:
+        yield processes
+
+
+def test_an_answer_that_nobody_has_graded_yet_is_no_zero(tmp_path, processes):
     course = with_question(tmp_path / "course")
     for student, text in (("ada", "An outlier."), ("bob", "The middle."), ("cleo", None)):
         answer(course, student, text)
     by_formgrader(course, "bob", 1.5, "- **+1** Names the *median*.\n\nSee me.")
 
     def shown(student: str) -> str:
-        page(str(course.root), "averages", student)
+        assert page(course, "averages", student, processes) == ""
         return (course.root / "feedback" / student / "averages" / "averages.html").read_text(encoding="utf-8")
 
     waits = shown("ada")

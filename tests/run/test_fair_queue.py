@@ -36,6 +36,24 @@ def test_slow_tasks_leave_room_for_others():
     assert queue.take(now=2 * SLOW + 2) is None, "no more than one slow task beside the jobs"
 
 
+def test_what_is_tried_again_starts_when_there_is_nothing_else_to_do():
+    queue: FairQueue[str] = FairQueue(jobs=2)
+    queue.put("slow", "first")
+    queue.put("slow", "second")
+    queue.put("ada", "only")
+    assert queue.take(now=0.0) == ("slow", "first")
+    queue.done("slow", now=1.0)
+    queue.put_last("slow", "first again")
+    assert queue.take(now=1.0) == ("ada", "only"), "although this one came later"
+    assert queue.take(now=1.0) is None, "something is still running"
+    queue.done("ada", now=2.0)
+    assert queue.take(now=2.0) == ("slow", "first again")
+    queue.put("bob", "only")
+    assert queue.take(now=2.0) == ("bob", "only"), "others go on beside it"
+    queue.done("slow", now=3.0)
+    assert queue.take(now=3.0) == ("slow", "second"), "a student's attempts stay in order"
+
+
 def test_what_is_long_ago_counts_less():
     queue: FairQueue[int] = FairQueue(jobs=1)
     queue.put("ada", 1)

@@ -1,6 +1,7 @@
 """The resident grader, with nbgrader's real exchange: from a hand-in to the page that the student fetches."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -11,17 +12,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from nbgrader.auth import Authenticator
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.exchange.default import ExchangeFetchFeedback, ExchangeReleaseAssignment, ExchangeSubmit
 from traitlets.config import Config
 
+from grading.cli.main import main
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
-from grading.run import inbox
+from grading.report import feedback
+from grading.run import inbox, sanitizing
 from grading.run.attempts import FAILED, GRADED, HELD
 from grading.run.watch import Watcher, health_file, journal_of
 from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, scores_of, submit
+from tests.run.test_sanitizing import takes_long
+from tests.written import answer, by_formgrader, with_question
 
 
 class Class:
@@ -209,6 +215,30 @@ def test_an_unreadable_notebook_needs_a_person_and_the_rest_goes_on(klass):
     assert "could not be graded" in klass.pages("ada")[0]
 
 
+def test_a_notebook_that_takes_long_to_read_stops_nobody_and_is_tried_twice(klass, monkeypatch, caplog):
+    monkeypatch.setattr(sanitizing, "SECONDS", 1.0)
+    caplog.set_level(logging.INFO, "grading.watch")
+    klass.hand_in("ada", RIGHT, takes_long)
+    klass.hand_in("ada", RIGHT)
+    klass.hand_in("bob", RIGHT)
+    klass.grade()
+    said = [message for message in caplog.messages if message.startswith(("ada", "bob"))]
+    assert [message.split(",")[0] for message in said] == [
+        "ada averages: reading it exceeded a limit",
+        "bob averages: attempt 1",
+        "ada averages: not graded",
+        "ada averages: attempt 2",
+    ], said
+    first, second = klass.attempts("ada")
+    assert (first.state, second.state) == (FAILED, GRADED)
+    assert first.note == "reading the notebook exceeded a limit twice: it took more than 1 s"
+    assert "exceeded a limit twice: it took more than 1 s." in klass.pages("ada")[0]
+    shown = CliRunner().invoke(main, ["--root", str(klass.course.root), "status"]).output
+    assert "1 need a person" in shown and first.note in shown
+    assert sum(scores_of(klass.course, "ada").values()) == 3
+    assert not list((klass.course.root / "autograded").rglob(".averages.new"))
+
+
 def test_an_assignment_that_is_not_released_is_released(tiny):
     (tiny.root / "gradebook.db").unlink()
     Watcher(Course(tiny.root), ["averages"])
@@ -273,6 +303,43 @@ def test_two_watchers_and_other_commands_get_along(klass):
     finally:
         process.terminate()
         process.communicate(timeout=60)
+
+
+@pytest.fixture
+def answered(tmp_path) -> Watcher:
+    """A watcher that has graded ada's tests and released her page, in a course with a question for a person."""
+    course = with_question(tmp_path / "course")
+    (course.root / "nbgrader_config.py").write_text("c.AttemptPolicy.after_due = 'points'\n", encoding="utf-8")
+    answer(course, "ada", "An outlier.")
+    watcher = Watcher(Course(course.root), ["averages"], jobs=1, pages=tmp_path / "pages")
+    attempt = watcher.journal.add("averages", "ada", inbox.SUBMITTED, "x", datetime.now(UTC), GRADED, 1)
+    watcher.journal.update(attempt, score=3.0, max_score=3.0, page="points")
+    return watcher
+
+
+def test_points_that_a_person_gives_come_to_the_page_of_the_attempt(answered):
+    assert answered.pages is not None
+    page = answered.pages / "ada" / "averages.html"
+    answered.until_idle()
+    assert "3 of 5 points</strong> so far: 1 answer is still to be" in page.read_text(encoding="utf-8")
+    by_formgrader(answered.course, "ada", 1.5)
+    answered.until_idle()
+    assert "4.5 of 5 points</strong></p>" in page.read_text(encoding="utf-8")
+    page.unlink()
+    answered.until_idle()
+    assert not page.exists() and answered.graded == 0, "nothing has changed since"
+
+
+def test_a_page_that_exceeds_a_limit_shows_the_points_of_the_tests_and_says_so(answered, monkeypatch):
+    assert answered.pages is not None
+    monkeypatch.setattr(feedback, "MEMORY", 0)
+    answered.until_idle()
+    page = (answered.pages / "ada" / "averages.html").read_text(encoding="utf-8")
+    assert "3 of 3 points</strong> from the tests" in page
+    (attempt,) = answered.journal.attempts()
+    assert "no full feedback page could be made: " in attempt.note
+    answered.until_idle()
+    assert answered.journal.attempts() == [attempt], "it is not tried again and again"
 
 
 def test_a_grader_that_is_wrong_takes_nothing_until_it_is_right(tiny):
