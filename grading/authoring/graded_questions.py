@@ -1,4 +1,6 @@
-"""A question in the text becomes a graded one by a tag: `points-2` on its cell, then `make normalize`.
+"""A question in the text becomes a graded one by a tag on its cell, then `make normalize`.
+
+The tag is `points-2`, or with a name for the answer `points-2-accumulation`.
 
 `make normalize` adds a cell for the student's answer behind the question, which a person grades. The answer that the
 question shows (`<details>`) moves there: the release replaces it. To undo this, restore the question with git, or
@@ -13,7 +15,7 @@ from nbformat.v4 import new_markdown_cell
 
 from grading.course import notebooks
 
-TAG = re.compile(r"points-(\d+)")
+TAG = re.compile(r"points-(?P<points>\d+)(?:-(?P<name>[A-Za-z]\w*))?")
 DETAILS = re.compile(r"\s*<details>\s*<summary>.*?</summary>(?P<answer>.*?)</details>\s*", re.DOTALL)
 SAID = re.compile(r"\*\*(?P<word>Think|Question)(?: \(\d+ points?\))?(?P<end>[.:])\*\*")
 TO_WRITE = "AUTHOR: a model answer, which students do not see"
@@ -28,13 +30,23 @@ def answer_cell(name: str, points: int, model: str) -> NotebookNode:
 
 def points_of(cell: NotebookNode) -> int | None:
     """The points that a question is tagged with; None for any other cell."""
-    tags = cell.metadata.get("tags", []) if cell.cell_type == "markdown" else []
-    return next((int(match[1]) for tag in tags if (match := TAG.fullmatch(tag))), None)
+    found = _tag(cell)
+    return int(found["points"]) if found else None
 
 
 def name_of(cell: NotebookNode) -> str:
-    """The grade_id of the answer to a tagged question, from the id of the question's cell."""
-    return "think_" + re.sub(r"\W", "_", cell.id).removeprefix("think_").lower()
+    """The grade_id of the answer to a tagged question: `think_` and the name in the tag, or the id of the cell."""
+    found = _tag(cell)
+    return _name(found["name"] if found and found["name"] else cell.id)
+
+
+def _name(text: str) -> str:
+    return "think_" + re.sub(r"\W", "_", text).lower().removeprefix("think_")
+
+
+def _tag(cell: NotebookNode) -> re.Match | None:
+    tags = cell.metadata.get("tags", []) if cell.cell_type == "markdown" else []
+    return next((match for tag in tags if (match := TAG.fullmatch(tag))), None)
 
 
 def tagged(notebook: NotebookNode) -> dict[str, int]:
@@ -45,6 +57,9 @@ def tagged(notebook: NotebookNode) -> dict[str, int]:
 def expanded(notebook: NotebookNode) -> NotebookNode:
     """A copy with a cell for the answer behind each tagged question; done twice, it changes nothing."""
     made, worth = deepcopy(notebook), tagged(notebook)
+    for cell in made.cells:  # a name that was added to the tag later
+        if points_of(cell) is not None and (answer := notebooks.by_id(made).get(_name(cell.id))):
+            answer.metadata.nbgrader.grade_id = name_of(cell)
     known, cells = notebooks.by_id(made), []
     for cell in made.cells:
         points = points_of(cell)

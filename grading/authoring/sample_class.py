@@ -80,7 +80,7 @@ def hand_in(course: Course, assignment: str, students: list[SampleStudent]) -> N
 
 
 def prepare(course: Course, folder: Path) -> Course:
-    """A fresh copy of a course's sources, catalogue and settings in another folder, with a gradebook of its own.
+    """A fresh copy of a course's sources, catalogue, rubrics and settings in another folder, with its own gradebook.
 
     What was in that folder is deleted. The secret is always the same: a sample class gets the same inputs each time.
     """
@@ -88,8 +88,9 @@ def prepare(course: Course, folder: Path) -> Course:
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     shutil.copy(course.root / "nbgrader_config.py", folder)
-    for name in ("source", "mistakes"):
-        shutil.copytree(course.root / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    for name in ("source", "mistakes", "rubrics"):
+        if (course.root / name).is_dir():
+            shutil.copytree(course.root / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     own = gradebook_url.keep_here(Course(folder))
     secret.file_of(own).write_text(hashlib.sha256(b"the sample class").hexdigest() + "\n", encoding="ascii")
     secret.file_of(own).chmod(0o600)

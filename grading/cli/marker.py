@@ -159,7 +159,7 @@ class Session:
         if self.items[question]:
             table = Table.grid(padding=(0, 1))
             for number, item in enumerate(self.items[question], start=1):
-                table.add_row(Text(f"  {number}"), Text(f"{item.points:+g}"), Text(item.text))
+                table.add_row(Text(f"  {number}"), Text(f"{item.points:+g}" if item.points else ""), Text(item.text))
             self.console.print(table)
         if answer.points is not None:
             changed = " for an answer that has changed since" if answer.waiting else ""

@@ -32,7 +32,7 @@ class Item:
 
     def __str__(self) -> str:
         """As it is written into a comment, in Markdown."""
-        return f"- **{self.points:+g}** {self.text}"
+        return f"- **{self.points:+g}** {self.text}" if self.points else f"- {self.text}"
 
 
 def load(course: Course, assignment: str) -> dict[str, list[Item]]:

@@ -38,6 +38,11 @@ class Cell:
     extra: float | None
     needs_grading: bool
 
+    @property
+    def left_empty(self) -> bool:
+        """For an answer that a person grades: whether nbgrader gave it 0 points because the gap is untouched."""
+        return self.auto == 0 and self.manual is None
+
 
 @dataclass(frozen=True)
 class Submission:

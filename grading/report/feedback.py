@@ -51,6 +51,7 @@ class Grades(GetGrades):
                     raise NbGraderException(f"the gradebook has no score of {name}; grade it again")
                 own = found.cells[name]
                 data["score"], data["points"], data["waiting"] = own.points, own.full, own.needs_grading
+                data["left_empty"] = notebooks.by_hand(cell) and own.left_empty
         resources["nbgrader"]["score"] = found.raw - found.penalty
         resources["nbgrader"]["max_score"] = resources["nbgrader"]["full"]
         resources["nbgrader"]["late_penalty"] = found.penalty
@@ -119,15 +120,24 @@ class Summary(NbGraderPreprocessor):
                 score = sum(float(cell.metadata.nbgrader.get("score") or 0.0) for cell in tests)
                 full = sum(notebooks.points(cell) for cell in tests)
                 lost = next((cell for cell in tests if sentence(cell)), tests[0])
-                by_hand = notebooks.kind(lost) != "test"
-                said = sentence(lost) or ("All tests pass." if score == full and not by_hand else "")
                 waiting = any(cell.metadata.nbgrader.get("waiting") for cell in tests)
                 if waiting:
                     said = "Changed since it was graded: to be graded again." if score else "Not graded yet."
+                elif notebooks.kind(lost) != "test":
+                    said = _by_a_person(lost)
+                else:
+                    said = sentence(lost) or ("All tests pass." if score == full else "")
                 row = {"exercise": exercise, "test": notebooks.grade_id(lost), "said": said, "waiting": waiting}
                 rows.append({**row, "score": score, "full": full})
         resources["nbgrader"]["summary"] = rows
         return nb, resources
+
+
+def _by_a_person(cell: NotebookNode) -> str:
+    data = cell.metadata.nbgrader
+    if data.get("left_empty"):
+        return "Not written yet."
+    return "Graded by a person" + (": see the comment." if data.get("comment") else ".")
 
 
 def sentence(cell: NotebookNode) -> str:

@@ -8,13 +8,15 @@ from latex2mathml.converter import convert
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 
-def html(source: str, attachments: dict | None = None) -> str:
-    """A markdown cell or a comment as HTML, its headings one level down: the page has a title of its own.
+def html(source: str, attachments: dict | None = None, tags: bool = True) -> str:
+    """A Markdown cell or a comment as HTML, its headings one level down: the page has a title of its own.
 
     Args:
         attachments: the cell's pictures, as a notebook keeps them.
+        tags: whether HTML in the text stays HTML. In an answer or a comment it is shown as text: a tag that is not
+            closed would change the rest of the page.
     """
-    renderer = _Renderer(escape=False, attachments=attachments or {}, exclude_anchor_links=True)
+    renderer = _Renderer(escape=not tags, attachments=attachments or {}, exclude_anchor_links=True)
     return MarkdownWithMath(renderer=renderer).render(source)
 
 

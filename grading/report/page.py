@@ -162,6 +162,8 @@ def gather(course: Course, assignment: str) -> Facts:
         raise CourseError(f"Nothing is graded yet for '{assignment}'. Run: make grade ASSIGNMENT={assignment}")
     students = list(graded)
     empty = {s: _empty(known[s]) if s in known else set() for s in students}
+    for s in students:
+        empty[s] |= {name for name in asked if name in graded[s].cells and graded[s].cells[name].left_empty}
     there = handed_in.overview(course, assignment)
     # Who handed in nothing, or another notebook, tells nothing about how hard a question is.
     tried = [s for s in students if _tried(graded[s], known.get(s), empty[s])]
@@ -184,7 +186,7 @@ def gather(course: Course, assignment: str) -> Facts:
                 sum(_full(graded, students, t) for t in own),
                 judged[e],
                 np.array([graded[s].raw for s in judged[e]]),
-                [s for s in students if known.get(s) and empty[s] >= set(own)],
+                [s for s in students if own and empty[s] >= set(own)],
             )
             for e, own in counted.items()
         ],

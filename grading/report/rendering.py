@@ -77,10 +77,10 @@ class FeedbackExporter(HTMLExporter):
         return TemplateExporter.from_notebook_node(self, nb, resources, **options)
 
     @pass_context
-    def _prose(self, context: Context, source: str, attachments: dict | None = None) -> str:
+    def _prose(self, context: Context, source: str, attachments: dict | None = None, tags: bool = True) -> str:
         if attachments or len(source) > SHORT:
-            return _limited(context, source, lambda: _set(source, attachments))
-        return _limited(context, source, lambda: _remembered_prose(source))
+            return _limited(context, source, lambda: _set(source, attachments, tags))
+        return _limited(context, source, lambda: _remembered_prose(source, tags=tags))
 
     @pass_context
     def _highlight(self, context: Context, source: str, metadata: dict | None = None) -> str:
@@ -133,9 +133,9 @@ def _limited(context: Context, text: str, render: Callable[[], str], plain: Call
     return f'<div class="highlight"><pre>{escape(kept)}</pre></div><p class="note">This is {escape(told)}.</p>'
 
 
-def _set(source: str, attachments: dict | None = None) -> str:
+def _set(source: str, attachments: dict | None = None, tags: bool = True) -> str:
     """Markdown as HTML."""
-    return filters.strip_files_prefix(described(markdown.html(source, attachments)))
+    return filters.strip_files_prefix(described(markdown.html(source, attachments, tags)))
 
 
 _remembered_prose = lru_cache(maxsize=2000)(_set)

@@ -76,8 +76,7 @@ def collect(course: Course, assignment: str) -> list[Result]:
         result.waiting = [
             name for name, own in graded.items() if any(one in cells and cells[one].needs_grading for one in own)
         ]
-        # nbgrader gives an answer 0 points by itself if it is the release's text.
-        left = {name for name in asked if name in cells and cells[name].auto == 0 and cells[name].manual is None}
+        left = {name for name in asked if name in cells and cells[name].left_empty}
         path = course.root / "autograded" / student / assignment / f"{assignment}.ipynb"
         if _tells(known.get(student), course, path):
             result.wrong = _told(known[student], tests)

@@ -35,6 +35,16 @@ def test_normalizing_adds_the_answer_and_changes_nothing_the_second_time(tiny):
     assert embed.differing(tiny, "averages", made) == [] and embed.assembled(tiny, "averages", made) == made
 
 
+def test_a_name_in_the_tag_is_that_of_the_answer_also_if_it_comes_later(tiny):
+    named = assembled(tiny, tags=("points-2-Empty_list",))
+    assert list(notebooks.answers_of(named)) == ["think_empty_list"]
+    made = assembled(tiny)
+    made.cells[1].metadata.tags = ["points-2-division"]
+    again = embed.assembled(tiny, "averages", made)
+    assert notebooks.answers_of(again) == {"think_division": "Then it divides by zero."}
+    assert embed.differing(tiny, "averages", again) == []
+
+
 def test_a_heading_in_the_same_cell_comes_after_the_answer(tiny):
     made = assembled(tiny, f"{THINK}\n\n## What comes next (3 points)\n\nText.")
     assert made.cells[3].source == "## What comes next (3 points)\n\nText." and made.cells[3].id == "empty-list-rest"

@@ -80,12 +80,13 @@ def test_the_whole_class_hands_in(tiny):
 def test_prepare_copies_what_a_course_needs_and_no_more(tiny):
     (tiny.root / "submitted" / "ada").mkdir(parents=True)
     (tiny.root / "source" / "averages" / ".ipynb_checkpoints").mkdir()
+    (tiny.root / "rubrics").mkdir()
     folder = tiny.root / "build" / "demo"
     folder.mkdir(parents=True)
     (folder / "old").write_text("", encoding="utf-8")
     own = sample_class.prepare(tiny, folder)
     assert own.root == folder and own.assignments == ["averages"]
-    copied = ["gradebook.secret", "mistakes", "nbgrader_config.py", "source"]
+    copied = ["gradebook.secret", "mistakes", "nbgrader_config.py", "rubrics", "source"]
     assert sorted(path.name for path in folder.iterdir()) == copied
     assert (folder / "gradebook.secret").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in (folder / "source" / "averages").iterdir()] == ["averages.ipynb"]

@@ -53,4 +53,4 @@ def test_a_comment_is_taken_apart_again():
         for remark in ("", "Own words.\n\n- and a list"):
             assert rubrics.parts(rubrics.comment(chosen, remark), items) == (chosen, remark)
     assert rubrics.comment(items[:2], "Fine.") == "- **+1** a\n- **-0.5** b\n\nFine."
-    assert rubrics.parts(rubrics.comment(items, ""), items[:1]) == (items[:1], "- **-0.5** b\n- **+0** c")
+    assert rubrics.parts(rubrics.comment(items, ""), items[:1]) == (items[:1], "- **-0.5** b\n- c")

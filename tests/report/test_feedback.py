@@ -178,9 +178,20 @@ def test_an_answer_that_nobody_has_graded_yet_is_no_zero(tmp_path, processes):
     given = shown("bob")
     assert "4.5 of 5 points</strong></p>" in given and "1.5 of 2 points" in given and "graded yet" not in given
     assert "<li><strong>+1</strong> Names the <em>median</em>.</li>" in given and "See me." in given
+    assert "why 1.5 / 2 Graded by a person: see the comment." in words(given)
     empty = shown("cleo")
-    assert "3 of 5 points</strong></p>" in empty and "0 of 2 points" in empty
+    assert "3 of 5 points</strong></p>" in empty and "why 0 / 2 Not written yet." in words(empty)
     with course.gradebook() as gradebook:
         gradebook.find_grade("why", "averages", "averages", "bob").needs_manual_grade = True
         gradebook.db.commit()
     assert "1.5 of 2 points, to be graded again" in shown("bob")
+
+
+def test_tags_in_an_answer_and_its_comment_are_shown_and_change_nothing_else(tmp_path):
+    course = with_question(tmp_path / "course")
+    answer(course, "ada", "If 0 <b and c> 0:\n\n<script>alert(1)</script>")
+    by_formgrader(course, "ada", 1, "Close the <div>, and $a<b$ is *right*.")
+    page(str(course.root), "averages", "ada")
+    shown = (course.root / "feedback" / "ada" / "averages" / "averages.html").read_text(encoding="utf-8")
+    assert "0 &lt;b and c&gt; 0" in shown and "<p>&lt;script&gt;alert(1)" in shown
+    assert "Close the &lt;div&gt;" in shown and "<em>right</em>" in shown and "<math" in shown

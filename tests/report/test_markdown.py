@@ -33,5 +33,10 @@ def test_a_pasted_picture_is_shown():
     assert 'src="data:image/png;base64,AAAA"' in html("![dot](attachment:a.png)", {"a.png": {"image/png": "AAAA"}})
 
 
+def test_html_is_kept_or_shown_as_text():
+    assert "<details>" in html("<details>\n\nx\n\n</details>")
+    assert html("a <b> c", tags=False) == "<p>a &lt;b&gt; c</p>\n"
+
+
 def test_a_sentence_shows_code_and_no_markup():
     assert sentence("`x` is <b>") == "<code>x</code> is &lt;b&gt;"

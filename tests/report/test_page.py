@@ -232,3 +232,12 @@ def test_answers_that_nobody_has_graded_are_counted_and_say_nothing_about_the_qu
     said = words(report(course, "averages").read_text(encoding="utf-8"))
     assert "Not graded by hand yet, 2: why 2. Run make mark ASSIGNMENT=averages" in said
     assert "The hardest exercise" not in said
+
+
+def test_an_answer_that_was_left_empty_is_counted(tmp_path):
+    course = with_question(tmp_path / "course")
+    for student, text in (("ada", "One outlier."), ("bob", None)):
+        answer(course, student, text)
+    by_formgrader(course, "ada", 1.5)
+    assert next(item.empty for item in gather(course, "averages").exercises if item.name == "why") == ["bob"]
+    assert "1 of 2 wrote nothing" in words(report(course, "averages").read_text(encoding="utf-8"))
