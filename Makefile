@@ -32,7 +32,7 @@ LOCK := requirements.lock
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 PIP_INSTALL := PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check
 CONSTRAINTS := $(if $(filter none,$(LOCK)),,--constraint "$(LOCK)")
-UV_COMPILE := -m uv pip compile --quiet --no-config --universal --python-version 3.11 --group dev
+UV_COMPILE := -m uv pip compile --quiet --no-config --universal --python-version 3.11 --group dev --group benchmark
 
 ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
@@ -136,8 +136,8 @@ diff-grades: $(READY)  ## Compare two gradebooks, A=<file> and B=<file>.
 mutants: $(READY)  ## Mutate the reference solutions; a hidden test must catch every mutant.
 	@$(PY) -m grading mutants $(ONLY) $(AT_ONCE) $(if $(EXERCISE),--exercise $(EXERCISE))
 
-bench: $(READY)  ## Measure grading against stock nbgrader; writes docs/benchmark.md. SIZES=10,60,300 for more than 10.
-	@$(PY) -m grading bench $(ONLY) $(AT_ONCE) $(if $(SIZES),--sizes $(SIZES))
+bench: $(READY)  ## Measure against stock nbgrader; writes docs/benchmark.md. SIZES=10,60,300 for more; OTTER=yes: otter-grader, too.
+	@$(PY) -m grading bench $(ONLY) $(AT_ONCE) $(if $(SIZES),--sizes $(SIZES)) $(if $(filter yes,$(OTTER)),--otter)
 
 doctor: $(READY)  ## Check whether this machine can isolate students' code, and say how to fix it.
 	@$(PY) -m grading doctor

@@ -1,7 +1,7 @@
 """Measure grading against stock nbgrader, on the same submissions, in one run.
 
 `make bench` takes a few minutes: a class of ten of each assignment, stock nbgrader on one submission, where the
-processor time goes, and what the tables of a thousand cost. `SIZES=10,60,300` asks for more.
+processor time goes, and what the tables of a thousand cost. `SIZES=10,60,300` and `OTTER=yes` ask for more.
 
 Every figure is of a whole command, with all processes that it starts. Times depend on the machine, ratios to stock
 nbgrader in the same run much less: those are kept in `docs/benchmark.json` and compared with the last ones.
@@ -28,6 +28,7 @@ from grading.authoring.sample_class import SampleStudent
 from grading.benchmark.hand_in import HandIn, measure_hand_in
 from grading.benchmark.large_class import enlarge
 from grading.benchmark.measure import Cost, measure
+from grading.benchmark.otter import measure_otter
 from grading.benchmark.stages import Stages, measure_stages
 from grading.course import catalogue, cores, gradebook_url, notebooks
 from grading.course.folder import Course
@@ -56,6 +57,7 @@ class Result:
         stages: processor time of one submission.
         hand_in: `make watch`, from the exchange to the page.
         differing: students whose scores are not the same with both.
+        otter: `otter run` on the submissions that stock nbgrader graded; None if it was not asked for.
     """
 
     assignment: str
@@ -68,6 +70,7 @@ class Result:
     stages: Stages
     hand_in: HandIn
     differing: list[str]
+    otter: Cost | None = None
 
     def ratio(self, size: int) -> float:
         """How many times as many submissions as stock nbgrader in the same time, start-up included."""
@@ -99,6 +102,8 @@ class Result:
         found["from hand-in to page: share of stock's autograde and feedback"] = self.hand_in.median / (
             (self.stock.wall + self.stock_feedback.wall) / self.few
         )
+        if self.otter:
+            found["otter run: times as fast as stock"] = self.stock.wall / self.otter.wall
         return {f"{self.assignment}, {name}": round(value, 3) for name, value in found.items()}
 
 
@@ -148,6 +153,7 @@ def run(
     few: int,
     jobs: int,
     said: Callable[[str], None] = lambda words: None,
+    otter: Path | None = None,
 ) -> Result:
     """Measure one assignment.
 
@@ -155,6 +161,7 @@ def run(
         sizes: how many submissions the classes have.
         few: how many of them stock nbgrader grades, one after another.
         jobs: how many submissions `make grade` grades at the same time.
+        otter: the Python that has otter-grader, to measure that, too.
     """
     students = mixed_class(course, assignment, max(sizes))
     folder = course.root / "build" / "bench"
@@ -162,6 +169,10 @@ def run(
     said(f"{assignment}: stock nbgrader grades {few} and writes feedback")
     stock_cost = measure([sys.executable, "-m", "nbgrader", "autograde", assignment, "--force"], stock.root)
     stock_feedback = measure([sys.executable, "-m", "nbgrader", "generate_feedback", assignment, "--force"], stock.root)
+    otter_cost = None
+    if otter:
+        said(f"{assignment}: otter run grades {few}")
+        otter_cost = measure_otter(otter, stock, assignment, [student.id for student in students[:few]])
     growth, classes = {}, {}
     for size in sorted(sizes):
         classes[size] = _class(course, folder / f"ours-{size}", assignment, students[:size])
@@ -178,7 +189,17 @@ def run(
     own = _class(course, folder / "hand-in", assignment, [])
     hand_in = measure_hand_in(own, assignment, mixed_class(course, assignment, 1 + ALONE + min(sizes)), ALONE, said)
     return Result(
-        assignment, few, stock_cost, stock_feedback, growth, feedback, feedback_again, stages, hand_in, differing
+        assignment,
+        few,
+        stock_cost,
+        stock_feedback,
+        growth,
+        feedback,
+        feedback_again,
+        stages,
+        hand_in,
+        differing,
+        otter_cost,
     )
 
 

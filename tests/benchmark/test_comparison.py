@@ -20,7 +20,7 @@ def test_the_class_is_the_same_each_time_and_mixed():
     assert 0.15 < wrong < 0.35
 
 
-def made(wall: float = 120) -> Report:
+def made(wall: float = 120, otter: Cost | None = None) -> Report:
     growth = {10: Cost(20, 30, 2**30), 110: Cost(wall, 130, 2**30)}
     stages = Stages(references=0.2, cells=0.02, questions=0.03, sanitize=0.02, judge=0.06, kernel=0.1, save=0.02)
     result = Result(
@@ -34,6 +34,7 @@ def made(wall: float = 120) -> Report:
         stages,
         HandIn([0.5, 0.7], 10, 4.0, 2**30),
         ["ada"],
+        otter,
     )
     return Report([result], 2, {"export": Cost(3, 2, 0)})
 
@@ -49,6 +50,15 @@ def test_the_report_shows_ratio_growth_stages_and_other_scores(tmp_path):
     assert "| averages | **0.60** | 0.70 | 10 | 4.0 | 1.00 GiB | 34.0 |" in text
     assert "| export | 3.0 | 2.0 |" in text
     assert (tmp_path / "report.png").stat().st_size > 5000
+
+
+def test_otter_is_in_the_report_if_it_was_measured(tmp_path):
+    report = made(otter=Cost(40, 36, 0))
+    write_report(report, tmp_path / "report.md")
+    assert "| averages | 20.0 | 18.0 | 30.0 | 1.09 |" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert report.ratios()["averages, otter run: times as fast as stock"] == 1.5
+    write_report(made(), tmp_path / "without.md")
+    assert "otter" not in (tmp_path / "without.md").read_text(encoding="utf-8")
 
 
 def test_ratios_that_changed_since_the_last_report_are_told(tmp_path):
