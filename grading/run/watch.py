@@ -259,17 +259,28 @@ class Watcher:
             self._place(chosen)
 
     def _burst(self, pool: ProcessPoolExecutor) -> None:
-        """Grade until the queue is empty, as the only writer."""
+        """Grade until the queue is empty, as the only writer.
+
+        Raises:
+            CourseError: the grader is wrong about an assignment, see `grading.run.canary`. Its attempts wait, and all
+                others have been graded.
+        """
         with self._alone(), self.course.entered(), ClassGradebook(self.course) as gradebook:
             late_penalties.apply(self.course)
             temporary_folders.sweep()
             settings = {name: self._settings(name) for name in self.assignments}
             running: dict[Future, Work] = {}
+            held: list[Work] = []
+            wrong: dict[str, CourseError] = {}
             looked = time.monotonic()
             try:
                 while (self.queue or running) and not (self.stopped.is_set() and not running):
                     while not self.stopped.is_set() and (taken := self.queue.take()):
                         _, work = taken
+                        if not work.page_only and not self._is_right(work, pool, gradebook, settings, wrong):
+                            held.append(work)
+                            self.queue.done(work.attempt.student)
+                            continue
                         self._start(work, pool, gradebook, settings, running)
                     if running:
                         for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
@@ -292,6 +303,39 @@ class Watcher:
                 for work in running.values():  # what they give is lost; they run again
                     self._requeue(work)
                 raise
+            finally:
+                for work in reversed(held):
+                    self.queue.put_first(work.attempt.student, work)
+            for error in wrong.values():
+                raise error
+
+    def _is_right(
+        self,
+        work: Work,
+        pool: ProcessPoolExecutor,
+        gradebook: ClassGradebook,
+        settings: dict[str, str],
+        wrong: dict[str, CourseError],
+    ) -> bool:
+        """Whether the grader is right about an assignment. Nothing of it is read, executed or saved before.
+
+        Args:
+            wrong: the assignments about which it is wrong, and what differs; one is added here.
+        """
+        name = work.attempt.assignment
+        if name in wrong:
+            return False
+        if self._sound.get(name) != settings[name]:
+            try:
+                canary.require_right(self.course, name, gradebook, self.isolated, partial(submit, pool))
+            except CourseError as error:
+                wrong[name] = error
+                return False
+            except Exception:
+                self._requeue(work)
+                raise
+            self._sound[name] = settings[name]
+        return True
 
     def _start(
         self,
@@ -301,23 +345,11 @@ class Watcher:
         settings: dict[str, str],
         running: dict[Future, Work],
     ) -> None:
-        """Put an attempt into `submitted/`, and let it be read and executed.
-
-        Raises:
-            CourseError: the grader is wrong about the assignment, see `grading.run.canary`: the attempt waits.
-        """
+        """Put an attempt into `submitted/`, and let it be read and executed."""
         attempt = work.attempt
         if work.page_only:
             self._draw(work, running)
             return
-        if self._sound.get(attempt.assignment) != settings[attempt.assignment]:
-            try:
-                canary.require_right(self.course, attempt.assignment, gradebook, self.isolated, partial(submit, pool))
-            except Exception:
-                self.queue.done(attempt.student)
-                self.queue.put_first(attempt.student, work)
-                raise
-            self._sound[attempt.assignment] = settings[attempt.assignment]
         work.attempt = self._set(attempt, state=GRADING)
         work.began = time.monotonic()
         try:

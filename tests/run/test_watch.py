@@ -23,7 +23,7 @@ from grading.course import notebooks
 from grading.course.folder import Course, CourseError
 from grading.report import feedback
 from grading.run import inbox, sanitizing
-from grading.run.attempts import FAILED, GRADED, HELD
+from grading.run.attempts import FAILED, GRADED, HELD, WAITING
 from grading.run.watch import Watcher, health_file, journal_of
 from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, scores_of, submit
 from tests.run.test_sanitizing import takes_long
@@ -328,6 +328,23 @@ def test_points_that_a_person_gives_come_to_the_page_of_the_attempt(answered):
     page.unlink()
     answered.until_idle()
     assert not page.exists() and answered.graded == 0, "nothing has changed since"
+
+
+def test_attempts_wait_for_a_right_grader_and_everything_else_goes_on(answered):
+    course, path = answered.course, answered.course.source("averages")
+    notebook = notebooks.read(path)
+    notebooks.by_id(notebook)["test_mean"].source += "\n# not released"
+    notebooks.write(notebook, path)
+    submit(course, "bob", RIGHT)
+    submit(course, "cleo", RIGHT)
+    time.sleep(inbox.SETTLED + 0.2)
+    for _ in range(2):
+        with pytest.raises(CourseError, match="not those that were released"):
+            answered.until_idle()
+        assert [attempt.state for attempt in answered.journal.attempts()] == [GRADED, WAITING, WAITING]
+        assert len(answered.queue) == 2
+    assert not list(course.root.glob("records/averages/[bc]*")) and not list(course.root.glob("autograded/[bc]*"))
+    assert (answered.pages / "ada" / "averages.html").exists()
 
 
 def test_a_page_that_exceeds_a_limit_shows_the_points_of_the_tests_and_says_so(answered, monkeypatch):
