@@ -6,7 +6,7 @@ others, in the same pool and kernels. They are not in the gradebook, and no scor
 
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,9 +70,13 @@ def require_right(
 
     Raises:
         CourseError: one of them is wrong, with what differs.
+        BrokenExecutor: a worker has ended, so that nothing is known of them.
     """
     with prepared(course, assignment, gradebook, isolated) as canaries:
         futures = [(converter, submit(converter, converter.sanitize())) for converter in canaries]
+        for _, future in futures:
+            if isinstance(error := future.exception(), BrokenExecutor):
+                raise error
         _refuse([line for converter, future in futures for line in differences(converter, future.result)], assignment)
 
 

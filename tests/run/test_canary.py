@@ -1,12 +1,17 @@
 """A fault of the grader stops a class before any score is written."""
 
+import os
+from concurrent.futures import BrokenExecutor, Future
+
 import pytest
 
 from grading.authoring.release import release
 from grading.course import notebooks
 from grading.course.folder import CourseError
+from grading.execution.workers import make_pool
 from grading.gradebook import records
-from grading.gradebook.database import scores
+from grading.gradebook.database import ClassGradebook, scores
+from grading.run import canary
 from grading.run.grade import grade
 from tests.conftest import RIGHT, submit
 
@@ -91,3 +96,11 @@ def test_a_source_that_was_changed_and_not_released(tiny, pool):
     assert "not those that were released" in (said := refused(tiny, pool)) and "test_mean_negative" in said
     release(tiny, "averages")
     assert [ended.state for ended in grade(tiny, "averages", executor=pool)] == ["graded"]
+
+
+def test_a_worker_that_ends_says_nothing_about_the_grader(tiny):
+    def submit(converter, sanitized) -> Future:
+        return ends.submit(os._exit, 1)
+
+    with make_pool(1) as ends, tiny.entered(), ClassGradebook(tiny) as gradebook, pytest.raises(BrokenExecutor):
+        canary.require_right(tiny, "averages", gradebook, True, submit)
