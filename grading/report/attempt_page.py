@@ -51,6 +51,7 @@ class Policy(Protocol):
     per_day: int
     pause: float
     counts: str
+    after_due: str
 
 
 def render(
@@ -60,6 +61,7 @@ def render(
     policy: Policy,
     level: str,
     overview: Overview | None = None,
+    refused: bool = False,
 ) -> str:
     """The page of an attempt, as HTML.
 
@@ -67,6 +69,7 @@ def render(
         attempts: all of this student in this assignment, in order.
         level: "points", "mistakes" or "everything"; or the state of an attempt that was not graded.
         overview: the result, for "points" and "mistakes"; without it the page has the points of the tests alone.
+        refused: the page shows less than the policy allows, because more could not be made.
     """
     values = {
         "attempt": attempt,
@@ -75,6 +78,7 @@ def render(
         "policy": policy,
         "level": level,
         "overview": overview,
+        "refused": refused,
     }
     if level != "everything":
         return templates.render("attempt.html.j2", **values)

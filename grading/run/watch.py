@@ -501,7 +501,8 @@ class Watcher:
         """
         attempts = self.journal.attempts(attempt.assignment, attempt.student)
         shown, overview = (page.level, page.overview) if page else (attempt.state, None)
-        text = attempt_page.render(self.course, attempt, attempts, self.policy, shown, overview)
+        refused = page is not None and page.refusal != ""
+        text = attempt_page.render(self.course, attempt, attempts, self.policy, shown, overview, refused)
         token = self._kept(attempt) / "submission_secret.txt"
         exchange = inbox.exchange_folder(self.course)
         if exchange is not None and token.is_file() and not token.is_symlink():

@@ -10,7 +10,7 @@ from grading.execution.bounded import BoundedPool
 from grading.report import attempt_page, feedback
 from tests.written import answer, by_formgrader, with_question
 
-POLICY = SimpleNamespace(attempts=0, per_day=0, pause=0, counts="last")
+POLICY = SimpleNamespace(attempts=0, per_day=0, pause=0, counts="last", after_due="points")
 
 
 def attempt_of(student: str, state: str = "graded", note: str = "") -> SimpleNamespace:
@@ -40,8 +40,16 @@ def test_an_answer_waits_for_a_person_and_then_has_its_points(tmp_path, level):
 
 def test_without_an_overview_the_points_of_the_tests_are_shown(tiny):
     attempt = attempt_of("ada")
-    page = attempt_page.render(tiny, attempt, [attempt], POLICY, "points")
+    page = attempt_page.render(tiny, attempt, [attempt], POLICY, "points", refused=True)
     assert "3 of 3 points</strong> from the tests" in page and "<table>" not in page
+    assert "The full feedback could not be made." in page
+
+
+@pytest.mark.parametrize("after_due", ["points", "everything"])
+def test_full_feedback_is_promised_where_the_policy_gives_it(tiny, after_due):
+    attempt, policy = attempt_of("ada"), SimpleNamespace(**{**vars(POLICY), "after_due": after_due})
+    page = attempt_page.render(tiny, attempt, [attempt], policy, "points")
+    assert ("The full feedback is shown after the due date." in page) == (after_due == "everything")
 
 
 def test_a_reason_names_no_folder_of_the_instructor(tiny):
