@@ -15,8 +15,8 @@ import nbformat
 from grading.authoring import embed, graded_questions, new_exercise, pictures, sample_class
 from grading.authoring.lock import check_lock
 from grading.authoring.release import release
-from grading.course import catalogue, gradebook_url, notebooks, rubrics
-from grading.course.folder import Course, CourseError
+from grading.course import catalogue, notebooks, rubrics
+from grading.course.folder import Course, CourseError, with_own_gradebook
 from grading.execution import rehearsal
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -239,7 +239,7 @@ def check_release(course: Course, assignment: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         fresh = Course(Path(folder))
         shutil.copy(course.root / "nbgrader_config.py", fresh.root)
-        fresh = gradebook_url.keep_here(fresh)
+        fresh = with_own_gradebook(fresh)
         shutil.copytree(course.root / "source" / assignment, fresh.root / "source" / assignment)
         try:
             made = release(fresh, assignment)

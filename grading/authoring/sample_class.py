@@ -6,9 +6,9 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from grading.course import catalogue, gradebook_url, notebooks
+from grading.course import catalogue, notebooks
 from grading.course.catalogue import CatalogueError, Entry
-from grading.course.folder import Course
+from grading.course.folder import Course, with_own_gradebook
 from grading.gradebook import secret
 
 
@@ -91,7 +91,7 @@ def prepare(course: Course, folder: Path) -> Course:
     for name in ("source", "mistakes", "rubrics"):
         if (course.root / name).is_dir():
             shutil.copytree(course.root / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    own = gradebook_url.keep_here(Course(folder))
+    own = with_own_gradebook(Course(folder))
     secret.file_of(own).write_text(hashlib.sha256(b"the sample class").hexdigest() + "\n", encoding="ascii")
     secret.file_of(own).chmod(0o600)
     return own

@@ -30,8 +30,8 @@ from grading.benchmark.large_class import enlarge
 from grading.benchmark.measure import Cost, measure
 from grading.benchmark.otter import measure_otter
 from grading.benchmark.stages import Stages, measure_stages
-from grading.course import catalogue, cores, gradebook_url, notebooks
-from grading.course.folder import Course
+from grading.course import catalogue, cores, notebooks
+from grading.course.folder import Course, with_own_gradebook
 from grading.gradebook.database import scores
 
 LARGE = 1000
@@ -239,7 +239,7 @@ def _class(
     own = sample_class.prepare(course, folder)
     if settings:
         (own.root / "nbgrader_config.py").write_text(settings, encoding="utf-8")
-        own = gradebook_url.keep_here(Course(own.root))
+        own = with_own_gradebook(Course(own.root))
     release(own, assignment)
     sample_class.hand_in(own, assignment, students)
     return own

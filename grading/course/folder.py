@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from traitlets.config import Config, PyFileConfigLoader
 
+from grading.course.errors import CourseError
+
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
     from nbgrader.coursedir import CourseDirectory
-
-PATIENCE = 60  # seconds until a gradebook that another program has locked is given up
-
-
-class CourseError(Exception):
-    """Something about the course folder is wrong; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +106,18 @@ class Course:
     @property
     def gradebook_url(self) -> str:
         """The URL of the gradebook, with a time to wait while another program has locked it."""
+        from grading.course.gradebook_url import PATIENCE
+
         url: str = self.coursedir.db_url
         return f"{url}?timeout={PATIENCE}" if url.startswith("sqlite:///") and "?" not in url else url
+
+    @property
+    def gradebook_file(self) -> Path | None:
+        """The SQLite file of the gradebook; None if it is on a server."""
+        from grading.course.gradebook_url import parse
+
+        url = parse(self.coursedir.db_url)
+        return self.root / (url.database or "") if url.get_backend_name() == "sqlite" else None
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -145,6 +151,16 @@ class Course:
             yield
         finally:
             os.chdir(before)
+
+
+def with_own_gradebook(course: Course) -> Course:
+    """Give a copy of a course its own gradebook, even if its settings name another one."""
+    own = f"sqlite:///{course.root / 'gradebook.db'}"
+    if course.coursedir.db_url == own:
+        return course
+    with (course.root / "nbgrader_config.py").open("a", encoding="utf-8") as settings:
+        settings.write(f"\nc.CourseDirectory.db_url = {own!r}  # this is a copy of the course\n")
+    return Course(course.root)
 
 
 def complete(root: Path, assignment: str, notebook: str) -> tuple[Path, Path]:

@@ -1,12 +1,11 @@
 """Where the gradebook is: in a SQLite file, or on a PostgreSQL server, whose password no message may show."""
 
 from importlib.util import find_spec
-from pathlib import Path
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
 
 PATIENCE = 60  # seconds until a gradebook that another program has locked is given up
 SETTING = "nbgrader_config.py: c.CourseDirectory.db_url"
@@ -53,24 +52,6 @@ def patient(text: str) -> str:
     own = {name: value for name, value in url.query.items() if name != "options"}
     options = " ".join([limits["options"], str(url.query.get("options", ""))]).strip()  # of two settings the last holds
     return url.set(query={**limits, **own, "options": options}).render_as_string(hide_password=False)
-
-
-def sqlite_file(course: Course) -> Path | None:
-    """The gradebook's file; None if it is on a server."""
-    url = parse(course.coursedir.db_url)
-    if url.get_backend_name() != "sqlite":
-        return None
-    return course.root / (url.database or "")
-
-
-def keep_here(course: Course) -> Course:
-    """Give a copy of a course its own gradebook, even if its settings name another one."""
-    own = f"sqlite:///{course.root / 'gradebook.db'}"
-    if course.coursedir.db_url == own:
-        return course
-    with (course.root / "nbgrader_config.py").open("a", encoding="utf-8") as settings:
-        settings.write(f"\nc.CourseDirectory.db_url = {own!r}  # this is a copy of the course\n")
-    return Course(course.root)
 
 
 def _unreadable() -> str:

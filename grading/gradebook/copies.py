@@ -28,7 +28,7 @@ def keep_copy(course: Course, now: datetime) -> Path:
     Raises:
         CourseError: no copy could be made, with the reason. The caller should then not write to the gradebook.
     """
-    book = gradebook_url.sqlite_file(course)
+    book = course.gradebook_file
     there = book or course.root / "gradebook.db"
     copy = there.with_name(f"{there.name}.{now:%Y-%m-%d-%H%M%S}")
     if book is None:
@@ -57,7 +57,7 @@ def take(course: Course, target: Path) -> str:
     Raises:
         CourseError: there is no gradebook yet.
     """
-    book = gradebook_url.sqlite_file(course)
+    book = course.gradebook_file
     if book is not None:
         if not book.is_file():
             raise CourseError(NONE_YET)
@@ -85,7 +85,7 @@ def put_back(course: Course, source: Path, digest: str) -> Path:
         CourseError: somebody has written to the gradebook since, or no copy could be made.
     """
     changed = "has been changed since the preview, perhaps in formgrader. Run make regrade again."
-    book = gradebook_url.sqlite_file(course)
+    book = course.gradebook_file
     if book is not None:
         if not book.is_file() or hashlib.sha256(book.read_bytes()).hexdigest() != digest:
             raise CourseError(f"{book}: {changed}")
@@ -114,7 +114,7 @@ def restored(course: Course, dump: Path) -> Iterator[Gradebook]:
     Raises:
         CourseError: the course's gradebook is not on a server, or its user may not create a database there.
     """
-    if gradebook_url.sqlite_file(course) is not None:
+    if course.gradebook_file is not None:
         raise CourseError(
             f"{dump}: is a copy by pg_dump; it can be read only where {gradebook_url.SETTING} names a server."
         )

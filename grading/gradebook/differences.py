@@ -9,7 +9,7 @@ from nbgrader.api import Gradebook
 from rich.markup import escape
 from rich.table import Table
 
-from grading.course import gradebook_url, notebooks
+from grading.course import notebooks
 from grading.course.folder import Course, CourseError
 from grading.gradebook import copies, scores
 from grading.gradebook.records import Record
@@ -59,7 +59,7 @@ def opened(course: Course, path: Path) -> Iterator[Gradebook]:
             dumped = file.read(len(copies.DUMP)) == copies.DUMP
         with copies.restored(course, path) if dumped else open_gradebook(path) as gradebook:
             yield gradebook
-    elif path.resolve() == course.root / "gradebook.db" and gradebook_url.sqlite_file(course) is None:
+    elif path.resolve() == course.root / "gradebook.db" and course.gradebook_file is None:
         with course.gradebook() as gradebook:
             yield gradebook
     else:

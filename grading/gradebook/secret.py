@@ -12,7 +12,6 @@ from pathlib import Path
 from nbgrader.api import Grade
 from sqlalchemy import or_
 
-from grading.course import gradebook_url
 from grading.course.folder import Course, CourseError
 
 N_BYTES = 32
@@ -58,7 +57,7 @@ def renew(course: Course) -> None:
 
 def has_grades(course: Course) -> bool:
     """Whether the gradebook has a score of any test, automatic or manual."""
-    book = gradebook_url.sqlite_file(course)
+    book = course.gradebook_file
     if book is not None and not book.is_file():
         return False
     with course.gradebook() as gradebook:

@@ -237,7 +237,7 @@ def test_a_damaged_gradebook_is_told_in_a_sentence(tiny, command):
 
 
 def test_a_gradebook_that_stays_locked_is_told_in_a_sentence(tiny, monkeypatch):
-    monkeypatch.setattr("grading.course.folder.PATIENCE", 1)
+    monkeypatch.setattr("grading.course.gradebook_url.PATIENCE", 1)
     book = sqlite3.connect(tiny.root / "gradebook.db")
     book.execute("BEGIN EXCLUSIVE")
     try:
