@@ -1,10 +1,13 @@
 """The inputs of hidden tests follow from the secret, the student and the notebook, whichever way it is graded."""
 
 import hashlib
+import html
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -16,9 +19,9 @@ from grading.course import notebooks
 from grading.course.folder import Course, CourseError
 from grading.gradebook import secret
 from grading.oracle import inputs
-from grading.run import regrade
+from grading.run import inbox, regrade
 from grading.run.watch import Watcher
-from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, Graded, graded, submit, tiny_notebook, tiny_source
+from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, Graded, graded, scores_of, submit, tiny_notebook, tiny_source
 
 DRAWS = """# Hidden test: drawn numbers.
 ### BEGIN HIDDEN TESTS
@@ -120,6 +123,37 @@ def test_the_next_attempt_has_other_inputs_and_the_first_one_again_its_own(paral
     assert again.items() < told(parallel).items()
     path.write_bytes(first)
     assert told(graded(course, pool).course) == told(parallel)
+
+
+@pytest.mark.slow
+def test_a_table_made_from_a_page_earns_nothing_at_the_next_attempt(drawing, tmp_path):
+    course = copy(drawing, tmp_path)
+    settings = course.root / "nbgrader_config.py"
+    settings.write_text(settings.read_text() + "\nc.AttemptPolicy.attempts = 2\nc.Execute.warm = False\n")
+    course, pages = Course(course.root), tmp_path / "pages"
+    shutil.rmtree(course.root / "submitted")
+
+    def hand_in(solution: str) -> str:
+        submit(course, "ada", solution)
+        time.sleep(inbox.SETTLED + 0.2)
+        Watcher(course, ["averages"], jobs=1, pages=pages).until_idle()
+        return html.unescape((pages / "ada" / "averages.html").read_text(encoding="utf-8"))
+
+    def learned(page: str) -> dict[tuple[float, ...], float]:
+        found = re.findall(r"mean\(\[([^]]*)\]\) should be (-?[\d.]+\d)", page)
+        return {tuple(map(float, values.split(","))): float(mean) for values, mean in found}
+
+    table = learned(hand_in(FORGETS_TO_DIVIDE))
+    assert table
+    answer = f"def mean(values):\n    return {table}.get(tuple(values), sum(values))"
+    other = learned(hand_in(answer))
+    drawn = [values for values in table if values != (2.0, 3.0, 7.0)]
+    assert drawn and not any(values in other for values in drawn), "other inputs"
+    assert scores_of(course, "ada")["test_mean_negative"] == 0
+    last = hand_in(RIGHT)
+    assert "this attempt does not count" in last and "all 2 attempts are used up" in last
+    assert scores_of(course, "ada")["test_mean_negative"] == 0
+    assert len(list((course.root / "attempts" / "averages" / "ada").iterdir())) == 3, "it is kept"
 
 
 def test_with_a_new_secret_everybody_is_graded_again_with_other_inputs(parallel, pool, tmp_path):
