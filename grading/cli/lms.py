@@ -53,7 +53,7 @@ def collect(
         ("as before", made.unchanged),
         ("to get the submission of their group", made.sharing),
         ("of another assignment, not collected", other),
-        ("handed in something that is refused, see below", made.refused),
+        ("handed in something that is refused, see below", list(made.refused)),
     ):
         _list(students, words)
     if made.left:

@@ -26,7 +26,6 @@ HELP = """Type one line, then press Enter:
   Enter           keeps what was given before
   s  skip    b  back to the answer before    q  quit (what was saved stays)    ?  this help"""
 LINE = re.compile(r"(?P<items>[\d ,]*)(?:=\s*(?P<points>\d+(?:[.,]\d*)?|[.,]\d+)\s*)?(?:#(?P<remark>.*))?")
-BOLD = re.compile(r"^- \*\*([+-][\d.]+)\*\*", re.MULTILINE)  # how items are written into a comment
 LONGEST = 20_000  # characters of an answer that are shown
 SKIP, BACK, QUIT, SAVED, CHANGED = "skip", "back", "quit", "saved", "changed"
 
@@ -217,7 +216,7 @@ class Session:
     def _say(self, what: str, comment: str) -> None:
         self.console.print(Text(f"  {what}" + (":" if comment else "")))
         if comment:
-            self.console.print(Padding(_plain(BOLD.sub(r"\1", comment)), (0, 0, 0, 4)))
+            self.console.print(Padding(_plain(rubrics.plain(comment)), (0, 0, 0, 4)))
 
     def _sum_up(self, busy: int) -> None:
         left = sum(len(marking.places(self.course, question)) for question in self.items)

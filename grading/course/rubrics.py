@@ -12,10 +12,13 @@ The key is the grade_id of the question. The student reads the sentences of the 
 is a remark.
 """
 
+import re
 import tomllib
 from dataclasses import dataclass
 
 from grading.course.folder import Course, CourseError
+
+ITEM = re.compile(r"^- (?:\*\*([+-][\d.]+)\*\*)?", re.MULTILINE)  # see `Item.__str__`
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,11 @@ def comment(items: list[Item], remark: str) -> str:
     """What the student reads, in Markdown: the items that apply, then the grader's own words."""
     lines = "\n".join(map(str, items))
     return "\n\n".join(part for part in (lines, remark.strip()) if part)
+
+
+def plain(text: str) -> str:
+    """A comment without the Markdown of its items, for a place that shows plain text."""
+    return ITEM.sub(r"\1", text)
 
 
 def parts(text: str, items: list[Item]) -> tuple[list[Item], str]:

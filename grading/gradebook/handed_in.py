@@ -1,7 +1,9 @@
 """Who handed in an assignment: lists of missing students, refused submissions, and ungraded submissions."""
 
+import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from nbgrader.api import MissingEntry
 
@@ -20,11 +22,13 @@ class HandedIn:
     Attributes:
         missing: the students of the class list who handed in nothing; None if nobody can tell, under blind marking.
         refused: the records of submissions that could not be graded, by student.
+        not_collected: by student, why `make collect` took none of their files.
         waiting: the students whose submission nobody has graded yet.
     """
 
     missing: list[str] | None
     refused: dict[str, Record]
+    not_collected: dict[str, str]
     waiting: list[str]
 
 
@@ -44,9 +48,25 @@ def overview(course: Course, assignment: str) -> HandedIn:
         except MissingEntry:
             graded = set()
     there = submitted | graded | known.keys()
+    not_collected = {student: why for student, why in _refused(course, assignment).items() if student not in there}
     blind = any(BLIND.fullmatch(student) for student in there)
     return HandedIn(
-        None if blind else sorted((class_list.read(course).keys() or everybody) - there),
+        None if blind else sorted((class_list.read(course).keys() or everybody) - there - not_collected.keys()),
         {student: record for student, record in known.items() if not record.has_grade},
+        not_collected,
         sorted(submitted - graded - known.keys()),
     )
+
+
+def note_refused(course: Course, assignment: str, reasons: dict[str, str]) -> None:
+    """Note, by student, why the last `make collect` took none of their files."""
+    _notes(course, assignment).write_text(json.dumps(reasons, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _refused(course: Course, assignment: str) -> dict[str, str]:
+    path = _notes(course, assignment)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _notes(course: Course, assignment: str) -> Path:
+    return course.root / "downloaded" / assignment / "refused.json"

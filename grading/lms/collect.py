@@ -26,6 +26,7 @@ from grading.course import class_list, times
 from grading.course.class_list import Student, plain
 from grading.course.folder import Course, CourseError
 from grading.course.safe_text import printed
+from grading.gradebook import handed_in
 from grading.intake import archive
 from grading.lms import undo
 from grading.lms.canvas import Submitted
@@ -314,7 +315,7 @@ class Prepared:
         new, replaced, unchanged: students.
         sharing: students who would get the submission of another member of their group.
         other: by student, the assignment whose notebook was handed in instead.
-        refused: students of whom there are files, and none of them could be taken.
+        refused: students of whom there are files and none of them could be taken, and why.
         left: every file that would not be collected, and why.
         groups: the members of each group in this assignment.
         everybody: who could have handed in.
@@ -331,7 +332,7 @@ class Prepared:
     unchanged: list[str] = field(default_factory=list)
     sharing: list[str] = field(default_factory=list)
     other: dict[str, str] = field(default_factory=dict)
-    refused: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
     everybody: set[str] = field(default_factory=set)
@@ -347,7 +348,7 @@ class Collected:
         left: every file that was not collected, and why.
         remarks: by student, what is worth knowing: late, renamed, matched by name.
         missing: students of `students.csv` of whom nothing was handed in.
-        refused: students of whom there are files, and none of them could be taken.
+        refused: students of whom there are files and none of them could be taken, and why.
         other: by student, the assignment whose notebook was handed in instead.
         warning: what is wrong about the download as a whole; empty if nothing is.
     """
@@ -359,7 +360,7 @@ class Collected:
     left: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, list[str]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
     other: dict[str, str] = field(default_factory=dict)
     warning: str = ""
 
@@ -418,31 +419,40 @@ def prepare(
     collector = app.collector_plugin_inst = COLLECTORS[lms](parent=app)
     collector.log, collector.worksheet, collector.download = app.log, sheet, download
     made = collector.plan()
-    prepared = Prepared(course, assignment, app, made, sheet, download, other=made.other, refused=made.refused)
-    prepared.left = {**unsafe, **made.left}
+    prepared = Prepared(course, assignment, app, made, sheet, download, other=made.other)
+    # A damaged zip file is in both: whose it is, and what is wrong with it.
+    prepared.left = unsafe | {
+        name: why.replace("is no notebook", unsafe.get(name, "is no notebook"), 1) for name, why in made.left.items()
+    }
+    prepared.refused = {student: f"{name}: {prepared.left[name]}" for student, name in made.refused.items()}
     students = class_list.read(course)
     prepared.everybody, prepared.groups = set(students), class_list.groups(students, assignment)
+    teams = prepared.groups
     if any(student.startswith(ANONYMOUS) for student in made.chosen):
         prepared.everybody = set()  # who of the class list they are is hidden
     if sheet:
         ids = sheet.ids(students)
         prepared.everybody = set(ids.values())
         if sheet.groups():
-            teams = {file.group for file in made.chosen.values() if file.group}
-            prepared.groups = {team: sorted(ids[row.number] for row in sheet.groups()[team]) for team in teams}
+            teams = {team: sorted(ids[row.number] for row in rows) for team, rows in sheet.groups().items()}
+            prepared.groups = {file.group: teams[file.group] for file in made.chosen.values() if file.group}
     if download:
         ids = download.place.ids(students)
         prepared.everybody |= set(ids.values())
         prepared.left |= {one.label: why for one, why in download.left}
-        prepared.refused += [ids[one.user] for one, _ in download.left if one.user in ids]
+        prepared.refused |= {ids[one.user]: f"{one.label}: {why}" for one, why in download.left if one.user in ids}
         groups = download.place.groups()
         if groups:
-            prepared.groups = {
+            prepared.groups = teams = {
                 group: sorted(ids[one.user] for one in members if one.user in ids) for group, members in groups.items()
             }
     for members in prepared.groups.values():
         if made.chosen.keys() & set(members):
             prepared.sharing += [student for student in members if student not in made.chosen]
+    for members in teams.values():
+        reason = next((prepared.refused[student] for student in members if student in prepared.refused), "")
+        if reason and not made.chosen.keys() & set(members):
+            prepared.refused |= {s: reason for s in members if s not in prepared.refused and s not in made.other}
     for student, file in sorted(made.chosen.items()):
         folder = course.root / "submitted" / student / assignment
         before = folder / f"{assignment}.ipynb"
@@ -487,8 +497,13 @@ def accept(prepared: Prepared) -> Collected:
     _share(course, assignment, prepared.groups, done)
     undo.after(course, assignment)
     here = {path.parent.name for path in (course.root / "submitted").glob(f"*/{assignment}")}
-    done.refused = sorted(set(prepared.refused) - here)
+    done.refused = {student: why for student, why in sorted(prepared.refused.items()) if student not in here}
     done.missing = sorted(prepared.everybody - here - set(done.refused) - set(done.other))
+    handed_in.note_refused(
+        course,
+        assignment,
+        done.refused | {s: f"a notebook of {other}" for s, other in done.other.items() if s not in here},
+    )
     return done
 
 

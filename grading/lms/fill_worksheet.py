@@ -7,7 +7,7 @@ line, finds the student by the identifier, and refuses a grade that has been cha
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grading.course import class_list, times
+from grading.course import class_list, rubrics, times
 from grading.course.folder import Course, CourseError
 from grading.gradebook import scores
 from grading.gradebook.scores import Submission
@@ -89,5 +89,5 @@ def comment(submission: Submission, wrong: dict[str, str]) -> str:
     if submission.penalty:
         parts[0] += f" ({number(submission.penalty)} taken off for being late)"
     parts += [f"{name}: {words}" for name, words in wrong.items()]
-    parts += [f"{cell}: {' '.join(text.split())}" for cell, text in submission.comments.items()]
+    parts += [f"{cell}: {' '.join(rubrics.plain(text).split())}" for cell, text in submission.comments.items()]
     return ". ".join(part.rstrip(".") for part in parts) + "."

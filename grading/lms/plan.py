@@ -72,14 +72,14 @@ class Plan:
         chosen: the notebook that counts, by student.
         left: every other file, and why it was left.
         other: students who handed in a notebook of another assignment, and which.
-        refused: students of whom there are files and none of them counts.
+        refused: students of whom there are files and none of them counts; the first of them.
         same_time: the time that all or most files have, in UTC, so that it is that of the download; else None.
     """
 
     chosen: dict[str, File] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
     same_time: datetime | None = None
-    refused: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
     other: dict[str, str] = field(default_factory=dict)
 
 
@@ -100,7 +100,7 @@ def plan(
     release = course.root / "release" / assignment / f"{assignment}.ipynb"
     released = notebooks.read(release if release.is_file() else course.source(assignment))
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    others: set[str] = set()  # who handed in something that is no notebook
+    others: dict[str, str] = {}  # by student, something that is no notebook
     wrapper = _wrapper([path.relative_to(folder).as_posix() for path in paths])
     for path in paths:
         name = path.relative_to(folder).as_posix()
@@ -117,11 +117,11 @@ def plan(
             file.file = path.name
         if file.text:
             made.left[name] = f"is text that {file.student} typed into the LMS, no file: read it there"
-            others.add(file.student)
+            others.setdefault(file.student, name)
             continue
         if not NOTEBOOK.search(path.name):
             made.left[name] = f"is no notebook (handed in by {file.student})"
-            others.add(file.student)
+            others.setdefault(file.student, name)
             continue
         found[file.student].append(file)
     made.same_time = _same_time([file for files in found.values() for file in files])
@@ -129,7 +129,8 @@ def plan(
     for student, files in sorted(found.items()):
         _choose(student, _of_this(student, files, assignment, known, made), assignment, released, known, made)
     made.other = {student: other for student, other in made.other.items() if student not in made.chosen}
-    made.refused = sorted({*others, *found} - set(made.chosen) - set(made.other))
+    some = others | {student: files[0].name for student, files in found.items()}
+    made.refused = {s: some[s] for s in sorted(some.keys() - made.chosen.keys() - made.other.keys())}
     return made
 
 

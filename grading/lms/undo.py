@@ -8,7 +8,8 @@ from pathlib import Path
 
 from grading.course.folder import Course, CourseError
 
-NOTES = ("names.json", "groups.json", "worksheet.csv")  # what collecting notes in downloaded/<assignment>/
+# What collecting notes in downloaded/<assignment>/.
+NOTES = ("names.json", "groups.json", "refused.json", "worksheet.csv")
 
 
 @dataclass

@@ -19,6 +19,7 @@ from grading.report import item_analysis, plots
 from grading.report.people import People
 
 SLOW_CELLS = 12
+NOT_COLLECTED = "not collected"
 
 
 @dataclass
@@ -137,6 +138,9 @@ def report(course: Course, assignment: str, anonymous: bool = False, names: bool
         CourseError: nothing is graded yet, or there is no class list for the names.
     """
     facts = gather(course, assignment)
+    if anonymous:  # an LMS puts students' names into the names of files
+        for row in facts.refused:
+            row.reasons = ["see make collect"] if row.what == NOT_COLLECTED else row.reasons
     people = People(course, _everybody(course, facts), anonymous, names)
     path = course.root / "build" / "report" / f"{assignment}{people.suffix}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -206,7 +210,8 @@ def gather(course: Course, assignment: str) -> Facts:
         due := late_penalties.due_in_words(course, assignment),
         _late(course, graded),
         sorted(s for s in students if due and graded[s].handed_in is None),
-        _attention({}, {s: r for s, r in known.items() if not r.has_grade}, f"{course.root}/"),
+        _attention({}, {s: r for s, r in known.items() if not r.has_grade}, f"{course.root}/")
+        + [Attention(s, NOT_COLLECTED, [why]) for s, why in sorted(there.not_collected.items())],
         there.missing,
         there.waiting,
         dict(waiting),

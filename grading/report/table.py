@@ -173,6 +173,7 @@ def _not_graded(course: Course, assignment: str) -> list[str]:
     lists = {
         "Not handed in": there.missing or [],
         "Refused (handed in, but not gradable)": sorted(there.refused),
+        "Handed in, but nothing was collected (see make report)": sorted(there.not_collected),
         "Handed in, not graded yet": there.waiting,
     }
     return [f"{words}, {len(who)}: {_some(who)}" for words, who in lists.items() if who]

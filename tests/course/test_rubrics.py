@@ -54,3 +54,4 @@ def test_a_comment_is_taken_apart_again():
             assert rubrics.parts(rubrics.comment(chosen, remark), items) == (chosen, remark)
     assert rubrics.comment(items[:2], "Fine.") == "- **+1** a\n- **-0.5** b\n\nFine."
     assert rubrics.parts(rubrics.comment(items, ""), items[:1]) == (items[:1], "- **-0.5** b\n- c")
+    assert rubrics.plain("- **-0.5** b\n- c\n\n**+1** x") == "-0.5 b\nc\n\n**+1** x"

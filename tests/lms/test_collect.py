@@ -11,6 +11,7 @@ from nbgrader.apps import ZipCollectApp
 from grading.cli.main import main
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
+from grading.gradebook import handed_in
 from grading.lms.collect import collect, prepare
 from grading.lms.undo import undo
 from tests.conftest import RIGHT
@@ -118,7 +119,7 @@ def test_canvas_groups_and_what_was_typed(course):
     }
     done = collect(course, "averages", pack(course, files))
     assert answers(course) == {"bn": "team", "cd": "team", "j1": "best", "j2": "best"}
-    assert done.refused == ["al"] and "is text that al typed" in done.left["lovelaceada_101_text.html"]
+    assert list(done.refused) == ["al"] and "is text that al typed" in done.left["lovelaceada_101_text.html"]
     assert "the LMS says late, but not when" in done.remarks["j1"][0]
 
 
@@ -362,8 +363,20 @@ def test_an_id_has_safe_characters_only(tiny, name):
 
 def test_nothing_handed_in_and_refused_are_two_lists(course):
     files = {f"Ada Lovelace_9001{MOODLE}/notes.txt": "my notes", f"Łukasz Ng_9002{MOODLE}/averages.ipynb": "ng"}
+    files[f"Cleo de la Cruz_9003{MOODLE}/work.zip"] = "PK and no more"
     done = collect(course, "averages", pack(course, files))
-    assert done.refused == ["al"] and done.missing == ["cd", "j1", "j2"]
+    assert list(done.refused) == ["al", "cd"] and done.missing == ["j1", "j2"]
+    assert "notes.txt: is no notebook" in done.refused["al"] and "work.zip: cannot be opened" in done.refused["cd"]
+    there = handed_in.overview(course, "averages")
+    assert there.not_collected == done.refused and there.missing == ["j1", "j2"] and there.waiting == ["bn"]
+    collect(course, "averages", pack(course, {f"Ada Lovelace_9001{MOODLE}/averages.ipynb": "ada"}))
+    assert handed_in.overview(course, "averages").not_collected == {}
+
+
+def test_a_refused_submission_is_that_of_the_whole_group(course):
+    (course.root / "students.csv").write_text(STUDENTS.replace("101,", "101,red").replace("102,", "102,red"))
+    collect(course, "averages", pack(course, {f"Ada Lovelace_9001{MOODLE}/notes.txt": "my notes"}))
+    assert list(handed_in.overview(course, "averages").not_collected) == ["al", "bn"]
 
 
 def second_assignment(course: Course) -> None:
@@ -388,7 +401,7 @@ def test_a_notebook_of_another_assignment_is_known_by_its_own_exercises(course):
     }
     done = collect(course, "averages", pack(course, files))
     assert answers(course) == {"bn": "ng"}
-    assert done.other == {"al": "medians"} and "al" not in done.missing + done.refused
+    assert done.other == {"al": "medians"} and "al" not in [*done.missing, *done.refused]
     assert {why.split(" (")[0] for why in done.left.values()} == {"is a notebook of medians, not of averages"}
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from grading.course.folder import Course, CourseError
-from grading.gradebook import late_penalties
+from grading.gradebook import handed_in, late_penalties
 from grading.report.page import Facts, gather, report
 from tests.marks import mark
 from tests.written import answer, by_formgrader, with_question
@@ -108,6 +108,12 @@ def test_what_was_refused_and_what_was_not_handed_in_are_two_lists(tiny):
     html = report(tiny, "averages").read_text(encoding="utf-8")
     assert "1 graded, 1 refused, 1 not graded yet, 2 not handed in." in words(html)
     assert "2 students: &lt;b&gt;eve, dan." in html and "<b>eve" not in html
+    (tiny.root / "downloaded" / "averages").mkdir(parents=True)
+    handed_in.note_refused(tiny, "averages", {"dan": "Dan Doe_1_/work.zip: cannot be opened"})
+    html = report(tiny, "averages").read_text(encoding="utf-8")
+    assert "1 student: &lt;b&gt;eve." in html and "Dan Doe_1_/work.zip: cannot be opened" in html
+    html = report(tiny, "averages", anonymous=True).read_text(encoding="utf-8")
+    assert "not collected" in html and "Dan Doe" not in html
 
 
 def test_names_come_from_the_class_list_only_if_wanted(tiny):

@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_output
 from rich.console import Console
 
 from grading.course.folder import Course
-from grading.gradebook import records
+from grading.gradebook import handed_in, records
 from grading.gradebook.records import Record
 from grading.report import table
 from grading.report.table import Result
@@ -93,8 +93,12 @@ def test_refused_and_missing_are_two_lists_below_the_table(tiny):
     mark(tiny, "ada")
     mark(tiny, "bob", (0, 0), state="notebook_unreadable", reason="is no notebook")
     (tiny.root / "students.csv").write_text("id\nada\nbob\ncleo\n[b]dan\n", encoding="utf-8")
+    (tiny.root / "downloaded" / "averages").mkdir(parents=True)
+    handed_in.note_refused(tiny, "averages", {"cleo": "work.zip: cannot be opened"})
     lines = [line.strip() for line in shown(tiny, table.collect(tiny, "averages")).splitlines()]
-    assert "Not handed in, 2: [b]dan, cleo" in lines
+    assert "Not handed in, 1: [b]dan" in lines and any(
+        "nothing was collected" in one and "cleo" in one for one in lines
+    )
     assert "Refused (handed in, but not gradable), 1: bob" in lines
 
 
