@@ -145,6 +145,9 @@ def optimizers_here(places: list[str], stub: str, clipping: str) -> str | None:
         path = Path(place, "nn/utils/clip_grad.py")
         if path.exists() and path.read_text(encoding="utf-8") != clipping:
             return str(path)
+        compiled = list(path.parent.rglob("clip_grad*.pyc"))
+        if compiled:
+            return str(compiled[0])
     file = importlib.import_module("torch.optim").__file__
     if file is None or Path(file).read_text(encoding="utf-8") != stub:
         return file or "torch.optim"

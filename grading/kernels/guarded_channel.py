@@ -1,4 +1,8 @@
-"""Choose the interpreter that answers a question: the student's kernel, or one without torch or its optimizers."""
+"""Choose the interpreter that answers a question: the student's kernel, or one without torch or its optimizers.
+
+Where torch has what an exercise asks for (update rules, schedules, gradients, batches), only an answer that works
+without torch can earn points, whatever the student's process says about itself.
+"""
 
 import contextlib
 import re
@@ -13,20 +17,25 @@ from grading.kernels.torch_masks import Missing
 from grading.oracle.student_code import StudentError
 from grading.probe import wire
 
-# Probes whose questions torch's optimizers could answer: they are never asked where torch has optimizers.
-FOLLOWED = {"optimizers.follow", "training.iterate"}
-# Likewise, for probes that need torch itself because they work on its parameters.
+# Probes whose questions torch could answer, with its optimizers or otherwise: they are asked where there is no torch.
+FOLLOWED = {"optimizers.follow", "training.iterate", "training.batches", "autodiff.differentiate"}
+CALLS = {"core.call", "training.calls"}  # likewise, if they call one of these
+TORCH_HAS_IT = re.compile(r"\w+_(update|schedule)|mse_gradient")
+# Probes that need torch itself, because they work on its parameters: they are asked where torch has no optimizers.
 ON_TORCH = {"real_parameters.follow", "real_parameters.zero_grad", "real_parameters.clip"}
-CALLS = {"core.call", "training.calls"}  # likewise, if they call an update rule
-UPDATE_RULE = re.compile(r"\w+_update")
+PLAIN = "autodiff.differentiate"  # the exercise asks for plain Python, so this one is never asked where torch is
 QUESTION = re.compile(r'\{"probe": "([\w.]+)", "arguments": \{(?:"function": "(\w+)")?')
 ABOUT = re.compile(r'\{"probe": "[\w.]+", "arguments": \{"(?:name|function)": "(\w+)"')
-TORCHS = {"torch_optim": "optimizer (`torch.optim`", "torch_clip": "clipping (`torch.nn.utils`"}  # fields of replies
+TORCHS = {  # fields of replies
+    "torch_optim": "optimizer (`torch.optim`",
+    "torch_clip": "clipping (`torch.nn.utils`",
+    "torch": "differentiation (`torch.autograd`",
+}
 OUTSIDE = "outside of this thread"  # how `torch_optim_use` ends where it cannot follow
 
 
 class GuardedChannel:
-    """A `student.Channel` to the student's kernel and, for update rules, to followers.
+    """A `student.Channel` to the student's kernel and, where torch could answer, to followers.
 
     Args:
         kernel: the channel to the student's kernel.
@@ -34,7 +43,7 @@ class GuardedChannel:
         given: texts of cells that are as the course gave them.
 
     Attributes:
-        with_torch: whether update rules run in an interpreter that has torch, for an answer that needs it.
+        with_torch: whether they have torch, without its optimizers, for an answer that needs it.
     """
 
     def __init__(self, kernel: KernelChannel, followers: Followers | None, given: Collection[str]):
@@ -61,12 +70,16 @@ class GuardedChannel:
         self.kernel.rest()
 
     def may_need_torch(self) -> bool:
-        """Whether an update rule that failed without torch may pass with it: the student's text mentions torch."""
+        """Whether an answer that failed without torch may pass with it: the student's text mentions torch."""
         asked = any(missing is Missing.TORCH for missing, _ in self._followed)
-        return asked and any("torch" in source for source in self.kernel.sources if source not in self.given)
+        return (asked and not self._plain()) and any(
+            "torch" in source for source in self.kernel.sources if source not in self.given
+        )
 
     def remarks(self) -> list[str]:
-        """What to tell a student whose update rule has failed without torch, and with it, if it mentions torch."""
+        """What to tell a student whose answer has failed without torch, and with it, if it mentions torch."""
+        if self._plain() and "torch" in (self.source_of("Tensor") or ""):
+            return ["(`Tensor` mentions torch. It ran in a Python without torch: write it in plain Python.)"]
         rules = {found.group(1) for _, question in self._followed if (found := ABOUT.match(question))}
         if not self.with_torch or not any("torch" in (self.source_of(rule) or "") for rule in rules):
             return []
@@ -90,6 +103,10 @@ class GuardedChannel:
                 words = words or _torchs_part(reply)
         return words, transcript if words else []
 
+    def _plain(self) -> bool:
+        """Whether this test asks for plain Python."""
+        return any(PLAIN in question for _, question in self._followed)
+
     def _missing(self, question: str) -> Missing | None:
         """What the interpreter that answers this question must lack; None if the student's kernel may answer."""
         found = QUESTION.match(question)
@@ -98,7 +115,7 @@ class GuardedChannel:
         probe, function = found.groups()
         if probe in ON_TORCH:
             return Missing.OPTIMIZERS
-        if probe in FOLLOWED or (probe in CALLS and function and UPDATE_RULE.fullmatch(function)):
+        if probe in FOLLOWED or (probe in CALLS and function and TORCH_HAS_IT.fullmatch(function)):
             return Missing.OPTIMIZERS if self.with_torch else Missing.TORCH
         return None
 

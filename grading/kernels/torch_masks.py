@@ -40,6 +40,7 @@ def __getattr__(name):
 """
 PACKAGES = "lib*/python3*/*-packages/torch"  # where a folder of Python's may hold torch; one of conda's also in:
 CLIPPING = "nn/utils/clip_grad.py"
+COMPILED = "nn/utils/__pycache__"  # holds the clipping once more
 CONDA = "envs/*/" + PACKAGES
 
 
@@ -70,6 +71,8 @@ def masks(missing: Missing) -> dict[str, str]:
         if (torch / CLIPPING).is_file():
             (folder / "clipping.py").write_text(NO_CLIPPING, encoding="utf-8")
             hidden[f"{place}/{CLIPPING}"] = str(folder / "clipping.py")
+        if (torch / COMPILED).is_dir():
+            hidden[f"{place}/{COMPILED}"] = str(empty)
     # A conda environment may hold the packages that it was made from.
     shown = bubblewrap.python_folders()
     hidden |= {f"{path}/pkgs": str(empty) for path in shown if Path(path, "pkgs").is_dir()}

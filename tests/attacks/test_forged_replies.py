@@ -5,10 +5,12 @@ the process (events, modes, flags, counts), and spoils every value. No hidden te
 """
 
 import ast
+import importlib
+import inspect
 import itertools
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -176,3 +178,57 @@ def test_one_answer_to_everything_earns_nothing(assignment, answer):
 @pytest.mark.parametrize("assignment", Course(ROOT).assignments)
 def test_the_honest_notebook_passes_them_all(assignment):
     assert len(passed(assignment, lambda honest, test: honest)) > 15
+
+
+PROBES = {  # those that hold stand-ins or fixtures
+    "mini-torch": ["autodiff"],
+    "optimizers": ["optimizers"],
+    "training": ["training", "real_parameters"],
+}
+
+
+def held_by_the_probes(assignment: str) -> Iterator[Callable]:
+    """The functions and classes, and the functions of classes, that students' code finds in modules of the probes."""
+    for name in PROBES[assignment]:
+        module = importlib.import_module(f"grading.probe.{name}")
+        for thing in vars(module).values():
+            if getattr(thing, "__module__", None) == module.__name__:
+                yield thing
+                yield from (part for part in vars(thing).values() if inspect.isfunction(part))
+
+
+def fits(thing: object, answer: object) -> bool:
+    """Whether it can be called in the place of an answer."""
+    if isinstance(answer, type) or isinstance(thing, type):
+        return isinstance(answer, type) and isinstance(thing, type)
+    try:
+        inspect.signature(thing).bind(*inspect.signature(answer).parameters)
+    except TypeError:
+        return False
+    return True
+
+
+def unwritten(*args: object, **kwargs: object) -> None:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("assignment", PROBES)
+def test_nothing_that_the_probes_hold_is_an_answer(assignment):
+    """A stand-in for an exercise would be in the student's process, as in `topological_order = probe.stand_in`."""
+    notebook = notebooks.read(Course(ROOT).source(assignment))
+    cells, won, tried = notebooks.by_id(notebook), [], 0
+
+    def passes(test: str, namespace: dict) -> bool:
+        with connected(InProcess(namespace, [])):
+            return run(notebooks.split_hidden(cells[test].source)[1], {"__name__": "hidden"}, test) is None
+
+    for exercise, tests in notebooks.tests_of(notebook).items():
+        names = [node.name for node in ast.parse(cells[exercise].source).body if isinstance(node, DEFINITIONS)]
+        namespace, _ = definitions(notebook, until=exercise)
+        blank = {**namespace, **dict.fromkeys(names, unwritten)}
+        lost = [test for test in tests if names and not passes(test, blank)]
+        for name, thing in itertools.product(names, held_by_the_probes(assignment)):
+            if fits(thing, namespace[name]):
+                tried += 1
+                won += [(test, thing) for test in lost if passes(test, {**blank, name: thing})]
+    assert tried and won == []

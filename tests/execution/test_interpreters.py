@@ -38,7 +38,8 @@ def test_cells_that_all_have_are_known_without_the_hidden_tests(tiny):
 
 
 @pytest.mark.parametrize(
-    ("assignment", "woken"), [("mini-torch", []), ("optimizers", ["torch"]), ("training", ["torch", "optimizers"])]
+    ("assignment", "woken"),
+    [("conditioning", []), ("mini-torch", ["torch"]), ("optimizers", ["torch"]), ("training", ["torch", "optimizers"])],
 )
 def test_followers_are_prepared_where_optimizers_are_followed(monkeypatch, assignment, woken):
     @contextlib.contextmanager

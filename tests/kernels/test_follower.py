@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from nbclient.exceptions import DeadKernelError
 
@@ -158,6 +159,69 @@ def test_what_is_missing_is_missing(running):
                 "try:\n    torch.nn.utils.clip_grad_norm_(p, 1)\nexcept RuntimeError as e: said = str(e)"
             )
             assert student.value("said").startswith("torch's own clipping is not here")
+            running.sources.append(
+                "from pathlib import Path\n"
+                "clips = [str(path) for path in Path(torch.__file__).parent.rglob('clip_grad*.pyc')]"
+            )
+            assert student.value("clips") == []
+
+
+DELEGATES = """
+import threading, torch
+
+def autograd_gradient(w, X, y):
+    leaf = torch.tensor(w, requires_grad=True)
+    ((torch.tensor(X) @ leaf - torch.tensor(y)) ** 2).mean().backward()
+    return leaf.grad.numpy()
+
+mse_gradient = autograd_gradient
+
+def cosine_schedule(lr, epoch, n_epochs, lr_min=0.0):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs, eta_min=lr_min)
+    for _ in range(epoch):
+        scheduler.step()
+    return optimizer.param_groups[0]["lr"]
+
+class Tensor:
+    def __init__(self, value):
+        self.held, self.grad = torch.tensor(value, dtype=torch.float64, requires_grad=True), 0.0
+        self.made_from = [self]
+
+    def __mul__(self, other):
+        result = Tensor(0.0)
+        result.held, result.made_from = self.held * other.held, [*self.made_from, *other.made_from]
+        return result
+
+    @property
+    def value(self):
+        return self.held.item()
+
+    def backward(self):
+        leaves, slopes = [tensor.held for tensor in self.made_from], []
+        differentiate = lambda: slopes.extend(torch.autograd.grad(self.held, leaves))
+        thread = threading.Thread(target=differentiate)
+        thread.start()
+        thread.join()
+        for tensor, slope in zip(self.made_from, slopes):
+            tensor.grad += slope.item()
+"""
+
+
+def test_torch_differentiates_and_schedules_nothing_where_it_is_not(running):
+    running.sources.append(DELEGATES)
+    asked = {"probe": "autodiff.differentiate", "about": "Tensor", "values": [3.0, 5.0], "steps": [["*", 0, 1]]}
+    questions = [
+        lambda: student.ask(**asked),
+        lambda: student.call("mse_gradient", np.ones(2), np.ones((3, 2)), np.ones(3)),
+        lambda: student.call("cosine_schedule", 0.5, 3, 7),
+    ]
+    if running.missing is not Missing.TORCH:
+        return
+    with connected(running):
+        for question in questions:
+            with pytest.raises(StudentError, match="module 'torch' has no attribute"):
+                question()
 
 
 def test_the_answers_are_its_own_also_where_the_line_is_written_to(running):
@@ -307,6 +371,9 @@ def test_who_is_asked():
     assert asked("training.iterate", function="adam_update") == Missing.TORCH
     assert asked("core.call", function="adam_update", args=[]) == Missing.TORCH
     assert asked("training.calls", function="adam_update") == Missing.TORCH
+    assert asked("training.calls", function="cosine_schedule") == Missing.TORCH
+    assert asked("core.call", function="mse_gradient", args=[]) == asked("training.batches") == Missing.TORCH
+    assert asked("autodiff.differentiate", values=[1.0]) == Missing.TORCH
     assert asked("real_parameters.follow", name="AdamW") == asked("real_parameters.clip") == Missing.OPTIMIZERS
     assert asked("core.call", function="mean", args=["adam_update"]) == "kernel"
     assert asked("optimizers.torch_train") == asked("optimizers.train") == "kernel"
@@ -319,5 +386,7 @@ def test_torch_is_given_to_those_alone_who_write_of_it(tmp_path):
     assert not channel.may_need_torch()
     channel.kernel.sources.append("x = torch.ones(1)")
     assert channel.may_need_torch()
+    channel._followed.append((Missing.TORCH, '{"probe": "autodiff.differentiate"}'))
+    assert not channel.may_need_torch(), "the exercise asks for plain Python"
     channel.begin()
     assert not channel.may_need_torch(), "nothing was followed"
