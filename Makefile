@@ -13,7 +13,7 @@
 # LMS=canvas         for collect, export and return-feedback: Canvas's API, at CANVAS_API_URL, CANVAS_API_TOKEN, CANVAS_COURSE
 # NEW_SECRET=yes     for release: make a new gradebook.secret, from which the inputs of hidden tests are drawn
 # NAMES=yes          for report and similar: names from students.csv beside the ids; ANONYMOUS=yes: pseudonyms, and no links
-# CLUSTER=address    for grade: run students' code on a Dask cluster, tls://host:8786, or on local:4; see docs/scaling.md
+# CLUSTER=address    for grade, regrade and doctor: run students' code on a Dask cluster, tls://host:8786, or on local:4; see docs/scaling.md
 # JOBS=n             grade that many submissions at once (default: one for each core)
 
 .DEFAULT_GOAL := help
@@ -127,7 +127,7 @@ status: $(READY)  ## Report what `make watch` has finished, what waits, and what
 	@$(PY) -m grading status
 
 regrade: $(READY)  ## Preview what grading again would change, then ask before writing; YES=yes does not ask.
-	@$(PY) -m grading regrade $(ONLY) $(AT_ONCE) $(if $(filter yes,$(YES)),--yes)
+	@$(PY) -m grading regrade $(ONLY) $(AT_ONCE) $(if $(filter yes,$(YES)),--yes) $(if $(CLUSTER),--cluster "$(CLUSTER)")
 
 diff-grades: $(READY)  ## Compare two gradebooks, A=<file> and B=<file>.
 	@test -n "$(and $(A),$(B))" || { echo "Say which: make diff-grades A=gradebook.db.<time> B=gradebook.db"; exit 1; }
@@ -136,11 +136,12 @@ diff-grades: $(READY)  ## Compare two gradebooks, A=<file> and B=<file>.
 mutants: $(READY)  ## Mutate the reference solutions; a hidden test must catch every mutant.
 	@$(PY) -m grading mutants $(ONLY) $(AT_ONCE) $(if $(EXERCISE),--exercise $(EXERCISE))
 
-bench: $(READY)  ## Measure against stock nbgrader; writes docs/benchmark.md. SIZES=10,60,300 for more; OTTER=yes: otter-grader, too.
-	@$(PY) -m grading bench $(ONLY) $(AT_ONCE) $(if $(SIZES),--sizes $(SIZES)) $(if $(filter yes,$(OTTER)),--otter)
+bench: $(READY)  ## Measure against stock nbgrader; writes docs/benchmark.md. SIZES=10,60,300 for more; OTTER=yes: otter-grader, too. CLUSTER=yes: only what a cluster costs.
+	@$(PY) -m grading bench $(ONLY) $(AT_ONCE) $(if $(SIZES),--sizes $(SIZES)) $(if $(filter yes,$(OTTER)),--otter) \
+		$(if $(filter yes,$(CLUSTER)),--cluster)
 
-doctor: $(READY)  ## Check whether this machine can isolate students' code, and say how to fix it.
-	@$(PY) -m grading doctor
+doctor: $(READY)  ## Check whether this machine can isolate students' code, and say how to fix it; CLUSTER=<address>: its workers.
+	@$(PY) -m grading doctor $(if $(CLUSTER),--cluster "$(CLUSTER)")
 
 lab: $(READY)  ## Open the course in JupyterLab, with formgrader.
 	@$(PY) -m jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)

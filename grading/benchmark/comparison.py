@@ -165,7 +165,7 @@ def run(
     """
     students = mixed_class(course, assignment, max(sizes))
     folder = course.root / "build" / "bench"
-    stock = _class(course, folder / "stock", assignment, students[:few], STOCK_SETTINGS)
+    stock = class_of(course, folder / "stock", assignment, students[:few], STOCK_SETTINGS)
     said(f"{assignment}: stock nbgrader grades {few} and writes feedback")
     stock_cost = measure([sys.executable, "-m", "nbgrader", "autograde", assignment, "--force"], stock.root)
     stock_feedback = measure([sys.executable, "-m", "nbgrader", "generate_feedback", assignment, "--force"], stock.root)
@@ -175,18 +175,18 @@ def run(
         otter_cost = measure_otter(otter, stock, assignment, [student.id for student in students[:few]])
     growth, classes = {}, {}
     for size in sorted(sizes):
-        classes[size] = _class(course, folder / f"ours-{size}", assignment, students[:size])
+        classes[size] = class_of(course, folder / f"ours-{size}", assignment, students[:size])
         said(f"{assignment}: make grade grades {size}")
-        growth[size] = measure(_grading("grade", assignment, "--jobs", str(jobs), "--force"), classes[size].root)
+        growth[size] = measure(command_line("grade", assignment, "--jobs", str(jobs), "--force"), classes[size].root)
     small = classes[min(sizes)]
     said(f"{assignment}: make feedback writes {min(sizes)} pages, twice")
-    feedback, feedback_again = (measure(_grading("feedback", assignment), small.root) for _ in range(2))
+    feedback, feedback_again = (measure(command_line("feedback", assignment), small.root) for _ in range(2))
     expected, got = scores(stock, assignment), scores(small, assignment)
     said(f"{assignment}: where the processor time goes")
-    alone = _class(course, folder / "stages", assignment, students[: min(3, *sizes)])
+    alone = class_of(course, folder / "stages", assignment, students[: min(3, *sizes)])
     stages = measure_stages(alone, assignment)
     differing = [student for student in expected if expected[student] != got.get(student)]
-    own = _class(course, folder / "hand-in", assignment, [])
+    own = class_of(course, folder / "hand-in", assignment, [])
     hand_in = measure_hand_in(own, assignment, mixed_class(course, assignment, 1 + ALONE + min(sizes)), ALONE, said)
     return Result(
         assignment,
@@ -224,15 +224,16 @@ def run_large(
     costs = {}
     for name, (command, *options) in commands.items():
         said(f"{assignment}: {name}, {number} submissions")
-        costs[name] = measure(_grading(command, assignment, *options), own.root)
+        costs[name] = measure(command_line(command, assignment, *options), own.root)
     return costs
 
 
-def _grading(command: str, assignment: str, *options: str) -> list[str]:
+def command_line(command: str, assignment: str, *options: str) -> list[str]:
+    """A command of the package, as the Makefile calls it."""
     return [sys.executable, "-m", "grading", command, "--assignment", assignment, *options]
 
 
-def _class(
+def class_of(
     course: Course, folder: Path, assignment: str, students: list[SampleStudent], settings: str | None = None
 ) -> Course:
     """A copy of the course with a class that has handed in."""

@@ -131,25 +131,50 @@ def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: 
 
 @click.command()
 @assignment_option
-@click.option("--sizes", default="10", help="Numbers of submissions, such as 10,60,300.")
+@click.option("--sizes", default=None, help="Numbers of submissions, such as 10,60,300.")
 @click.option("--few", default=1, type=click.IntRange(1), help="How many submissions stock nbgrader grades.")
 @click.option("--otter", is_flag=True, help="Measure otter-grader, too; installs it in build/otter.")
 @click.option("--out", default="docs/benchmark.md", type=click.Path(path_type=Path), help="The report.")
+@click.option("--cluster", is_flag=True, help="Measure what a cluster on these cores costs instead; writes no report.")
 @jobs_option
 @click.pass_obj
 def bench(
-    course: Course, assignment: str | None, sizes: str, few: int, otter: bool, out: Path, jobs: int | None
+    course: Course,
+    assignment: str | None,
+    sizes: str | None,
+    few: int,
+    otter: bool,
+    out: Path,
+    cluster: bool,
+    jobs: int | None,
 ) -> None:
     """Measure against stock nbgrader and write a report. Run nothing else on the machine meanwhile."""
     from grading.benchmark import comparison as measuring
     from grading.benchmark.otter import install
     from grading.course import cores
 
+    sizes = sizes or ("10,60" if cluster else "10")
     numbers, jobs = [int(word) for word in sizes.split(",")], jobs or cores.usable()
-    names, other = course.chosen(assignment), install(course) if otter else None
+    names = course.chosen(assignment)
+    if cluster:
+        _bench_cluster(course, names, numbers, jobs)
+        return
+    other = install(course) if otter else None
     results = [measuring.run(course, name, numbers, few, jobs, click.echo, other) for name in names]
     report = measuring.Report(results, jobs, measuring.run_large(course, names[-1], said=click.echo))
     for name, (before, now) in measuring.write_report(report, course.root / out).items():
         click.echo(f"Changed since the last report: {name}: {before:g} before, {now:g} now")
     measuring.clean(course)
     click.echo(f"The report: {out}")
+
+
+def _bench_cluster(course: Course, names: list[str], sizes: list[int], jobs: int) -> None:
+    from grading.benchmark import cluster
+    from grading.benchmark.comparison import clean
+    from grading.cli.grades import console
+    from grading.cluster.security import require_dask
+
+    require_dask()
+    for name in names:
+        console().print(cluster.table(name, cluster.run(course, name, sizes, jobs, click.echo)))
+    clean(course)

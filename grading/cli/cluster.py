@@ -54,3 +54,26 @@ def worker(course: Course, address: str, jobs: int | None, certificates: Path | 
     from grading.cluster import serve
 
     serve.worker(address, jobs or cores.usable(), certificates or course.root / security.FOLDER, click.echo)
+
+
+def print_workers(course: Course, address: str) -> None:
+    """Print the table of a cluster's workers.
+
+    Raises:
+        ClickException: none of them can grade.
+    """
+    from grading.cluster import security
+
+    security.require_dask()
+    from grading.cli.grades import console
+    from grading.cluster import doctor
+    from grading.cluster.worker import versions
+
+    found = doctor.examine(course, address)
+    click.echo(f"Here: {', '.join(f'{name} {version}' for name, version in versions().items())}")
+    console().print(doctor.table(found))
+    for worker, told in found.items():
+        if told["refusal"]:
+            click.echo(f"{worker} takes no work: {told['refusal']}")
+    if all(told["refusal"] for told in found.values()):
+        raise click.ClickException("no worker can grade." if found else "the scheduler has no workers.")

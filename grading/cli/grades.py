@@ -6,12 +6,13 @@ import contextlib
 import os
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from grading.cli.options import agreed, assignment_option, jobs_option
+from grading.cli.options import agreed, assignment_option, cluster_option, jobs_option
 from grading.course.folder import Course, CourseError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @assignment_option
 @jobs_option
 @click.option("--force", is_flag=True, help="Grade unchanged submissions again.")
-@click.option("--cluster", default=None, help="local:<number>, or a Dask scheduler: tls://host:8786.")
+@cluster_option
 @click.pass_obj
 def grade(course: Course, assignment: str | None, jobs: int | None, force: bool, cluster: str | None) -> None:
     """Autograde new and changed submissions in submitted/."""
@@ -40,7 +41,11 @@ def grade(course: Course, assignment: str | None, jobs: int | None, force: bool,
     with contextlib.ExitStack() as stack:
         started, executor = None, None
         if cluster:
-            executor = stack.enter_context(_connected(course, chosen, cluster))
+            from grading.run.grade import release_if_unknown
+
+            for name in chosen:  # the workers get what there is now
+                release_if_unknown(course, name)
+            executor = stack.enter_context(_connected(course, chosen, cluster, course))
         elif force or any(_is_new(course, name) for name in chosen):  # else it is not known yet what there is to do
             started = stack.enter_context(interpreters.start(course, chosen, warm()))
         failed = sum(_grade(course, name, jobs, force, started, executor) for name in chosen)
@@ -111,8 +116,9 @@ def report(course: Course, assignment: str | None, anonymous: bool, names: bool)
     help="How many at once; default: one for each core.",
 )
 @click.option("--yes", is_flag=True, help="Write without asking.")
+@cluster_option
 @click.pass_obj
-def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool) -> None:
+def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool, cluster: str | None) -> None:
     """Preview what grading again would change, and write it if you agree."""
     from grading.cli.progress import steps
     from grading.gradebook.differences import table
@@ -123,7 +129,13 @@ def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool)
         raise CourseError("There are no submissions to grade again.")
     total = sum(len(list((course.root / "submitted").glob(f"*/{name}"))) for name in chosen)
     with steps("Grading in build/regrade", total) as advance:
-        made = again.preview(course, chosen, jobs, done=lambda ended: advance(f"{ended.student} {ended.state}"))
+        made = again.preview(
+            course,
+            chosen,
+            jobs,
+            done=lambda ended: advance(f"{ended.student} {ended.state}"),
+            connect=partial(_connected, course, chosen, cluster) if cluster else None,
+        )
     for words in made.tests:
         click.echo(words)
     for student, reason in sorted(made.failed.items()):
@@ -167,17 +179,18 @@ def _is_new(course: Course, assignment: str) -> bool:
     return bool(submitted - {path.stem for path in (course.root / "records" / assignment).glob("*.json")})
 
 
-def _connected(course: Course, chosen: list[str], cluster: str) -> AbstractContextManager[Executor]:
-    """Other machines that grade; only here anything of Dask is imported."""
-    from grading.cluster.security import require_dask
-    from grading.run.grade import release_if_unknown
+def _connected(course: Course, chosen: list[str], cluster: str, own: Course) -> AbstractContextManager[Executor]:
+    """Other machines that grade; only here anything of Dask is imported.
+
+    Args:
+        own: what is sent to them, the course or a copy of it.
+    """
+    from grading.cluster.security import FOLDER, require_dask
 
     require_dask()
     from grading.cluster.executor import connected
 
-    for name in chosen:  # the workers get what there is now
-        release_if_unknown(course, name)
-    return connected(course, chosen, cluster, click.echo)
+    return connected(own, chosen, cluster, click.echo, certificates=course.root / FOLDER)
 
 
 def run(

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from grading.cli import authoring, cluster, grades, lms, marking, similarity, watching
+from grading.cli.cluster import print_workers
 from grading.cli.grades import print_tables, run, warm, write_feedback
 from grading.cli.options import jobs_option
 from grading.compat.process import spare_grammar
@@ -66,8 +67,17 @@ def main(ctx: click.Context, root: Path) -> None:
 
 
 @click.command()
-def doctor() -> None:
+@click.option("--cluster", default=None, help="Check the workers of a cluster instead: tls://host:8786.")
+@click.pass_obj
+def doctor(course: Course, cluster: str | None) -> None:
     """Check whether this machine can isolate students' code, and say how to fix it."""
+    if cluster:
+        print_workers(course, cluster)
+    else:
+        _examine_this_machine()
+
+
+def _examine_this_machine() -> None:
     import platform
     import tempfile
     from importlib.metadata import version

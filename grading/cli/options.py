@@ -14,6 +14,8 @@ jobs_option = click.option(
     help="How many at once; default: one for each core.",
 )
 
+cluster_option = click.option("--cluster", default=None, help="local:<number>, or a Dask scheduler: tls://host:8786.")
+
 
 def agreed(yes: bool, question: str, not_yet: str, refused: str) -> bool:
     """Ask before something is written or sent.

@@ -23,6 +23,7 @@ from grading.run.pool import AHEAD, ClusterError, Elsewhere
 from grading.run.sanitizing import Sanitized
 
 PATIENCE = 60.0  # seconds without a worker, or without the scheduler, until grading stops
+ANSWER = 20.0  # seconds until a scheduler that does not answer is given up
 MAY_KILL = 1  # workers that a submission may take with it before it is set aside
 AGAIN = "What was graded is saved: run the same command again for the others."
 QUIET = {
@@ -31,6 +32,8 @@ QUIET = {
     "distributed.worker.http.routes": [],
     "distributed.admin.large-graph-warning-threshold": "1 GiB",  # a submission may bring files
 }
+# Dask waits five minutes for a frozen worker. A worker that is being prepared does not answer either, for seconds.
+LIMITS = {"distributed": {"scheduler": {"worker-ttl": "2 minutes"}}}
 
 
 class ClusterExecutor(Elsewhere):
@@ -96,12 +99,12 @@ class ClusterExecutor(Elsewhere):
         """Fail all that is waited for when there is nobody left to do it."""
         seen = time.monotonic()
         while not self._closed.wait(1):
-            with contextlib.suppress(Exception):
-                if self.client.status == "running":
-                    self.threads = ready(self.client, self.plugin.name)
-                    seen = time.monotonic() if self.threads else seen
+            try:
+                self.threads = ready(self.client, self.plugin.name)
+                seen, lost = time.monotonic() if self.threads else seen, False
+            except Exception:  # it has no connection, or the scheduler does not answer
+                lost = True
             if self.client.status == "closed" or time.monotonic() - seen > self.patience:
-                lost = self.client.status != "running"
                 words = f"For {self.patience:g} s no worker could grade. {AGAIN}"
                 for future in list(self._waiting):
                     self._fail(future, self._gone() if lost else ClusterError(words))
@@ -110,10 +113,19 @@ class ClusterExecutor(Elsewhere):
         self._closed.set()
 
 
+def workers(client: Client) -> dict[str, dict]:
+    """What the scheduler knows of its workers, by their addresses.
+
+    Raises:
+        Exception: the scheduler has not answered, or there is no connection.
+    """
+    told: dict[str, dict] = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER)["workers"]
+    return told
+
+
 def ready(client: Client, name: str) -> int:
-    """How many threads the prepared workers have."""
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return sum(worker["nthreads"] for worker in workers if worker.get("resources", {}).get(name))
+    """How many threads the prepared workers have; raises as `workers` does."""
+    return sum(worker["nthreads"] for worker in workers(client).values() if worker.get("resources", {}).get(name))
 
 
 def limit_failures(number: int, dask_scheduler: Scheduler) -> None:
@@ -128,25 +140,25 @@ def connected(
     cluster: str,
     say: Callable[[str], object] = print,
     patience: float = PATIENCE,
+    certificates: Path | None = None,
 ) -> Iterator[ClusterExecutor]:
     """An executor for these assignments, with at least one worker that can grade.
 
     Args:
         cluster: `local:<threads>`, or the address of a scheduler.
         say: gets a line about each worker that cannot grade, and about how many can.
+        certificates: their folder; by default `cluster/` in the course folder.
 
     Raises:
         CourseError: a part of the course is missing, or the address is not safe.
         ClusterError: there is no scheduler, or no worker that can grade.
     """
     plugin = CourseOnWorker(parcel.course_files(course.root, assignments), parcel.settings(course.config), assignments)
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is told in one sentence
     with contextlib.ExitStack() as stack:
-        stack.enter_context(dask.config.set(QUIET))
-        client = stack.enter_context(_client(cluster, course.root / FOLDER))
+        client = stack.enter_context(connection(cluster, certificates or course.root / FOLDER))
         client.run_on_scheduler(limit_failures, MAY_KILL)
         stack.callback(_wipe, client, plugin.name)
-        client.register_plugin(plugin, name=plugin.name)
+        _prepare(client, plugin, say)
         executor = ClusterExecutor(client, plugin, patience)
         stack.callback(executor.shutdown)
         executor.threads = _wait_for_workers(client, plugin.name, say, patience)
@@ -155,26 +167,44 @@ def connected(
 
 
 @contextlib.contextmanager
-def _client(cluster: str, certificates: Path) -> Iterator[Client]:
+def connection(cluster: str, certificates: Path) -> Iterator[Client]:
+    """A client of a scheduler; `cluster` as for `connected`.
+
+    Raises:
+        CourseError: the address is not safe, or there are no certificates.
+        ClusterError: there is no scheduler.
+    """
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is told in one sentence
     kind, _, number = cluster.partition(":")
-    if kind == "local":
-        if not number.isdigit() or not int(number):
-            raise ClusterError(f"CLUSTER={cluster}: write local:4 for four submissions at once.")
-        options = {"processes": True, "dashboard_address": None, "host": "127.0.0.1"}
-        with LocalCluster(n_workers=1, threads_per_worker=int(number), **options) as made, Client(made) as client:
+    with dask.config.set(QUIET):
+        if kind == "local":
+            if not number.isdigit() or not int(number):
+                raise ClusterError(f"CLUSTER={cluster}: write local:4 for four submissions at once.")
+            options = {"processes": True, "dashboard_address": None, "host": "127.0.0.1"}
+            with LocalCluster(n_workers=1, threads_per_worker=int(number), **options) as made, Client(made) as client:
+                yield client
+            return
+        require_safe(cluster)
+        secured = security(certificates) if cluster.startswith("tls://") else None
+        try:
+            client = Client(cluster, timeout=10, security=secured, set_as_default=False)
+        except (OSError, TimeoutError) as error:
+            raise ClusterError(
+                f"No scheduler answers at {cluster} ({str(error).splitlines()[0] if str(error) else 'no answer'}). "
+                "Start one with: python -m grading scheduler"
+            ) from None
+        with client:
             yield client
-        return
-    require_safe(cluster)
-    secured = security(certificates) if cluster.startswith("tls://") else None
+
+
+def _prepare(client: Client, plugin: CourseOnWorker, say: Callable[[str], object]) -> None:
+    """Prepare the workers; those that the scheduler loses meanwhile are named."""
+    before = workers(client)
     try:
-        client = Client(cluster, timeout=10, security=secured, set_as_default=False)
-    except (OSError, TimeoutError) as error:
-        raise ClusterError(
-            f"No scheduler answers at {cluster} ({str(error).splitlines()[0] if str(error) else 'no answer'}). Start "
-            "one with: python -m grading scheduler"
-        ) from None
-    with client:
-        yield client
+        client.register_plugin(plugin, name=plugin.name)
+    except OSError:
+        for worker in before.keys() - workers(client).keys():
+            say(f"Worker {worker} takes no work: it does not answer")
 
 
 def _wait_for_workers(client: Client, name: str, say: Callable[[str], object], patience: float) -> int:
@@ -182,8 +212,7 @@ def _wait_for_workers(client: Client, name: str, say: Callable[[str], object], p
     deadline = time.monotonic() + patience
     told: set[str] = set()
     while True:
-        threads, refusals = ready(client, name), client.run(refusal, name, on_error="return")
-        wrong = {worker: str(words) for worker, words in refusals.items() if words and worker not in told}
+        threads, wrong = ready(client, name), _refusals(client, name, told)
         if not threads and (wrong or time.monotonic() > deadline):
             lines = "".join(f"\n  {worker}: {words}" for worker, words in wrong.items())
             raise ClusterError(f"No worker can grade, so nothing is graded.{lines or ' There is none.'}")
@@ -196,8 +225,17 @@ def _wait_for_workers(client: Client, name: str, say: Callable[[str], object], p
         time.sleep(0.5)
 
 
+def _refusals(client: Client, name: str, told: set[str]) -> dict[str, str]:
+    """Why workers cannot grade, without those that have been told."""
+    found = client.run(refusal, name, on_error="return").items()
+    silent = "it does not answer"
+    return {
+        one: silent if isinstance(words, OSError) else str(words) for one, words in found if words and one not in told
+    }
+
+
 def _wipe(client: Client, name: str) -> None:
     """Let the workers forget the course."""
     with contextlib.suppress(Exception):
         if client.status == "running":
-            client.unregister_worker_plugin(name)
+            client.sync(client.scheduler.unregister_worker_plugin, name=name, callback_timeout=ANSWER)

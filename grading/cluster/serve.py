@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import dask
 from distributed import Scheduler, Worker
 
-from grading.cluster.executor import MAY_KILL, QUIET
+from grading.cluster.executor import LIMITS, MAY_KILL, QUIET
 from grading.cluster.security import is_loopback, require_safe, security
 
 NO_PAGES = "127.0.0.1:0"  # Dask listens there all the same, and has nothing to show: see `QUIET`
@@ -64,6 +64,7 @@ def worker(address: str, threads: int, certificates: Path, say: Callable[[str], 
 
 async def _serve(make: Callable[[], Scheduler | Worker], ready: Callable[[Scheduler | Worker], object]) -> None:
     logging.getLogger("distributed").setLevel(logging.WARNING)
+    dask.config.update_defaults(LIMITS)  # who sets them for Dask has the last word
     with dask.config.set(QUIET):
         async with make() as server:
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -15,14 +15,16 @@ from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
+import psutil
 from distributed import Worker, WorkerPlugin, get_worker
+from distributed.system import MEMORY_LIMIT
 
 from grading.course import temporary_folders
 from grading.course.folder import Course, CourseError
 from grading.execution import interpreters
 from grading.execution.interpreters import Interpreters
 from grading.run import fingerprint, parcel
-from grading.sandbox.bubblewrap import SandboxError, why_not
+from grading.sandbox.bubblewrap import described, why_not
 
 DONE, CRASHED, NO_COURSE, FAILED = "done", "crashed", "no course", "failed"  # how a parcel ends
 
@@ -33,6 +35,41 @@ def versions() -> dict[str, str]:
     python = ".".join(platform.python_version_tuple()[:2])
     found = {"Python": python, "the grading package": f"{version('optimization-course')} ({grader})"}
     return found | {name: version(name) for name in ("torch", "numpy", "nbgrader")}
+
+
+def why_refused(theirs: dict[str, str], isolated: bool) -> str:
+    """Why this worker takes no work from a grader; empty if it does.
+
+    Args:
+        theirs: the grader's versions.
+        isolated: whether students' code is to be isolated.
+    """
+    mine = versions()
+    different = [
+        f"{name} {mine[name]} here and {wanted} at the grader"
+        for name, wanted in theirs.items()
+        if mine[name] != wanted
+    ]
+    if different:
+        return f"another version: {', '.join(different)}"
+    if current_process().daemon:
+        return "it may start no processes: start it with --no-nanny, or with python -m grading worker"
+    if isolated and (reason := why_not()):
+        return reason
+    if not isolated and os.environ.get("SANDBOX") != "none":
+        return (
+            "the grader says SANDBOX=none, and this worker was started without it: it runs no student's code "
+            "with its own rights"
+        )
+    return ""
+
+
+def examined(theirs: dict[str, str], isolated: bool, dask_worker: Worker) -> dict[str, str]:
+    """What `make doctor` shows of a worker, see `why_refused`: versions, threads, sandbox, memory, refusal."""
+    free = f"{min(psutil.virtual_memory().available, MEMORY_LIMIT) / 2**30:.1f} GiB"
+    sandbox = "works" if why_not() is None else described()
+    found = {"threads": str(dask_worker.state.nthreads), "sandbox": sandbox, "free memory": free}
+    return versions() | found | {"refusal": why_refused(theirs, isolated)}
 
 
 def name_of(digest: str) -> str:
@@ -77,27 +114,12 @@ class CourseOnWorker(WorkerPlugin):
 
     def _prepare(self, threads: int) -> None:
         """Raises:
-        CourseError, SandboxError: the worker cannot grade.
+        CourseError: the worker cannot grade.
         """
-        mine = versions()
-        different = [
-            f"{name} {mine[name]} here and {theirs} at the grader"
-            for name, theirs in self.versions.items()
-            if mine[name] != theirs
-        ]
-        if different:
-            raise CourseError(f"another version: {', '.join(different)}")
-        if current_process().daemon:
-            raise CourseError("it may start no processes: start it with --no-nanny, or with python -m grading worker")
         told = self.settings.get("Execute", {})
         isolated = told.get("sandbox") != "none"
-        if isolated and why_not():
-            raise SandboxError(why_not())
-        if not isolated and os.environ.get("SANDBOX") != "none":
-            raise CourseError(
-                "the grader says SANDBOX=none, and this worker was started without it: it runs no student's code "
-                "with its own rights"
-            )
+        if reason := why_refused(self.versions, isolated):
+            raise CourseError(reason)
         temporary_folders.sweep()
         folder = Path(tempfile.mkdtemp(prefix=temporary_folders.prefix("course")))
         self._open.callback(temporary_folders.remove, folder)

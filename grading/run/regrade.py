@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,8 +43,12 @@ def preview(
     jobs: int | None = None,
     executor: Executor | None = None,
     done: Callable[[Record], None] = lambda ended: None,
+    connect: Callable[[Course], AbstractContextManager[Executor]] | None = None,
 ) -> Preview:
     """Grade in `build/regrade/` and compare; nothing else is touched. For the arguments see `grade.grade`.
+
+    Args:
+        connect: makes the executor, other machines, for the copy, which they must have with its new release.
 
     Raises:
         CourseError: there is no gradebook yet, or nothing is submitted.
@@ -57,10 +62,13 @@ def preview(
     for assignment in assignments:
         made.tests += [f"{assignment}: {words}" for words in changed_tests.fit(made.own, assignment)]
         release(made.own, assignment)
-        for ended in grade(made.own, assignment, jobs, executor, done):
-            if not ended.has_grade:
-                made.failed[ended.student] = _as_here(ended.reason, made, course)
-        late_penalties.apply(made.own)  # a penalty is a share of the points
+    with nullcontext(executor) if connect is None else connect(made.own) as executor:
+        for assignment in assignments:
+            for ended in grade(made.own, assignment, jobs, executor, done):
+                if not ended.has_grade:
+                    made.failed[ended.student] = _as_here(ended.reason, made, course)
+    late_penalties.apply(made.own)  # a penalty is a share of the points
+    for assignment in assignments:
         with course.gradebook() as old, made.own.gradebook() as new:
             before, after = scores.read(old, assignment), scores.read(new, assignment)
         exercises = list(notebooks.tests_of(notebooks.read(course.source(assignment))))

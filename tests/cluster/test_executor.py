@@ -21,12 +21,14 @@ from nbformat.v4 import new_code_cell
 
 from grading.cluster.executor import ClusterExecutor, connected
 from grading.cluster.security import make_certificate
+from grading.course import notebooks
 from grading.course.folder import Course
+from grading.gradebook import records
 from grading.gradebook.records import Record
 from grading.run.conversion import Converter
 from grading.run.pool import ClusterError
 from grading.run.sanitizing import Sanitized
-from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, graded, submit
+from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, graded, submit
 from tests.run.test_parcel import hand_in
 
 PROBE = """
@@ -210,6 +212,11 @@ def test_a_worker_that_cannot_isolate_takes_no_work(course: Course, cluster: Clu
     refused = pytest.raises(ClusterError, match=r"No worker can grade, so nothing is graded\.\n  tls://.*bubblewrap")
     with refused, connected(course, ["averages"], cluster.address):
         pass
+    asks = [sys.executable, "-m", "grading", "--root", str(course.root), "doctor", "--cluster", cluster.address]
+    said = subprocess.run(asks, capture_output=True, text=True, check=False)
+    assert said.returncode == 1 and said.stderr == "Error: no worker can grade.\n"
+    assert re.search(r"│ tls://\S+ │ as here +│ 1 +│ missing +│ \S+ GiB +│ no +│", said.stdout), said.stdout
+    assert re.search(r"^tls://\S+ takes no work: bubblewrap is missing", said.stdout, re.MULTILINE), said.stdout
 
 
 def without_bubblewrap(folder: Path) -> str:
@@ -274,3 +281,19 @@ def test_a_submission_that_kills_workers_is_named_and_the_others_are_graded(cour
     assert [there.outcomes[f"student-{number}"].score for number in range(2)] == [3, 0]
     assert there.outcomes["killer"].state == "not_gradable" and "crashed twice" in there.outcomes["killer"].reason
     assert len(killed) == len(set(killed)) == 4
+
+
+@pytest.mark.slow
+def test_regrade_lets_the_workers_grade_with_the_changed_tests(course: Course, cluster: Cluster, pool: Executor):
+    submit(course, "bob", DROPS_THE_SIGN)
+    assert graded(course, pool).outcomes["bob"].score == 2
+    notebook = notebooks.read(course.source("averages"))
+    test = notebooks.by_id(notebook)["test_mean_negative"]
+    test.source = test.source.replace("[-2.0, -4.0]), -3.0", "[2.0, 4.0]), 3.0")
+    notebooks.write(notebook, course.source("averages"))
+    cluster.worker()
+    line = [sys.executable, "-m", "grading", "--root", str(course.root), "regrade", "--yes"]
+    said = subprocess.run([*line, "--cluster", cluster.address], capture_output=True, text=True, check=False)
+    assert said.returncode == 0 and "Grading on 1 thread" in said.stdout, said.stdout + said.stderr
+    assert "1 change, 1 student." in said.stdout
+    assert records.read(course, "averages")["bob"].score == 3

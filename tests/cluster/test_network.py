@@ -5,7 +5,9 @@ The machines are network namespaces, see `tests/cluster/network.py`.
 
 import re
 import shutil
-from collections.abc import Iterator
+import signal
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +20,17 @@ from grading.course.folder import Course
 from grading.gradebook import records
 from tests.cluster import network
 from tests.cluster.network import Machine, Network
+from tests.cluster.test_executor import slow_class
 from tests.conftest import RIGHT, ROOT, submit
 from tests.run.test_parcel import hand_in
 
 pytestmark = pytest.mark.slow
 
 PORT = 8786
+MARKER = "marker.txt"
 LIMITS = "\nc = get_config()\nc.Execute.timeout = 4\nc.Execute.hung_timeout = 2\nc.Execute.max_restarts = 2\n"
+# Dask's limits, which are minutes for the sake of slow machines.
+QUICK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "15s", "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s"}
 SPY = """
 import socket
 
@@ -53,24 +59,34 @@ class Site:
     def address(self) -> str:
         return f"tls://{self.scheduler.address}:{PORT}"
 
-    def worker(self, **environment: str) -> Machine:
+    def worker(self) -> Machine:
         made = self.machine(f"worker{len(self.network.machines)}")
-        made.serve("worker", self.address, "--jobs", "1", **environment)
+        made.serve("worker", self.address, "--jobs", "1", **QUICK)
         return made
 
     def machine(self, name: str) -> Machine:
         made = self.network.machine(name)
         (made.folder / "tmp").mkdir(parents=True)
+        (made.folder / "log").touch()
         if name != "grader":
             shutil.copytree(self.course.root / "cluster", made.folder / "cluster")
         return made
 
-    def grade(self, *options: str) -> str:
-        """Grade the class from the grader's machine; what the command says."""
-        before = self.grader.log if (self.grader.folder / "log").exists() else ""
-        process = self.grader.start("--root", str(self.course.root), "grade", *options)
+    def grade(self, *options: str, hit: Machine | None = None, fault: Callable[[], object] = lambda: None) -> str:
+        """Grade the class from the grader's machine; what the command says.
+
+        Args:
+            hit: as soon as this worker executes a student's notebook, `fault` is called.
+        """
+        said = self.grader.log
+        process = self.grader.start("--root", str(self.course.root), "grade", *options, **QUICK)
+        if hit is not None:
+            while not any(hit.folder.glob(f"tmp/grading-*-parcel-*/{MARKER}")):
+                assert process.poll() is None, self.grader.log
+                time.sleep(0.05)
+            fault()
         process.wait(300)
-        return self.grader.log[len(before) :]
+        return self.grader.log[len(said) :]
 
 
 @pytest.fixture
@@ -83,7 +99,7 @@ def site(tmp_path: Path, tiny: Course, installed: Path) -> Iterator[Site]:
     with network.network(tmp_path / "machines", installed) as made:
         site = Site(made, None, None, tiny)  # type: ignore[arg-type]
         site.grader, site.scheduler = site.machine("grader"), site.machine("scheduler")
-        site.scheduler.serve("scheduler", "--host", site.scheduler.address)
+        site.scheduler.serve("scheduler", "--host", site.scheduler.address, **QUICK)
         yield site
 
 
@@ -117,6 +133,10 @@ def test_grades_are_those_of_one_machine_and_no_student_reaches_the_network(site
     submit(site.course, "spy", RIGHT, lambda notebook: notebook.cells.insert(3, spy))
     site.grade()
     here = results(site.course)
+    site.grader.start("--root", str(site.course.root), "doctor", "--cluster", site.address).wait(60)
+    assert (
+        len(re.findall(r"│ tls://10\.0\.0\.\d:\d+ │ as here +│ 1 +│ works +│ \S+ GiB +│ yes +│", site.grader.log)) == 2
+    )
     said = site.grade("--force", "--cluster", site.address)
     assert "Grading on" in said and "No score has changed" in said
     assert sorted(counted(said)) == ["ada", "bob", "cleo", "dan", "eve", "spy"]
@@ -125,3 +145,24 @@ def test_grades_are_those_of_one_machine_and_no_student_reaches_the_network(site
     assert [there[student][1][2] for student in ("ada", "bob", "cleo", "dan", "spy")] == [3, 0, 0, 3, 3]
     assert there["spy"][0].cells[3].outputs[0].text == "['lo'] []\n"
     assert all("source" not in (path.name for path in worker.folder.rglob("*")) for worker in workers)  # wiped
+
+
+FAULTS = {"frozen": lambda machine: machine.signal(signal.SIGSTOP), "cut off": lambda machine: machine.cut()}
+
+
+def marked_class(course: Course, number: int) -> None:
+    """Students whose notebooks take seconds, and a file by which they are recognized on a worker."""
+    slow_class(course, number)
+    for folder in (course.root / "submitted").glob("*/averages"):
+        (folder / MARKER).touch()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_worker_fails_and_everybody_is_graded_once(site: Site, fault: str):
+    marked_class(site.course, 6)
+    workers = [site.worker(), site.worker()]
+    said = site.grade("--cluster", site.address, hit=workers[0], fault=lambda: FAULTS[fault](workers[0]))
+    assert sorted(counted(said)) == [f"student-{number}" for number in range(6)], said
+    graded = records.read(site.course, "averages")
+    assert [graded[student].score for student in sorted(graded)] == [3, 0] * 3
+    assert all(record.state == "graded" and record.isolated for record in graded.values())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from grading.cluster import worker
+from grading.cluster import doctor, worker
 from grading.cluster.worker import CourseOnWorker
 from grading.course.folder import Course, CourseError
 from grading.run import parcel
@@ -44,3 +44,17 @@ def test_no_grader_turns_isolation_off_on_another_machine(plugin: CourseOnWorker
 
 def test_the_versions_name_the_grader_itself():
     assert worker.versions()["the grading package"].endswith(")") and worker.versions()["torch"]
+
+
+def test_the_doctor_takes_what_workers_answer_as_text_only():
+    told = {**worker.versions(), "torch": "2\x1b[31m", "refusal": "no\nsandbox"}
+    found = {"tls://a:1": told, "tls://b:1": {**worker.versions(), "threads": 4, "refusal": ""}, "tls://c:1": OSError()}
+    table = doctor.table({name: doctor._checked(answer) for name, answer in found.items()})
+    assert list(zip(*(column.cells for column in table.columns))) == [
+        ("tls://a:1", "torch 2\\x1b[31m", "?", "?", "?", "no"),
+        ("tls://b:1", "as here", "4", "?", "?", "yes"),
+        ("tls://c:1", "?", "?", "?", "?", "no"),
+    ]
+    assert doctor._checked(OSError("lost")) == {"refusal": "it does not answer"}
+    other = doctor._checked(AttributeError("module has no attribute 'examined'"))
+    assert other["refusal"].startswith("another version of the grading package (AttributeError: module has no")
