@@ -6,8 +6,10 @@ import difflib
 import dis
 import html
 import inspect
+import itertools
 import math
 import os
+import sys
 import traceback
 import types
 
@@ -183,11 +185,12 @@ class self_check:
         where = f"\n  in the line: {line}" if line else ""
         while stack.tb_next is not None:
             stack = stack.tb_next
-        meant = did_you_mean(error, stack.tb_frame.f_locals.get("self"))
+        meant, own_name = did_you_mean(error, stack.tb_frame.f_locals), stands_for_own(error, stack.tb_frame)
         kind, text = type(error).__name__, str(error) or "no message"
-        for clue, advice in ADVICE.items():
-            if meant is None and clue in f"{kind}: {text}":
-                where = f"\n  {advice}{where}"
+        in_library = bool(own) and frames[-1] not in own and "/lib/python" in frames[-1].filename
+        for clue, advice in ({own_name: own_name} if own_name else ADVICE).items():
+            if meant is None and (own_name or clue in f"{kind}: {text}"):
+                where = f"\n  {LIBRARY if in_library and clue in OPERATION else advice}{where}"
                 break
         if meant is not None:
             text = f"{text.rstrip('.')}. Did you mean {meant}?"
@@ -200,10 +203,12 @@ class self_check:
 LIST = (
     "A whole list is here: take one element of it, such as `self.v[i]`. To join lists, both must be lists: `a + [x]`."
 )
+LIBRARY = "The error arises inside the function that this line calls: is one of its arguments wrong, or one too many?"
+OPERATION = ("unsupported operand", "not supported between")  # inside a library nobody misspelt an operator
 NUMBER = "This is a plain number. Should something else be here, or should it be wrapped first?"
 SHAPES = "Two arrays do not fit together: print their `.shape` just before this line."
 TYPES = "Two tensors hold numbers of different types: `.float()`, `.double()` or `.long()` converts one of them."
-ONE_NUMBER = "One number should be here, not an array: `math` takes one number, `np` has the same functions for arrays."
+ONE_NUMBER = "One number should be here, not several: `math` takes one number; for arrays `np` has the same functions, for tensors `torch`."
 ADVICE = {  # what to do about an exception, by what it says; the first clue that fits counts
     "UnboundLocalError": "A name that a function assigns is its own: give it a value first, or did you mean an attribute of self?",
     "NameError": "Is it spelt right? If another cell defines it, run that one (menu Run > Run All Above Selected Cell), then this one.",
@@ -212,7 +217,7 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "multiple values for argument": "An argument is given twice: do several parameters belong into one list?",
     "positional argument": "Keep the names and the order of the arguments as the exercise gives them. A list becomes several arguments with a star: `f(*values)`.",
     "keyword argument": "Keep the names and the order of the arguments as the exercise gives them.",
-    "NoneType": "Something is None: is a `return` missing, or an assignment? (`append`, `sort`, `reverse` and `shuffle` change what they are given and return None.)",
+    "NoneType": "Something is None: is a `return` or an assignment missing? Or was it not given: an argument, a gradient? (`append`, `sort`, `reverse` and `shuffle` change what they are given and return None.)",
     "'Box'": "An operation computes with numbers: which `.value` or `.grad` do you need here?",
     "for &": "`and` joins two conditions; `&` is something else.",
     "for ^": "A power is written `**`; `^` is something else.",
@@ -230,6 +235,7 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "must match the size": SHAPES,
     "size mismatch": "Two tensors do not fit together: print their `.shape` just before this line.",
     "dimensional array given": "A matrix should be where a vector is: are the arguments in the right order?",
+    "can require gradients": "Only a tensor of floating-point numbers can have a gradient: `dtype=torch.float64`.",
     "does not require grad": "No gradient flows to here: is `requires_grad=True` missing, or was a number taken out too early (`.item()`, `.detach()`)?",
     "a leaf Variable": "A parameter is changed inside `with torch.no_grad():`, so that the change is not part of the gradient.",
     "second time": "Each backward pass needs a forward pass of its own: compute the loss anew in each turn.",
@@ -246,18 +252,21 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "Field elements must": "`np.array` takes one list. A matrix is a list of rows: `np.array([[1, 2], [3, 4]])`.",
     "setting an array element": "An array is made of parts of different shapes: print them. (`*` works entry by entry, `@` multiplies matrices; `np.linalg.eig` returns a pair.)",
     "context manager": "After `with` comes a call, such as `torch.no_grad()`: are the parentheses missing?",
+    "must be Tensor, not float": "This function of torch takes a tensor. For a plain number `math` has the same function.",
     "must be Tensor, not": "A tensor should be here. What does your loop take out? `enumerate` and `zip` give pairs.",
     "expected to be a Tensor": "The gradient of a parameter of torch is a tensor or None.",
     "'generator' object": "A generator gives its things one by one, in a `for` loop; `list(...)` makes a list of them.",
     "'function' object": "A function is here in place of what it returns: call it, `name(...)`.",
     "'method' object": "A method is here in place of what it returns: call it, `name()`.",
     "'float' object is not iterable": "A list should be here, not one number.",
-    "'int' object is not iterable": "A list should be here, not one number: `range(n)` counts up to n.",
+    "'int' object is not iterable": "A list should be here, not one number: `range(n)` counts up to n. One element of a list is increased by `values[i] += 1`.",
     "is not iterable": "Something with elements should be here, such as a list. A tuple of one needs a comma: `(x,)`.",
     "arrays used as indices": "The numbers of rows should be here, whole numbers from 0 on.",
     "indices must be": "An index is a whole number: `for i in range(len(values))` gives the indices of a list, `for value in values` its elements.",
+    "interpreted as an integer": "A whole number should be here, such as the length of a list in `range(len(values))`. (The larger of two numbers is `max(a, b)`; `np.max` takes one array.)",
     "not subscriptable": "[ ] takes an element of a list or an array, ( ) calls a function: which one should be here?",
     "KeyError": "There is no such key: is it spelt right, and is it what the keys are?",
+    "has no attribute 'backward'": "`backward` belongs to a loss that was computed from tensors. Was it computed from plain numbers (`.value`, `.item()`), or is another object meant?",
     "'bool' object has no attribute": "A comparison gave one True or False for all: what is on its two sides? In torch, `max(dim=...)` gives a pair.",
     "'float' object has no attribute": NUMBER,
     "'int' object has no attribute": NUMBER,
@@ -276,26 +285,47 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "ZeroDivisionError": "Which divisor can be 0 here?",
     "scalar variable": "One number has no elements: was an `axis=` forgotten where it was computed?",
     "with size 0": "There is nothing in it here: what should happen in that case?",
-    "IndexError": "Python counts from 0, and the last index is one less than the length.",
+    "IndexError": "Python counts from 0, and the last index is one less than the length. Is the list still empty, or too short?",
     "complex": "Is there a root, or a power with a fraction, of a negative number?",
     "math domain error": "Is there a root or a logarithm of a negative number?",
 }
 
 
-def did_you_mean(error, owner):
-    """What a name may have been meant for: an attribute, a function of a module, something spelt nearly like it."""
+def did_you_mean(error, names):
+    """What a name may have been meant for: an attribute, a function of a module, something spelt nearly like it.
+
+    `names` are the local names where the error arose.
+    """
     name = getattr(error, "name", None)
     if isinstance(error, AttributeError) and name:
+        module = {"float": "math", "int": "math", "ndarray": "np"}.get(type(error.obj).__name__)
+        if module and hasattr(NOTEBOOK.get(module), name):
+            return f"`{module}.{name}(...)`"
         near = difflib.get_close_matches(
             name, [known for known in dir(error.obj) if known[:1] != "_"], n=1, cutoff=0.72
         )
         return f"`{near[0]}`" if near else None
     if not isinstance(error, NameError) or not name:
         return None
-    if hasattr(owner, name):
-        return f"`self.{name}`"
+    owners = ["self", *(other for other in names if other != "self")]
+    for owner in owners:
+        if owner in names and hasattr(names[owner], name) and not isinstance(names[owner], type(math)):
+            return f"`{owner}.{name}`"
     modules = [module for module in ("math", "np", "torch") if hasattr(NOTEBOOK.get(module), name)]
     return " or ".join(f"`{module}.{name}`" for module in modules) or None
+
+
+def stands_for_own(error, frame):
+    """What to say where your own function got a number, or calls itself, in place of one of `math` with its name."""
+    code, name = frame.f_code, frame.f_code.co_name
+    if getattr(NOTEBOOK.get(name), "__code__", None) is not code or not hasattr(math, name):
+        return None
+    first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+    if not isinstance(error, RecursionError) and not isinstance(first, (int, float)):
+        return None
+    return (
+        f"`{name}` is your own function here. For numbers there is `math.{name}`: give it a number, such as a `.value`."
+    )
 
 
 def without_self(written):
@@ -305,7 +335,12 @@ def without_self(written):
     methods = [method for owner in written.__mro__ for method in vars(owner).values() if hasattr(method, "__code__")]
     steps = [step for method in methods for step in dis.get_instructions(method)]
     read = {step.argval for step in steps if step.opname == "LOAD_GLOBAL"}
-    return sorted(read & {step.argval for step in steps if step.opname == "STORE_ATTR"} - set(vars(builtins)))
+    stored = {
+        step.argval
+        for before, step in itertools.pairwise(steps)
+        if step.opname == "STORE_ATTR" and before.opname == "LOAD_FAST" and before.argval == "self"
+    }
+    return sorted(read & stored - set(vars(builtins)))
 
 
 def written_in(exercise):
@@ -420,6 +455,25 @@ def expect_finite(yours, name):
     expect(
         math.isfinite(number), f"`{name}` should be a finite number, like 3 or 0.25 or 1 / 3; yours is {shown(yours)}."
     )
+
+
+@contextlib.contextmanager
+def by_hand(*files, words):
+    """Fail if code of a library whose path contains one of `files` runs in the block: that rule is the exercise."""
+    used = []
+
+    def watch(frame, event, argument):
+        path = frame.f_code.co_filename.replace("\\", "/")
+        if event == "call" and frame.f_code.co_name != "<module>" and any(part in path for part in files):
+            used.append(path)
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+    expect(not used, f"{words}. Here the rule itself is the exercise: write it yourself, without it.")
 
 
 def expect_choice(yours, name, *choices):

@@ -1,9 +1,10 @@
+import sys
+
 Tensor = None  # the notebook makes it
 
 # ---- The notebook's cell begins here. ----
 
 # Measure what a calculation costs, without a clock.
-import sys
 import tracemalloc
 
 
@@ -25,6 +26,24 @@ def cost(calculation):
         size = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     return calls, size
+
+
+def comparisons(kind, calculation):
+    """How often `calculation()` compares two objects of a class with ==, as a search in a list does."""
+    compared, before = [0], {name: kind.__dict__[name] for name in ("__eq__", "__hash__") if name in kind.__dict__}
+
+    def equal(self, other):
+        compared[0] += 1
+        return self is other
+
+    kind.__eq__, kind.__hash__ = equal, object.__hash__
+    try:
+        calculation()
+    finally:
+        del kind.__eq__, kind.__hash__
+        for name, method in before.items():
+            setattr(kind, name, method)
+    return compared[0]
 
 
 def doublings(n, value=1.0):

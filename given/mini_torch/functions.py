@@ -25,6 +25,18 @@ class Box:
         self.grad = grad
 
 
+def run_backward(kind, *parts, grad):
+    """Make an operation of these parts, the result last; let the result's gradient arrive, then run its backward()."""
+    operation, boxes, result = kind(*parts), [part for part in parts if isinstance(part, Box)], parts[-1]
+    result.grad = grad
+    before = [box.value for box in boxes], getattr(operation, "n", None)
+    operation.backward()
+    after = [box.value for box in boxes], getattr(operation, "n", None)
+    only = f"`{kind.__name__}.backward()` should change the gradients of its inputs and nothing else"
+    expect(result.grad == grad, f"{only}; yours changes result.grad from {shown(grad)} to {shown(result.grad)}.")
+    expect(before == after, f"{only}; yours changes a value, or the exponent n.")
+
+
 class Recorder:
     """An operation that only notes that it ran, and which gradient a tensor had then."""
 
@@ -108,19 +120,26 @@ def expect_order(made_from, root, needed):
         )
         return made_from[node]
 
+    before = {name: list(parts) for name, parts in made_from.items()}
     order = topological_order(root, sources)
-    links = ", ".join(f"{name} from {' and '.join(parts)}" for name, parts in made_from.items() if parts)
+    links = ", ".join(f"{name} from {' and '.join(parts)}" for name, parts in before.items() if parts)
     what = f"With {links}: topological_order({root!r}, sources)"
     expect(isinstance(order, list), f"{what} should return a list of nodes; yours returns {shown(order)}.")
     what += f" gives {order}"
     for place, node in enumerate(order):
         expect(node in needed, f"{what}. {node!r} does not belong there: {root!r} was not made from it.")
         expect(node not in order[:place], f"{what}. {node!r} is there twice. Do you note where you have been?")
-        for source in made_from[node]:
+        for source in before[node]:
             hint = "Append a node only when all its sources are in the list."
             expect(source in order[:place], f"{what}. {node!r} should come after {source!r}, its source. {hint}")
     for node in needed:
         expect(node in order, f"{what}. {node!r} is missing. Do you follow the sources of the sources, too?")
+    for node, parts in before.items():
+        left = made_from[node]
+        expect(
+            left == parts,
+            f"{what}, but the list sources({node!r}), {parts}, is {left} afterwards. Go through it without changing it.",
+        )
 
 
 self_check.given.update(

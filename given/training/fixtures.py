@@ -97,7 +97,7 @@ def expect_mode(model, mode, function):
     ran = " and ".join(sorted(set(modes)))
     expect(
         set(modes) == {mode},
-        f"the model should run in {mode} mode, in yours it ran in {ran} mode. Set it before the loop.",
+        f"the model should run in {mode} mode, in yours it ran in {ran} mode. Set it before the loop, by a call with ( ).",
     )
 
 
@@ -116,7 +116,7 @@ def try_fit(make_scheduler=None, **kwargs):
 
     Returns the history, the names of the calls, the learning rate at each train_epoch, and whether the loaders were right.
     """
-    losses, evaluations, calls, rates = [0.9, 0.5, 0.2], [(1.0, 0.3), (0.6, 0.55), (0.4, 0.8)], [], []
+    losses, evaluations, calls, rates = [0.9, 0.5, 0.2], [(1.0, 0.3), (0.6, 0.8), (0.4, 0.55)], [], []
     loaders = []  # whether each call got the right one
     model = tiny_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
@@ -138,6 +138,8 @@ def try_fit(make_scheduler=None, **kwargs):
         kwargs["scheduler"] = scheduler = make_scheduler(optimizer)
         step = scheduler.step
         scheduler.step = lambda *args: (calls.append("scheduler.step"), step(*args))
+    else:
+        optimizer.param_groups[0]["lr"] = 0.25  # another one than its default
     with standing_in(train_epoch=train_epoch, evaluate=evaluate):
         history = fit(model, train_loader, valid_loader, TinyLoss(), optimizer, 3, **kwargs)
     return history, calls, rates, all(loaders)

@@ -1,0 +1,63 @@
+"""No mistake of the catalogue passes all self-checks green and loses points afterwards."""
+
+import copy
+
+import pytest
+
+from grading.course import catalogue, notebooks
+from grading.course.folder import Course
+from grading.execution.rehearsal import rehearse
+from tests.conftest import ROOT
+
+# Checks that stay green for some mistakes which another check of the same exercise sees, with the reason.
+ONE_SIDE_ALONE = {
+    "test_tensor_gradients": "looks at the order of the operations: numbers would depend on earlier exercises",
+    "test_shared_tensor_order": "its expression has no power",
+    "test_shared_tensor_rosenbrock": "its expression squares a difference, and uses no result twice",
+    "test_shared_tensor_shared": "its expression has equal factors",
+    "test_shared_tensor_two_losses": "its expressions are products",
+    "test_numerical_gradient_arguments": "looks at the caller's list, whatever comes back",
+    "test_numerical_gradient_central": "looks at the quotient, whatever happens to the list",
+    "test_sgd_shuffle": "looks at the shuffling, whatever the size of a step",
+    "test_rmsprop_update_untouched": "looks at the caller's arrays, whatever comes back",
+    "test_adam_update_untouched": "looks at the caller's arrays, whatever comes back",
+    "test_cosine_schedule_end": "looks at what comes after the end, whatever comes before",
+    "test_adamw_settings": "has one parameter only",
+    "test_adamw_skipped": "looks at which parameters move, whatever the size of a step",
+}
+
+
+def visible(assignment: str):
+    """A source notebook whose tests have only the part that students see, and its questions."""
+    notebook = copy.deepcopy(notebooks.read(Course(ROOT).source(assignment)))
+    for cell in notebook.cells:
+        if notebooks.kind(cell) == "test":
+            cell.source = notebooks.split_hidden(cell.source)[0]
+    return notebook
+
+
+NOTEBOOKS = {name: visible(name) for name in Course(ROOT).assignments}
+# A question has one answer: its check looks at the form alone, or it would give the answer away.
+QUESTIONS = {
+    (name, exercise)
+    for name, notebook in NOTEBOOKS.items()
+    for exercise, cell in notebooks.by_id(notebook).items()
+    if "raises-exception" in cell.metadata.get("tags", [])
+}
+ENTRIES = [
+    pytest.param(name, entry, id=entry.name)
+    for name, notebook in NOTEBOOKS.items()
+    for entry in catalogue.load(ROOT / "mistakes" / f"{name}.toml", notebook)
+    if (name, entry.cell) not in QUESTIONS and not entry.right
+]
+
+
+@pytest.mark.parametrize(("assignment", "entry"), ENTRIES)
+def test_the_self_checks_see_what_the_hidden_tests_see(assignment, entry):
+    notebook = NOTEBOOKS[assignment]
+    verdicts = rehearse(notebook, {entry.cell: entry.source}, only=notebooks.tests_of(notebook)[entry.cell])
+    seen = {test for test, message in verdicts.items() if message}
+    assert seen, "passes green"
+    assert set(entry.loses) - seen <= ONE_SIDE_ALONE.keys()
+    cells = notebooks.by_id(notebook)
+    assert all("builds_on" in cells[test].source for test in seen - set(entry.loses)), "red, but costs nothing"
