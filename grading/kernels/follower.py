@@ -190,7 +190,7 @@ class Follower:
             guard = self.watch(**running.guarded)
             self._open.callback(guard.stop)
             running.waited = guard.waited
-            proof = json.loads(running.read(Patience(STARTUP_SECONDS)))
+            proof = json.loads(running.read(Patience(STARTUP_SECONDS, guard.waited)))
         except (DeadKernelError, KernelStuck, OSError, ValueError) as error:
             self.close()
             raise SandboxError(f"No interpreter without {self.missing} could be started: {error}") from error
