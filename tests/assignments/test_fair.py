@@ -94,7 +94,11 @@ ODD = [(assignment, name) for assignment, answers in odd_answers.ANSWERS.items()
 def test_a_right_answer_of_an_unusual_form_keeps_its_points(assignment, name):
     replaced = odd_answers.ANSWERS[assignment][name]
     of = notebooks.tests_of(SOURCES[assignment])
-    tests = None if replaced.keys() & {"optimizer", "add", "mul", "pow"} else [test for exercise in replaced for test in of[exercise]]
+    tests = (
+        None
+        if replaced.keys() & {"optimizer", "add", "mul", "pow"}
+        else [test for exercise in replaced for test in of[exercise]]
+    )
     assert lost(assignment, replaced, tests) == {}
 
 
