@@ -61,7 +61,7 @@ handout: $(READY)  ## Zip the students' files into build/handout/: release, envi
 	@$(PY) -m grading handout $(ONLY) $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(HUB),--hub $(HUB))
 
 new-exercise: $(READY)  ## Add a working skeleton, NAME=<function>, to ASSIGNMENT; KIND=written: a question for a person to grade.
-	@test -n "$(and $(NAME),$(ASSIGNMENT))" || { echo "Say where and what: make new-exercise ASSIGNMENT=<name> NAME=<function>"; exit 1; }
+	@test -n "$(and $(NAME),$(ASSIGNMENT))" || { echo "Name the assignment and the function: make new-exercise ASSIGNMENT=<name> NAME=<function>"; exit 1; }
 	@$(PY) -m grading new-exercise $(ONLY) $(if $(KIND),--kind $(KIND)) $(if $(NAME),"$(NAME)")
 
 check: $(READY)  ## List every problem found in the course and its code; writes nothing.
@@ -85,7 +85,7 @@ format: $(READY)  ## Fix and format code and notebooks with ruff.
 	@$(PY) -m ruff format .
 
 collect: $(READY)  ## Put FROM=<Moodle's or Canvas's archive, or a folder> into submitted/, after asking; LMS=canvas fetches it; UNDO=yes takes it back.
-	@test -n "$(and $(or $(FROM),$(UNDO),$(filter canvas,$(LMS))),$(ASSIGNMENT))" || { echo "Say what is where: make collect ASSIGNMENT=<name> FROM=<archive or folder>, or LMS=canvas to fetch it"; exit 1; }
+	@test -n "$(and $(or $(FROM),$(UNDO),$(filter canvas,$(LMS))),$(ASSIGNMENT))" || { echo "Name the assignment and the download: make collect ASSIGNMENT=<name> FROM=<archive or folder>, or LMS=canvas to fetch it"; exit 1; }
 	@$(PY) -m grading collect $(ONLY) $(if $(FROM),--from "$(FROM)") $(if $(LMS),--lms $(LMS)) \
 		$(if $(WORKSHEET),--worksheet "$(WORKSHEET)") $(if $(filter yes,$(YES)),--yes) $(if $(filter yes,$(UNDO)),--undo)
 
@@ -130,7 +130,7 @@ regrade: $(READY)  ## Preview what grading again would change, then ask before w
 	@$(PY) -m grading regrade $(ONLY) $(AT_ONCE) $(if $(filter yes,$(YES)),--yes) $(if $(CLUSTER),--cluster "$(CLUSTER)")
 
 diff-grades: $(READY)  ## Compare two gradebooks, A=<file> and B=<file>.
-	@test -n "$(and $(A),$(B))" || { echo "Say which: make diff-grades A=gradebook.db.<time> B=gradebook.db"; exit 1; }
+	@test -n "$(and $(A),$(B))" || { echo "Name two gradebooks: make diff-grades A=gradebook.db.<time> B=gradebook.db"; exit 1; }
 	@$(PY) -m grading diff-grades $(if $(A),"$(A)") $(if $(B),"$(B)")
 
 mutants: $(READY)  ## Mutate the reference solutions; a hidden test must catch every mutant.

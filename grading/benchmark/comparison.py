@@ -109,7 +109,7 @@ class Result:
 
 @dataclass
 class Report:
-    """All that one run has measured.
+    """Everything that one run measured.
 
     Attributes:
         large: what commands cost with `LARGE` submissions, by command; empty if that was not measured.
@@ -130,7 +130,7 @@ class Report:
 
 
 def mixed_class(course: Course, assignment: str, number: int, seed: int = 0) -> list[SampleStudent]:
-    """Students who get about three exercises in four right, and make a mistake of the catalogue in the others."""
+    """Students who solve about three of four exercises and make a catalogued mistake in the others."""
     source = notebooks.read(course.source(assignment))
     entries = catalogue.load(course.root / "mistakes" / f"{assignment}.toml", source)
     # An answer that needs another exercise's answer is right or wrong only together with that one.
@@ -206,7 +206,7 @@ def run(
 def run_large(
     course: Course, assignment: str, number: int = LARGE, said: Callable[[str], None] = lambda words: None
 ) -> dict[str, Cost]:
-    """What the commands that touch a whole class cost, for a class of `number`.
+    """The cost of the commands that process a whole class, for `number` students.
 
     Args:
         assignment: for which `run` was called last; the class is made of its smallest one.

@@ -26,7 +26,7 @@ GIVE_UP = 600  # seconds for one page
 
 @dataclass
 class HandIn:
-    """How long it takes from the moment a folder is in the exchange to the moment its page is there.
+    """The time from a folder's arrival in the exchange to its feedback page.
 
     Attributes:
         alone: seconds, one student at a time.
@@ -55,7 +55,7 @@ def measure_hand_in(
     """Start `make watch` on a course that is released, and hand in.
 
     Args:
-        course: a folder of its own for this; its settings get an exchange.
+        course: a course that nothing else uses; its settings get an exchange.
         students: the first one warms the grader up, the next `alone` hand in one after another, the others together.
 
     Raises:
@@ -97,7 +97,7 @@ def _watching(course: Course, assignment: str) -> Iterator[subprocess.Popen]:
 
 
 def _page_of(course: Course, assignment: str, names: list[str], homes: Path, grader: subprocess.Popen) -> float:
-    """Hand in for some students at once; seconds until the last of their pages is there."""
+    """Hand in for several students at once. Returns the seconds until the last page is written."""
     exchange = exchange_folder(course)
     if exchange is None:
         raise RuntimeError(f"{course.root}: no exchange")

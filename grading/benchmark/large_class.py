@@ -15,7 +15,7 @@ from grading.gradebook.database import ClassGradebook
 
 
 def enlarge(course: Course, assignment: str, number: int) -> list[str]:
-    """Let a graded class grow to `number` students; the new ones have the work, grades and records of those there.
+    """Enlarge a graded class to `number` students by copying work, grades, and records of the existing ones.
 
     Files are linked and not copied: nothing in the course changes them in place.
 
@@ -48,7 +48,7 @@ def _copy_record(source: Path, target: Path, student: str) -> None:
 
 
 def _copy_rows(connection: Connection, assignment: str, pairs: list[tuple[str, str]]) -> None:
-    """Give each new student the rows of an old one; ids get the new student's name as an ending."""
+    """Copy an existing student's rows for each new student. Ids end with the new student's name."""
     students, submitted = Student.__table__, SubmittedAssignment.__table__
     notebooks, grades, comments = SubmittedNotebook.__table__, Grade.__table__, Comment.__table__
     of = {row.student_id: row for row in _rows(connection, submitted, "assignment_id", [assignment])}

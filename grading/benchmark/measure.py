@@ -16,7 +16,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 @dataclass
 class Cost:
-    """What a command took.
+    """The resources that a command used.
 
     Attributes:
         wall: seconds on the clock.
@@ -35,7 +35,7 @@ def measure(command: list[str], folder: Path, environment: dict[str, str] | None
     Raises:
         RuntimeError: it failed; the message holds the end of its output.
     """
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # so that what outlives its parent is counted here
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # counts processes that outlive their parent
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     with (folder / "bench.log").open("w+b") as log:
         process = subprocess.Popen(
@@ -62,7 +62,7 @@ def _sample(pid: int, peak: list[int], ended: threading.Event) -> None:
 
 
 def proportional_tree(pid: int) -> int:
-    """The bytes of a process and of all below it, each shared page divided among those that have it."""
+    """The memory of a process and its descendants in bytes; shared pages are divided among their users."""
     generation, total = [pid], 0
     while generation:
         total += sum(map(proportional, generation))

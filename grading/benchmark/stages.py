@@ -27,7 +27,7 @@ from grading.course.folder import Course
 
 @dataclass
 class Stages:
-    """Seconds of processor time a submission, but for `references`.
+    """Processor seconds for each submission; `references` is for all.
 
     Attributes:
         references: of the oracle's right answers, computed once in each worker.
@@ -70,7 +70,7 @@ def measure_stages(course: Course, assignment: str) -> Stages:
 
 
 def _grade_in_stages(course: Course, assignment: str) -> Stages:
-    """Grade every submission in this process, and the floor of each, after one that only warms up."""
+    """Grade every submission in this process and measure the floor of each. The first one only warms up."""
     from grading.gradebook.database import ClassGradebook
     from grading.intake.submission import find
     from grading.run import fingerprint, pool
@@ -100,7 +100,7 @@ def _grade_in_stages(course: Course, assignment: str) -> Stages:
 
 
 def _references(source: NotebookNode) -> float:
-    """What the first rehearsal in a process costs more than the second: right answers, computed once."""
+    """The extra cost of the first rehearsal in a process: it computes the right answers once."""
     from grading.execution.rehearsal import rehearse
 
     rehearse(source, only=[])  # imports
@@ -113,7 +113,7 @@ def _references(source: NotebookNode) -> float:
 
 
 def _floor(source: NotebookNode, submitted: NotebookNode, stages: Stages) -> None:
-    """Add what the same cells, and then the same cells with their hidden tests, take in this process."""
+    """Add the time of the same cells in this process, without and with their hidden tests."""
     from grading.execution.rehearsal import rehearse
 
     answers = {
@@ -147,7 +147,7 @@ def _timed(stages: Stages, name: str, clock: Callable[[], float]) -> Iterator[No
 
 
 def _descendants() -> float:
-    """The processor time of all processes below this one, and of those that they have waited for."""
+    """The processor time of all descendants of this process, including those that have ended."""
     total = 0.0
     for process in psutil.Process().children(recursive=True):
         try:

@@ -19,15 +19,17 @@ certificates_option = click.option(
 @click.command()
 @click.pass_obj
 def certificates(course: Course) -> None:
-    """Make cluster/certificate.pem and cluster/key.pem, with which scheduler, workers and grader know each other."""
+    """Make cluster/certificate.pem and cluster/key.pem, by which all machines recognize each other."""
     from grading.cluster import security
 
     folder = security.make_certificate(course.root / security.FOLDER)
-    click.echo(f"{folder}: copy it to every machine of the cluster. Who has it can read and change everything there.")
+    click.echo(
+        f"{folder}: copy it to every machine of the cluster, and to no other: it gives access to everything there."
+    )
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", help="The address to listen at; beyond this machine with certificates.")
+@click.option("--host", default="127.0.0.1", help="The address to listen on; other machines need certificates.")
 @click.option("--port", default=8786, type=click.IntRange(0, 65535))
 @certificates_option
 @click.pass_obj
@@ -47,7 +49,7 @@ def scheduler(course: Course, host: str, port: int, certificates: Path | None) -
 @certificates_option
 @click.pass_obj
 def worker(course: Course, address: str, jobs: int | None, certificates: Path | None) -> None:
-    """Run a worker of the scheduler at ADDRESS; it needs no course."""
+    """Run a worker for the scheduler at ADDRESS. It needs no course folder."""
     from grading.cluster import security
 
     security.require_dask()

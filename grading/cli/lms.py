@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--worksheet", default=None, type=click.Path(path_type=Path), help="Moodle's grading worksheet.")
 @click.option("--yes", is_flag=True, help="Collect without asking.")
-@click.option("--undo", is_flag=True, help="Bring back what was there before the last collection.")
+@click.option("--undo", is_flag=True, help="Restore submitted/ as it was before the last collection.")
 @click.pass_obj
 def collect(
     course: Course, assignment: str, source: Path | None, lms: str | None, worksheet: Path | None, yes: bool, undo: bool
@@ -104,7 +104,7 @@ def _post(posting: "Posting", yes: bool) -> None:
         for student, why in sorted(kind.items()):
             click.echo(f"  {printed(student)}: {printed(why)}")
     if not posting.items:
-        click.echo("Nothing is to be sent.")
+        click.echo("There is nothing to send.")
         return
     not_yet = "Nothing is sent yet. To send it, run the same again with YES=yes."
     if not agreed(yes, "Send this to Canvas?", not_yet, "Nothing is sent."):
@@ -134,7 +134,7 @@ def _undo(course: Course, assignment: str) -> None:
     _list(done.restored, "as before the last collection")
     _list(done.removed, "removed, as they were new")
     _list(done.left, "left alone, as their folder in submitted/ has been changed since")
-    click.echo("Grades stay in the gradebook. What is back is graded again by: make grade")
+    click.echo("Grades stay in the gradebook. To grade what is back, run: make grade")
 
 
 @click.command()

@@ -93,7 +93,7 @@ class ClusterExecutor(Elsewhere):
                 self._waiting.discard(future)
 
     def _gone(self) -> ClusterError:
-        return ClusterError(f"The connection to the scheduler is lost. {AGAIN}")
+        return ClusterError(f"Lost the connection to the scheduler. {AGAIN}")
 
     def _look_after(self) -> None:
         """Fail all that is waited for when there is nobody left to do it."""
@@ -129,7 +129,7 @@ def ready(client: Client, name: str) -> int:
 
 
 def limit_failures(number: int, dask_scheduler: Scheduler) -> None:
-    """Let the scheduler give up a task after it has taken that many workers with it, and one more."""
+    """Make the scheduler give up a task that has killed more than `number` workers."""
     dask_scheduler.allowed_failures = number
 
 
@@ -174,7 +174,7 @@ def connection(cluster: str, certificates: Path) -> Iterator[Client]:
         CourseError: the address is not safe, or there are no certificates.
         ClusterError: there is no scheduler.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is told in one sentence
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # one sentence reports the error
     kind, _, number = cluster.partition(":")
     with dask.config.set(QUIET):
         if kind == "local":
@@ -208,7 +208,7 @@ def _prepare(client: Client, plugin: CourseOnWorker, say: Callable[[str], object
 
 
 def _wait_for_workers(client: Client, name: str, say: Callable[[str], object], patience: float) -> int:
-    """Wait for the first worker that can grade; the number of threads."""
+    """Wait for the first worker that can grade. Returns the number of threads."""
     deadline = time.monotonic() + patience
     told: set[str] = set()
     while True:
@@ -235,7 +235,7 @@ def _refusals(client: Client, name: str, told: set[str]) -> dict[str, str]:
 
 
 def _wipe(client: Client, name: str) -> None:
-    """Let the workers forget the course."""
+    """Remove the course from the workers."""
     with contextlib.suppress(Exception):
         if client.status == "running":
             client.sync(client.scheduler.unregister_worker_plugin, name=name, callback_timeout=ANSWER)

@@ -30,7 +30,7 @@ def require_dask() -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, and nothing that is sent to it leaves it."""
+    """Whether a host is this machine, so that nothing sent to it leaves the machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -50,7 +50,7 @@ def require_safe(address: str) -> None:
         right = False
     if not right:
         raise CourseError(
-            f"{address!r} is no address of a scheduler. Write local:4, tcp://127.0.0.1:8786 or tls://host:8786."
+            f"{address!r} is not the address of a scheduler. Write local:4, tcp://127.0.0.1:8786 or tls://host:8786."
         )
     if parts.scheme == "tcp" and not is_loopback(str(parts.hostname)):
         raise CourseError(
@@ -82,7 +82,7 @@ def security(folder: Path) -> "Security":
 
 
 def make_certificate(folder: Path) -> Path:
-    """Make a certificate and its key with openssl; the folder. It is its own authority: only it is trusted.
+    """Make a self-signed certificate and its key with openssl. Returns the folder. No other one is trusted.
 
     Raises:
         CourseError: there is one already, or openssl is missing or fails.
@@ -102,5 +102,5 @@ def make_certificate(folder: Path) -> Path:
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode:
         key.unlink()
-        raise CourseError(f"openssl made no certificate: {done.stderr.strip().splitlines()[-1:]}")
+        raise CourseError(f"openssl could not make a certificate: {done.stderr.strip().splitlines()[-1:]}")
     return folder

@@ -17,7 +17,7 @@ NO_PAGES = "127.0.0.1:0"  # Dask listens there all the same, and has nothing to 
 
 
 def scheduler(host: str, port: int, certificates: Path, say: Callable[[str], object]) -> None:
-    """Run a scheduler until it is told to end.
+    """Run a scheduler until it is stopped.
 
     Raises:
         CourseError: it would listen beyond loopback without certificates.
@@ -39,7 +39,7 @@ def scheduler(host: str, port: int, certificates: Path, say: Callable[[str], obj
 
 
 def worker(address: str, threads: int, certificates: Path, say: Callable[[str], object]) -> None:
-    """Run a worker until it is told to end, or the scheduler ends.
+    """Run a worker until it is stopped or the scheduler ends.
 
     Raises:
         CourseError: the address is not safe, or there are no certificates.

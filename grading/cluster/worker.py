@@ -78,7 +78,7 @@ def name_of(digest: str) -> str:
 
 
 class CourseOnWorker(WorkerPlugin):
-    """Prepares each worker of a cluster once, also one that joins late, for one course.
+    """Prepares each worker of a cluster once for one course, including workers that join late.
 
     A worker that cannot grade gets no tasks: they need a resource that only a prepared worker has.
 
@@ -137,7 +137,7 @@ class CourseOnWorker(WorkerPlugin):
             self._free.put(self._started.make_pool(1))
 
     def run(self, text: str) -> tuple[str, str]:
-        """Execute a parcel in a process of its own; how it ended, and the result or what to say."""
+        """Execute a parcel in a separate process. Returns how it ended, and the result or a message."""
         pool = self._free.get()
         try:
             return DONE, pool.submit(parcel.execute, text, str(self._folder)).result()

@@ -51,9 +51,9 @@ def hand_back(course: Course, assignment: str) -> Returned:
             name = f"{student}/{assignment}.html" if not names else _name(names.get(student), assignment)
             name = numbered.get(student, name)
             if student not in numbered and _is_of_group(name, groups):
-                done.left[student] = f"Moodle finds a group's members by its grading worksheet only: return {page}"
+                done.left[student] = f"Moodle finds members of a group by its grading worksheet only: return {page}"
             elif name is None:
-                done.left[student] = f"the LMS's name is not known, as it handed out nothing of theirs: return {page}"
+                done.left[student] = f"the LMS's archive held nothing of theirs, so it accepts no page: return {page}"
             else:
                 archive.write(page, name)
                 done.students.append(student)

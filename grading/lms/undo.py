@@ -14,7 +14,7 @@ NOTES = ("names.json", "groups.json", "refused.json", "worksheet.csv")
 
 @dataclass
 class Undone:
-    """What was brought back.
+    """What was restored.
 
     Attributes:
         restored: students whose former submission was restored.

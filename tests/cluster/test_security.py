@@ -25,7 +25,7 @@ def test_nothing_goes_unencrypted_beyond_this_machine(address: str):
 
 @pytest.mark.parametrize("address", ["", "10.0.0.1:8786", "http://127.0.0.1:8786", "tcp://127.0.0.1", "tls://a:b", "x"])
 def test_what_is_no_address(address: str):
-    with pytest.raises(CourseError, match="no address of a scheduler"):
+    with pytest.raises(CourseError, match="not the address of a scheduler"):
         require_safe(address)
 
 

@@ -51,7 +51,7 @@ def test_grades_are_shown_then_sent_and_never_twice(course, server):
     assert "run the same again with YES=yes" in preview.output and server.count("PUT") == 0
     assert "2 grades sent." in export(course, "--yes").output
     assert in_canvas(server) == {101: 3.0, 102: 2.0, 103: 1.0, 104: None}
-    assert "Nothing is to be sent." in export(course, "--yes").output and server.count("PUT") == 2
+    assert "There is nothing to send." in export(course, "--yes").output and server.count("PUT") == 2
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_points_are_those_of_canvas_or_scaled(course, server):
     assert "Canvas's assignment has 10 points, and the notebook has 3." in export(course, "--yes").output
     assert "4 grades sent." in export(course, "--yes", "--scale").output
     assert in_canvas(server)[102] == 6.6667
-    assert "Nothing is to be sent." in export(course, "--yes", "--scale").output
+    assert "There is nothing to send." in export(course, "--yes", "--scale").output
     server.assignments[-1]["grading_type"] = "pass_fail"
     assert 'displays its grade as "pass_fail"' in export(course, "--yes").output
 
@@ -165,7 +165,7 @@ def test_pages_become_comments_with_a_file_once(course, server):
         (102, "2 of 3 points.", b"page of bn", None),
     ]
     assert set(server.stored) == {None}, "the upload does not carry the token"
-    assert "Nothing is to be sent." in returned(course, "--yes").output
+    assert "There is nothing to send." in returned(course, "--yes").output
     feedback(course, "bn", text="better page")
     assert "1 feedback page to be sent: bn (page instead of an older one)" in returned(course, "--yes").output
     assert [page for user, _, page, _ in comments(server) if user == 102] == [b"page of bn", b"better page of bn"]
