@@ -93,7 +93,7 @@ class ClusterExecutor(Elsewhere):
                 self._waiting.discard(future)
 
     def _gone(self) -> ClusterError:
-        return ClusterError(f"Lost the connection to the scheduler. {AGAIN}")
+        return ClusterError(f"The connection to the scheduler is lost. {AGAIN}")
 
     def _look_after(self) -> None:
         """Fail all that is waited for when there is nobody left to do it."""
