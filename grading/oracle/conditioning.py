@@ -33,7 +33,7 @@ def gd_rate(eigenvalues: Spectrum, eta: float) -> float:
     curvatures = torch.tensor(np.asarray(eigenvalues, dtype=float))
     x = torch.ones_like(curvatures, requires_grad=True)
     (curvatures * x**2 / 2).sum().backward()
-    torch.optim.SGD([x], lr=eta).step()
+    torch.optim.SGD([x], lr=abs(eta), maximize=eta < 0).step()  # torch refuses a negative lr
     return x.detach().abs().max().item()
 
 
@@ -130,7 +130,10 @@ def single_eigenvalues(rng: np.random.Generator) -> list[tuple[Spectrum, float]]
 
 
 def spectra_and_rates(rng: np.random.Generator) -> list[tuple[Spectrum, float]]:
-    """Several eigenvalues in any order: the flattest, or the steepest, or a direction that goes down is the slowest."""
+    """Several eigenvalues in any order: the flattest, or the steepest, or a direction that goes down is the slowest.
+
+    Also a rate of 0, and a negative one.
+    """
     cases = []
     for n in (2, 3, 6):
         scale = 10.0 ** rng.uniform(-2, 2)
@@ -142,6 +145,7 @@ def spectra_and_rates(rng: np.random.Generator) -> list[tuple[Spectrum, float]]:
     cases.append((falling, 0.4 / max(falling)))
     cases.append((np.array([0.7, 0.0, 0.2]), rng.uniform(0.5, 1.5)))  # flat ground: nothing happens
     cases.append((np.full(3, rng.uniform(0.5, 2)), rng.uniform(0.1, 0.4)))
+    cases += [(scale * rng.uniform(0.5, 2, 2), eta) for eta in (0.0, -rng.uniform(0.1, 0.4) / scale)]
     return [(spectrum.tolist() if i % 2 else spectrum, float(eta)) for i, (spectrum, eta) in enumerate(cases)]
 
 
@@ -236,6 +240,9 @@ def around_the_boundary(rng: np.random.Generator) -> list[Setting]:
             lam = 10.0 ** rng.uniform(-2, 2) * math.copysign(1.0, part)
             sign = float(rng.choice([-1.0, 1.0]))
             cases.append((float(sign * lam), float(sign * abs(part) * 2 * (1 + gamma) / abs(lam)), float(gamma)))
+    for gamma in np.arange(1, 16) / 16:  # the smallest step beside it; nothing is rounded here
+        edge, eta = float(2 * (1 + gamma)), float(2.0 ** rng.integers(-4, 4))
+        cases += [(math.nextafter(edge, end) / eta, eta, float(gamma)) for end in (0.0, 9.0)]
     return _shuffled(rng, cases)
 
 
@@ -273,9 +280,10 @@ def aligned_hills(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
 
 
 def any_matrices(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
-    """Matrices that are not symmetric; angles that are negative, 0, and beyond a full turn."""
+    """Matrices that are not symmetric, one of whole numbers; angles that are negative, 0, and beyond a full turn."""
     angles = (-rng.uniform(0.2, 1.3), -rng.uniform(7, 12), rng.uniform(7, 12), 0.0, rng.uniform(0.2, 1.3))
-    return [(rng.normal(size=(2, 2)) * 3, float(angle)) for angle in angles]
+    cases = [(rng.normal(size=(2, 2)) * 3, float(angle)) for angle in angles]
+    return [*cases, (rng.integers(1, 9, (2, 2)), float(rng.uniform(0.2, 1.3)))]
 
 
 def arriving_paths(rng: np.random.Generator) -> list[tuple[list, float]]:
@@ -698,12 +706,15 @@ def _reply(student: Student, function: str, calls: Sequence[Sequence], stand_ins
         `{"values", "arguments": as they are afterwards}`, one of each for each call.
 
     Raises:
+        Mismatch: a later call changed the result of an earlier one.
         StandInsUnused: the student's function never called what the rows stand for.
     """
     asked = {"function": function, "calls": [list(call) for call in calls], "stand_ins": list(stand_ins)}
     reply = student.ask("conditioning.calls", about=function, **asked)
     if stand_ins and not reply["stand_ins_used"]:
         raise StandInsUnused("the stand-ins were not called")
+    words = f"a later call of {function} changed the array that an earlier one had returned: make a new one each time."
+    that(not reply["overwritten"], words)
     return reply
 
 

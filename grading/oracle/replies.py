@@ -216,7 +216,7 @@ def _calls_with_arguments(asked: dict) -> Check:
     calls = asked["calls"]
     each = {"values": items(result, len(calls)), "own": items(flag, len(calls))}
     arguments = row(*(items(result, len(call)) for call in calls))
-    return record(**each, arguments=arguments, stand_ins_used=flag)
+    return record(**each, overwritten=flag, arguments=arguments, stand_ins_used=flag)
 
 
 def _iterate(asked: dict) -> Check:

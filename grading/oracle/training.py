@@ -685,8 +685,9 @@ def epochs(epochs: Sequence[int], *after: Any, lr: float, **kwargs: Any) -> list
 
 def judge_rates(reply: dict, epochs: Sequence[int], expected: list[float], what: str) -> None:
     """The learning rate at each of the epochs; `expected` holds epoch 0, 1, 2, ..."""
+    rounding = 1e-15 * max(map(abs, expected))  # of a cosine that should come to 0
     for yours, epoch in zip(reply["values"], epochs, strict=True):
-        if not close(yours, expected[epoch], rtol=1e-9, atol=1e-12):
+        if not close(yours, expected[epoch], rtol=1e-9, atol=rounding):
             mine, wanted = both(yours, expected[epoch])
             raise Mismatch(
                 f"{what}: epoch {epoch} (counted from 0) should have the learning rate {wanted}, yours is {mine}.",
@@ -857,7 +858,7 @@ def judge_modes(reply: dict, mode: str, fixture: dict) -> None:
 
 
 def judge_restored(reply: dict, fixture: dict) -> None:
-    """The mode of every part of the model is that of before, and the model ran at all."""
+    """The modes of all parts, the gradients and `requires_grad` are those of before, and the model ran at all."""
     that(bool(reply["forwards"]), "your function never ran the model.")
     before = fixture.get("training", True)
     after = reply["modes"]
@@ -866,9 +867,15 @@ def judge_restored(reply: dict, fixture: dict) -> None:
         f"the model entered in {_mode('train' if before else 'eval')} mode and should leave in it; after your evaluate "
         f"{'it' if len(set(after)) == 1 else 'a part of it'} is in {_mode('eval' if before else 'train')} mode.",
     )
+    untouched = fixtures.Watch(fixture).report()
     that(
-        len(after) == len(list(fixtures.Watch(fixture).model.modules())) and all(reply["requires_grad"]),
-        "after your evaluate the model's parameters should require gradients as before.",
+        len(after) == len(untouched["modes"]) and reply["requires_grad"] == untouched["requires_grad"],
+        "after your evaluate the model's parameters should require gradients as before"
+        + (", the first one not." if fixture.get("frozen") else "."),
+    )
+    that(
+        reply["gradients"] == untouched["gradients"],
+        "after your evaluate the gradients of the model's parameters should be those of before; yours changes them.",
     )
     if fixture["model"] != "dropout":
         judge_outputs(reply, fixture, "train", "eval")
@@ -1020,6 +1027,17 @@ def judge_scheduler_steps(
     for epoch, (yours, rate) in enumerate(zip(_rates(reply, n_epochs), scheduled, strict=True)):
         same_number(yours, rate, f"epoch {epoch} should be trained with the scheduler's rate: it", rtol=1e-9)
     _judge_trained(reply, fixture, valid, n_epochs, scheduled, numbers)
+
+
+def judge_no_epochs(reply: dict, fixture: dict) -> None:
+    """`fit` with n_epochs=0 trains nothing and notes nothing; a list without numbers may be missing."""
+    history = reply["history"]
+    if not isinstance(history, dict) or "object" in history:
+        raise Mismatch(f"fit should return a dictionary of lists, yours returns {show(history)}.")
+    count = max((len(numbers) for numbers in history.values() if isinstance(numbers, list)), default=0)
+    that(count == 0, f"with n_epochs=0 the lists should be empty, one of yours holds {count}.")
+    same = reply["weights"] == fixtures.Watch(fixture).report()["weights"]
+    that(same, "with n_epochs=0 the model's parameters should stay as they are.")
 
 
 def judge_three_epochs(reply: dict, fixture: dict, valid: dict, numbers: dict | None) -> None:

@@ -14,8 +14,9 @@ def calls(namespace: dict, function: str, calls: list, stand_ins: list) -> dict:
             `core.looked_up`. Without rows the student's own functions are called.
 
     Returns:
-        `{"values": one for each call, "own": whether each shares no memory with an argument, "arguments": of each
-        call, as they are afterwards, "stand_ins_used"}`.
+        `{"values": one for each call, "own": whether each shares no memory with an argument, "overwritten": whether a
+        later call changed an array that an earlier one returned, "arguments": of each call, as they are afterwards,
+        "stand_ins_used"}`.
     """
     called = core.lookup(namespace, function)
     used: list[object] = []
@@ -23,17 +24,24 @@ def calls(namespace: dict, function: str, calls: list, stand_ins: list) -> dict:
         name: core.looked_up([row for which, *row in stand_ins if which == name], used) for name, _, _ in stand_ins
     }
     with core.replaced(namespace, **names):
-        values, own = [], []
+        results, values, own = [], [], []
         for arguments in calls:
-            value = called(*arguments)
-            own.append(not any(_shared(value, argument) for argument in arguments))
-            values.append(_kept(value))
-    return {"values": values, "own": own, "arguments": calls, "stand_ins_used": bool(used)}
+            results.append(called(*arguments))
+            values.append(_kept(results[-1]))
+            own.append(not any(_shared(results[-1], argument) for argument in arguments))
+    overwritten = any(_differs(value, result) for value, result in zip(values, results))
+    return {"values": values, "overwritten": overwritten, "own": own, "arguments": calls, "stand_ins_used": bool(used)}
 
 
 def _shared(value: object, argument: object) -> bool:
     both = isinstance(value, np.ndarray) and isinstance(argument, np.ndarray)
     return both and np.shares_memory(value, argument)
+
+
+def _differs(kept: object, result: object) -> bool:
+    if not (isinstance(kept, np.ndarray) and isinstance(result, np.ndarray)):
+        return False
+    return kept.tobytes() != result.tobytes()
 
 
 def _kept(value: object) -> object:

@@ -286,9 +286,10 @@ class Watch:
 
     Args:
         fixture: `model`, `seed`, `n`, `batch_size`, `loader`, and optionally `one_class`, `training` (the mode at the
-            beginning), `stale`, `smoothing` (of the labels, in the loss), `scale` (of the data), `optimizer`,
-            `hyperparameters`, `rates` (learning rates that are set after the optimizer is made; with several, each is
-            that of a group of parameters), and `look` (report the weights at each run of the model).
+            beginning), `stale`, `frozen` (the first parameter requires no gradient), `smoothing` (of the labels, in the
+            loss), `scale` (of the data), `optimizer`, `hyperparameters`, `rates` (learning rates that are set after the
+            optimizer is made; with several, each is that of a group of parameters), and `look` (report the weights at
+            each run of the model).
 
     Attributes:
         forwards: for each run of the model its mode, whether its output is tracked, the number of examples, the
@@ -367,6 +368,8 @@ class Watch:
         self.model.train(fixture.get("training", True))
         if fixture.get("stale"):
             stale_gradients(self.model)
+        if fixture.get("frozen"):
+            next(self.model.parameters()).requires_grad_(False)
         self.loss_fn = Loss(label_smoothing=fixture.get("smoothing", 0.0))
         parameters, rates = list(self.model.parameters()), fixture.get("rates", [])
         groups = [{"params": parameters[place :: len(rates)]} for place in range(len(rates))] or parameters
