@@ -126,6 +126,9 @@ def hessians(rng: np.random.Generator, which: str) -> list[tuple[np.ndarray, str
                 basis, _ = np.linalg.qr(rng.normal(size=matrix.shape))
                 matrix = basis @ matrix @ basis.T
             result.append(((matrix + matrix.T) / 2.0, kind))
+    if which == "scaled":  # the largest eigenvalue is four times as large as the largest entry
+        equal = np.full((4, 4), 0.25)
+        result.append((rng.uniform(0.5, 2.0) * (equal + 8e-9 * (np.eye(4) - equal)), "undetermined"))
     return result
 
 
