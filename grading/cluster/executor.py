@@ -32,6 +32,7 @@ QUIET = {
     "distributed.worker.http.routes": [],
     "distributed.admin.large-graph-warning-threshold": "1 GiB",  # a submission may bring files
 }
+LOGS = ("distributed", "distributed.client", "distributed.gc")  # to each of them Dask gives a level of its own
 # Dask waits five minutes for a frozen worker. A worker that is being prepared does not answer either, for seconds.
 LIMITS = {"distributed": {"scheduler": {"worker-ttl": "2 minutes"}}}
 
@@ -174,7 +175,8 @@ def connection(cluster: str, certificates: Path) -> Iterator[Client]:
         CourseError: the address is not safe, or there are no certificates.
         ClusterError: there is no scheduler.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # one sentence reports the error
+    for name in LOGS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # one sentence reports the error
     kind, _, number = cluster.partition(":")
     with dask.config.set(QUIET):
         if kind == "local":

@@ -166,3 +166,14 @@ def test_a_worker_fails_and_everybody_is_graded_once(site: Site, fault: str):
     graded = records.read(site.course, "averages")
     assert [graded[student].score for student in sorted(graded)] == [3, 0] * 3
     assert all(record.state == "graded" and record.isolated for record in graded.values())
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_scheduler_fails_and_the_command_ends(site: Site, fault: str):
+    marked_class(site.course, 4)
+    worker = site.worker()
+    said = site.grade("--cluster", site.address, hit=worker, fault=lambda: FAULTS[fault](site.scheduler))
+    assert "Error: The connection to the scheduler is lost. What was graded is saved" in said, said
+    assert "Traceback" not in said
+    ended = counted(said)
+    assert len(ended) < 4 and sorted(ended) == sorted(records.read(site.course, "averages"))
