@@ -223,12 +223,10 @@ def test_a_notebook_that_takes_long_to_read_stops_nobody_and_is_tried_twice(klas
     klass.hand_in("bob", RIGHT)
     klass.grade()
     said = [message for message in caplog.messages if message.startswith(("ada", "bob"))]
-    assert [message.split(",")[0] for message in said] == [
-        "ada averages: reading it exceeded a limit",
-        "bob averages: attempt 1",
-        "ada averages: not graded",
-        "ada averages: attempt 2",
-    ], said
+    said = [message.split(",")[0] for message in said]
+    last = ["ada averages: not graded", "ada averages: attempt 2"]
+    assert said[2:] == last, said
+    assert sorted(said[:2]) == ["ada averages: reading it exceeded a limit", "bob averages: attempt 1"]
     first, second = klass.attempts("ada")
     assert (first.state, second.state) == (FAILED, GRADED)
     assert first.note == "reading the notebook exceeded a limit twice: it took more than 1 s"
