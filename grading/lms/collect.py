@@ -31,7 +31,7 @@ from grading.intake import archive
 from grading.lms import undo
 from grading.lms.canvas import Submitted
 from grading.lms.canvas_download import Download
-from grading.lms.plan import ANONYMOUS, CANVAS, COPY, MOODLE, File, NotMatched, Plan, plan
+from grading.lms.plan import ANONYMOUS, CANVAS, COPY, MOODLE, File, NotMatched, Plan, canvas_group, plan
 from grading.lms.worksheet import Row, Worksheet, file_name
 from grading.lms.worksheet import read as read_worksheet
 
@@ -199,7 +199,7 @@ class CanvasCollector(_Collector):
     def _without_group(self, name: str, students: dict[str, Student]) -> str:
         """An entry without the numbers that a group's name has: `team_1_101_5001_x.ipynb` is that of user 101."""
         for group in class_list.groups(students, self.parent.coursedir.assignment_id):
-            start = re.sub(r"\W", "", group).lower() + "_"
+            start = canvas_group(group)
             if name.startswith(start):
                 return f"{_run_together(group)}_{name.removeprefix(start)}"
         return name

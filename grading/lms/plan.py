@@ -31,6 +31,11 @@ FEW = 3  # of fewer submissions nothing follows from equal times
 COPY = re.compile(r"(?:-(?P<again>\d+)| ?\((?P<copy>\d+)\))$")  # Canvas's "-1" of a resubmission; a browser's " (1)"
 
 
+def canvas_group(name: str) -> str:
+    """How Canvas begins the names of a group's files: `team_1_` for `Team_1`, `team1_` for `Team 1`."""
+    return re.sub(r"\W", "", name).lower() + "_"
+
+
 class NotMatched(Exception):
     """A file could not be matched; the message says why."""
 

@@ -5,6 +5,7 @@ Canvas: Assignment > Upload submissions. Canvas shows a returned file under the 
 """
 
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from grading.course import class_list, times
 from grading.course.folder import Course, CourseError
 from grading.lms import worksheet
 from grading.lms.collect import download_names
-from grading.lms.plan import CANVAS, MOODLE
+from grading.lms.plan import CANVAS, MOODLE, canvas_group
 
 
 @dataclass
@@ -48,7 +49,7 @@ def hand_back(course: Course, assignment: str) -> Returned:
     done.path.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(done.path, "w", zipfile.ZIP_DEFLATED) as archive:
         for student, page in pages.items():
-            name = f"{student}/{assignment}.html" if not names else _name(names.get(student), assignment)
+            name = f"{student}/{assignment}.html" if not names else _name(names.get(student), assignment, groups)
             name = numbered.get(student, name)
             if student not in numbered and _is_of_group(name, groups):
                 done.left[student] = f"Moodle finds members of a group by its grading worksheet only: return {page}"
@@ -81,14 +82,19 @@ def _is_of_group(name: str | None, groups: dict[str, list[str]]) -> bool:
     return match is not None and worksheet.file_name(match["name"]) in map(worksheet.file_name, groups)
 
 
-def _name(downloaded: str | None, assignment: str) -> str | None:
-    """How the LMS wants the page of a student to be called, whose notebook it called `downloaded`."""
+def _name(downloaded: str | None, assignment: str, groups: Iterable[str] = ()) -> str | None:
+    """How the LMS wants the page of a student to be called, whose notebook it called `downloaded`.
+
+    Args:
+        groups: the names of groups. Numbers in them are not Canvas's numbers of a user and a file.
+    """
     if downloaded is None:
         return None
     parts = downloaded.split("/")
     for number in range(len(parts)):  # everything may lie in one more folder; the outermost name is the LMS's
         entry = "/".join(parts[number:])
-        match = MOODLE.fullmatch(entry) or CANVAS.fullmatch(entry)
-        if match:
-            return entry[: match.start("file")] + f"{assignment}.html"
+        start = next((start for start in map(canvas_group, groups) if entry.startswith(start)), "")
+        match = MOODLE.fullmatch(entry) or CANVAS.fullmatch(f"group_{entry[len(start) :]}" if start else entry)
+        if match and match["file"]:
+            return entry[: len(entry) - len(match["file"])] + f"{assignment}.html"
     return f"{Path(downloaded).with_suffix('')}.html"

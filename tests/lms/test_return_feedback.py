@@ -50,6 +50,14 @@ def test_names_of_every_lms(tiny):
     assert done.students == ["a", "b", "c", "d", "e", "f"] and done.left == {}
 
 
+def test_numbers_in_the_name_of_a_group_are_not_those_of_canvas(tiny):
+    (tiny.root / "students.csv").write_text("id,group\na,Team_1\nb,7_8 Lab\nc,Team_1\nd,7_8 Lab\n", encoding="utf-8")
+    pages(tiny, "a", "b")
+    collected(tiny, a="team_1_101_5001_averages-2.ipynb", b="7_8lab_LATE_102_5002_averages.ipynb")
+    names = ["team_1_101_5001_averages.html", "7_8lab_LATE_102_5002_averages.html"]
+    assert list(content(hand_back(tiny, "averages").path)) == names
+
+
 def test_whom_the_lms_does_not_know_is_listed(tiny):
     pages(tiny, "a", "partner")
     collected(tiny, a="Ada L_9001_assignsubmission_file_/averages.ipynb")
