@@ -240,9 +240,6 @@ def around_the_boundary(rng: np.random.Generator) -> list[Setting]:
             lam = 10.0 ** rng.uniform(-2, 2) * math.copysign(1.0, part)
             sign = float(rng.choice([-1.0, 1.0]))
             cases.append((float(sign * lam), float(sign * abs(part) * 2 * (1 + gamma) / abs(lam)), float(gamma)))
-    for gamma in np.arange(1, 16) / 16:  # the smallest step beside it; nothing is rounded here
-        edge, eta = float(2 * (1 + gamma)), float(2.0 ** rng.integers(-4, 4))
-        cases += [(math.nextafter(edge, end) / eta, eta, float(gamma)) for end in (0.0, 9.0)]
     return _shuffled(rng, cases)
 
 
