@@ -114,6 +114,21 @@ def test_a_broken_base_class_costs_the_optimizers_nothing():
         ("optimizers", "momentum", ("self.v[i] = ", "v = "), "`self.v` is still 0"),
         ("optimizers", "adagrad", ("math.sqrt(", "sqrt("), "Did you mean `math.sqrt`"),
         ("optimizers", "torch_train", (", requires_grad=True", ""), "is `requires_grad=True` missing"),
+        ("mini-torch", "tanh", ("math.tanh(self.value)", "tanh(self.value)"), "For numbers there is `math.tanh`"),
+        ("mini-torch", "tanh", ("math.tanh(self.value)", "np.tanh(self)"), "For numbers there is `math.tanh`"),
+        ("mini-torch", "tanh", ("math.tanh(self.value)", "self.value.tanh()"), "Did you mean `math.tanh(...)`?"),
+        ("mini-torch", "tanh", ("math.tanh(self.value)", "torch.tanh(self.value)"), "For a plain number `math` has"),
+        ("optimizers", "train", ("f_2d(x1, x2)", "f_2d(x1_init, x2_init)"), "Was it computed from plain numbers"),
+        ("optimizers", "gradient_descent", ("* param.grad", "* grad"), "Did you mean `param.grad`?"),
+        ("optimizers", "momentum", ("enumerate(self.params)", "enumerate(range(self.params))"), "`range(len(values))`"),
+        ("optimizers", "torch_train", ("torch.float64", "torch.int64"), "floating-point numbers can have a gradient"),
+        ("optimizers", "adam", ("self.eps = eps", "Adam.eps = eps"), "Each optimizer keeps its own hyperparameters"),
+        (
+            "training",
+            "fit",
+            ("scheduler.step()", "scheduler.step(optimizer)"),
+            "arises inside the function that this line",
+        ),
         ("conditioning", "steps_needed", (", axis=1", ""), "was an `axis=` forgotten"),
         ("conditioning", "preconditioned_gd", ("P @ gradient", "P * gradient"), "`@` multiplies matrices"),
         ("training", "get_batches", ("yield X", "return X"), "Is `return` in the place of `yield`?"),
@@ -130,6 +145,11 @@ def test_a_message_says_where_to_look(assignment, exercise, change, words):
     assert change[0] in source
     messages = said(assignment, {exercise: source.replace(*change)}, exercise)
     assert any(message and words in message for message in messages), messages
+
+
+def test_an_attribute_of_something_else_is_no_missing_self():
+    source = notebooks.by_id(NOTEBOOKS["optimizers"])["gradient_descent"].source.replace("* param.grad", "* grad")
+    assert "`self.grad`" not in said("optimizers", {"gradient_descent": source}, "gradient_descent")[0]
 
 
 def test_a_given_name_that_was_overwritten_is_named():
