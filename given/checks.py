@@ -430,6 +430,17 @@ def shown(value):
         return text if len(text) < 80 else text[:77] + "..."
 
 
+def apart(expected, yours, short=None):
+    """The texts of two values that differ: short ones, or all digits where the short ones are alike."""
+    short = short or shown
+    texts = short(expected), short(yours)
+    if texts[0] == texts[1]:
+        with contextlib.suppress(TypeError, ValueError, OverflowError, RuntimeError):
+            expected, yours = float(expected), float(yours)
+        texts = repr(expected), repr(yours)
+    return texts
+
+
 def expect(condition, message):
     """Fail the self-check with this message unless the condition holds."""
     if not condition:
@@ -443,7 +454,8 @@ def expect_number(yours, expected, what, hint="", tolerance=1e-6):
     except (TypeError, ValueError, OverflowError, RuntimeError):
         number = math.nan
     if not abs(number - expected) <= tolerance * max(1.0, abs(expected)):
-        raise NotYet(f"{what} should be {shown(expected)}, yours is {shown(yours)}. {hint}".rstrip())
+        right, mine = apart(expected, yours)
+        raise NotYet(f"{what} should be {right}, yours is {mine}. {hint}".rstrip())
 
 
 def expect_finite(yours, name):

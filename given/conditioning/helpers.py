@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from given.checks import NOTEBOOK, NotYet, expect, expect_number, name_of, self_check, shown
+from given.checks import NOTEBOOK, NotYet, apart, expect, expect_number, name_of, self_check, shown
 
 # ---- The notebook's cell begins here. ----
 
@@ -96,6 +96,11 @@ def as_array(yours, shape, what, hint=""):
     return mine
 
 
+def rounded(numbers):
+    """The text of an array in a message: six decimals."""
+    return str(np.round(numbers, 6).tolist())
+
+
 def expect_entries(function, arguments, expected, hint="", slips=(), what=""):
     """Fail unless the call returns this array; slips: pairs (array of a typical mistake, sentence)."""
     expected, what = np.asarray(expected, dtype=float), what or called(function, arguments)
@@ -106,9 +111,8 @@ def expect_entries(function, arguments, expected, hint="", slips=(), what=""):
     if np.allclose(mine, expected, rtol=1e-6, atol=1e-6):
         hint = COARSE
     if not np.allclose(mine, expected, rtol=DIGITS, atol=DIGITS):
-        raise NotYet(
-            f"{what} should be {np.round(expected, 6).tolist()}, yours is {np.round(mine, 6).tolist()}. {hint}".rstrip()
-        )
+        right, came = apart(expected.tolist(), mine.tolist(), rounded)
+        raise NotYet(f"{what} should be {right}, yours is {came}. {hint}".rstrip())
 
 
 def expect_path(yours, expected, what, hints, slips=None):
@@ -132,10 +136,8 @@ def expect_path(yours, expected, what, hints, slips=None):
                 hint = COARSE
             if len(mine) > 1 and np.ptp(mine, axis=0).max() == 0:
                 hint = "All your rows are equal: is one array changed in place, and collected again and again?"
-            raise NotYet(
-                f"{what}: row {row} should be {np.round(right, 6).tolist()}, yours is "
-                f"{np.round(came, 6).tolist()}. {hint}"
-            )
+            right, came = apart(right.tolist(), came.tolist(), rounded)
+            raise NotYet(f"{what}: row {row} should be {right}, yours is {came}. {hint}")
 
 
 def expect_verdict(function, arguments, expected, hint):
@@ -271,9 +273,8 @@ def expect_row(function, arguments, row, expected, hint):
     if np.allclose(mine, expected, rtol=1e-6, atol=1e-6):
         hint = COARSE
     if not np.allclose(mine, expected, rtol=DIGITS, atol=DIGITS):
-        raise NotYet(
-            f"the {parts[row]} row of {what} should be {expected}, yours is {np.round(mine, 6).tolist()}. {hint}"
-        )
+        right, came = apart(expected, mine.tolist(), rounded)
+        raise NotYet(f"the {parts[row]} row of {what} should be {right}, yours is {came}. {hint}")
 
 
 def expect_matrix_path(function, arguments, expected):

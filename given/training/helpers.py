@@ -10,7 +10,7 @@ from IPython.display import display
 from torch import nn
 from torch.utils.data import DataLoader
 
-from given.checks import NOTEBOOK, NotYet, by_hand, expect, self_check, shown
+from given.checks import NOTEBOOK, NotYet, apart, by_hand, expect, self_check, shown
 
 # ---- The notebook's cell begins here. ----
 
@@ -38,9 +38,8 @@ def expect_array(yours, expected, what, hint="", tolerance=1e-6):
     if not np.allclose(mine, expected, rtol=tolerance, atol=tolerance):
         if np.isnan(mine).any():
             hint += " (nan comes from 0/0, from infinity minus infinity, or from the root of a negative number.)"
-        raise NotYet(
-            f"{what} should be {np.round(expected, 6).tolist()}, yours is {np.round(mine, 6).tolist()}. {hint}".rstrip()
-        )
+        right, came = apart(expected.tolist(), mine.tolist(), lambda numbers: str(np.round(numbers, 6).tolist()))
+        raise NotYet(f"{what} should be {right}, yours is {came}. {hint}".rstrip())
 
 
 def expect_items(yours, what, *names):

@@ -1,6 +1,7 @@
 """No mistake of the catalogue passes all self-checks green and loses points afterwards."""
 
 import copy
+import re
 
 import pytest
 
@@ -50,6 +51,7 @@ ENTRIES = [
     for entry in catalogue.load(ROOT / "mistakes" / f"{name}.toml", notebook)
     if (name, entry.cell) not in QUESTIONS and not entry.right
 ]
+ALIKE = re.compile(r"should be (\S.*?),? (?:and )?yours (?:is|are) \1(?![\w.]*\d)")
 
 
 @pytest.mark.parametrize(("assignment", "entry"), ENTRIES)
@@ -59,5 +61,32 @@ def test_the_self_checks_see_what_the_hidden_tests_see(assignment, entry):
     seen = {test for test, message in verdicts.items() if message}
     assert seen, "passes green"
     assert set(entry.loses) - seen <= ONE_SIDE_ALONE.keys()
+    assert [message for message in verdicts.values() if message and ALIKE.search(message)] == []
     cells = notebooks.by_id(notebook)
     assert all("builds_on" in cells[test].source for test in seen - set(entry.loses)), "red, but costs nothing"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "exercise", "answer", "words"),
+    [
+        (
+            "conditioning",
+            "gd_rate",
+            "def gd_rate(spectrum, eta):\n    return np.float32(max(abs(1 - eta * lam) for lam in spectrum))",
+            "should be 0.8, yours is 0.800000011920929",
+        ),
+        (
+            "conditioning",
+            "rotated",
+            "def rotated(A, angle):\n    c, s = np.cos(angle), np.sin(angle)\n"
+            "    R = np.array([[c, -s], [s, c]])\n    return (R @ A @ R.T).astype(np.float32)",
+            "yours is [[",
+        ),
+    ],
+)
+def test_rounded_answers_are_shown_with_the_digits_that_differ(assignment, exercise, answer, words):
+    notebook = NOTEBOOKS[assignment]
+    verdicts = rehearse(notebook, {exercise: answer}, only=notebooks.tests_of(notebook)[exercise])
+    messages = [message for message in verdicts.values() if message]
+    assert messages and not any(ALIKE.search(message) for message in messages)
+    assert any(words in message for message in messages), messages

@@ -188,7 +188,19 @@ def test_a_self_check_does_not_write_over_a_students_constant(notebook):
     assert notebook.names["left"] == 2
 
 
-TAKEN = ("expect_number", "expect", "shown", "show", "NotYet", "math", "traceback", "written_in", "ADVICE", "GIVEN")
+TAKEN = (
+    "expect_number",
+    "expect",
+    "shown",
+    "apart",
+    "show",
+    "NotYet",
+    "math",
+    "traceback",
+    "written_in",
+    "ADVICE",
+    "GIVEN",
+)
 
 
 @pytest.mark.parametrize("taken", TAKEN)
