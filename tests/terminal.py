@@ -64,6 +64,14 @@ class Terminal:
         self.type(f"{text}\r")
         return self.until(until)
 
+    def interrupt(self) -> None:
+        """Type Ctrl-C, again until something is shown: one that arrives just before Python reads a line is lost."""
+        end = time.monotonic() + self.seconds
+        while time.monotonic() < end:
+            self.type("\x03")
+            if select.select([self._here], [], [], 2)[0]:
+                return
+
     def ended(self, words: str) -> str:
         """What is shown until these words, when nothing comes after them and the command has ended well."""
         shown = self.until(words)

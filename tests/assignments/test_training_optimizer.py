@@ -66,7 +66,9 @@ def test_an_optimizer_that_is_torchs_earns_nothing(source):
     assert None not in hidden.values()
     assert all("calls torch's own optimizer" in message for message in hidden.values())
     visible = rehearse(SOURCE, {"adamw": source}, only=TESTS["adamw"])
-    assert all("yours uses an optimizer of torch.optim" in message for message in visible.values())
+    assert None not in visible.values()
+    other = {test for test, message in visible.items() if "torch.optim or torch.nn.utils do the work" not in message}
+    assert other <= {"test_adamw_settings"}, "it looks at the learning rate first"
 
 
 def test_a_prediction_is_asked_for_before_the_answer_is_shown():

@@ -191,7 +191,8 @@ def test_tags_in_an_answer_and_its_comment_are_shown_and_change_nothing_else(tmp
     course = with_question(tmp_path / "course")
     answer(course, "ada", "If 0 <b and c> 0:\n\n<script>alert(1)</script>")
     by_formgrader(course, "ada", 1, "Close the <div>, and $a<b$ is *right*.")
-    page(str(course.root), "averages", "ada")
+    with BoundedPool(1, SECONDS, MEMORY) as processes:
+        assert page(course, "averages", "ada", processes) == ""
     shown = (course.root / "feedback" / "ada" / "averages" / "averages.html").read_text(encoding="utf-8")
     assert "0 &lt;b and c&gt; 0" in shown and "<p>&lt;script&gt;alert(1)" in shown
     assert "Close the &lt;div&gt;" in shown and "<em>right</em>" in shown and "<math" in shown
