@@ -67,8 +67,11 @@ class ClusterExecutor(Elsewhere):
         return future
 
     def _take(self, future: "Future[Executed]", sent: NotebookNode, task: Task) -> None:
+        if future not in self._waiting:  # all that was waited for has failed
+            return
         try:
-            ended, text = task.result()
+            # Dask asks the scheduler for the result, and before it ends Python waits for the thread that does this.
+            ended, text = task.result(timeout=self.patience)
             if ended == CRASHED:
                 raise BrokenExecutor(text)
             if ended == NO_COURSE:
