@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -11,6 +12,12 @@ import termios
 import time
 from pathlib import Path
 from types import TracebackType
+
+
+def _take_terminal() -> None:
+    """Let Ctrl-C arrive, also where the tests run in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Terminal:
@@ -26,7 +33,7 @@ class Terminal:
             stdout=there,
             stderr=there,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C arrives
+            preexec_fn=_take_terminal,
             env={**os.environ, "TERM": "xterm", "PYTHONWARNINGS": "ignore"},
         )
         os.close(there)
@@ -63,14 +70,6 @@ class Terminal:
         """Type a line; what is shown then, until these words."""
         self.type(f"{text}\r")
         return self.until(until)
-
-    def interrupt(self) -> None:
-        """Type Ctrl-C, again until something is shown: one that arrives just before Python reads a line is lost."""
-        end = time.monotonic() + self.seconds
-        while time.monotonic() < end:
-            self.type("\x03")
-            if select.select([self._here], [], [], 2)[0]:
-                return
 
     def ended(self, words: str) -> str:
         """What is shown until these words, when nothing comes after them and the command has ended well."""
