@@ -13,7 +13,8 @@
 # LMS=canvas         for collect, export and return-feedback: Canvas's API, at CANVAS_API_URL, CANVAS_API_TOKEN, CANVAS_COURSE
 # NEW_SECRET=yes     for release: make a new gradebook.secret, from which the inputs of hidden tests are drawn
 # NAMES=yes          for report and similar: names from students.csv beside the ids; ANONYMOUS=yes: pseudonyms, and no links
-# CLUSTER=address    for grade, regrade and doctor: run students' code on a Dask cluster, tls://host:8786, or on local:4; see docs/scaling.md
+# CLUSTER=address    for grade, regrade, doctor: the Dask cluster that runs students' code, or local:4; see docs/scaling.md
+# SIZES=10,60,300    for bench: classes of these sizes; OTTER=yes: otter-grader, too; CLUSTER=yes: what a cluster costs, only
 # JOBS=n             grade that many submissions at once (default: one for each core)
 
 .DEFAULT_GOAL := help
@@ -136,11 +137,11 @@ diff-grades: $(READY)  ## Compare two gradebooks, A=<file> and B=<file>.
 mutants: $(READY)  ## Mutate the reference solutions; a hidden test must catch every mutant.
 	@$(PY) -m grading mutants $(ONLY) $(AT_ONCE) $(if $(EXERCISE),--exercise $(EXERCISE))
 
-bench: $(READY)  ## Measure against stock nbgrader; writes docs/benchmark.md. SIZES=10,60,300 for more; OTTER=yes: otter-grader, too. CLUSTER=yes: only what a cluster costs.
+bench: $(READY)  ## Measure against stock nbgrader; writes docs/benchmark.md. SIZES, OTTER and CLUSTER=yes measure more.
 	@$(PY) -m grading bench $(ONLY) $(AT_ONCE) $(if $(SIZES),--sizes $(SIZES)) $(if $(filter yes,$(OTTER)),--otter) \
 		$(if $(filter yes,$(CLUSTER)),--cluster)
 
-doctor: $(READY)  ## Check whether this machine can isolate students' code, and say how to fix it; CLUSTER=<address>: its workers.
+doctor: $(READY)  ## Check whether this machine, or CLUSTER=<address>, can isolate students' code, and say how to fix it.
 	@$(PY) -m grading doctor $(if $(CLUSTER),--cluster "$(CLUSTER)")
 
 lab: $(READY)  ## Open the course in JupyterLab, with formgrader.

@@ -64,7 +64,7 @@ def worker(address: str, threads: int, certificates: Path, say: Callable[[str], 
 
 async def _serve(make: Callable[[], Scheduler | Worker], ready: Callable[[Scheduler | Worker], object]) -> None:
     logging.getLogger("distributed").setLevel(logging.WARNING)
-    dask.config.update_defaults(LIMITS)  # who sets them for Dask has the last word
+    dask.config.update_defaults(LIMITS)  # what is set for Dask itself has precedence
     with dask.config.set(QUIET):
         async with make() as server:
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -72,9 +72,8 @@ class GuardedChannel:
     def may_need_torch(self) -> bool:
         """Whether an answer that failed without torch may pass with it: the student's text mentions torch."""
         asked = any(missing is Missing.TORCH for missing, _ in self._followed)
-        return (asked and not self._plain()) and any(
-            "torch" in source for source in self.kernel.sources if source not in self.given
-        )
+        own = (source for source in self.kernel.sources if source not in self.given)
+        return asked and not self._plain() and any("torch" in source for source in own)
 
     def remarks(self) -> list[str]:
         """What to tell a student whose answer has failed without torch, and with it, if it mentions torch."""

@@ -104,6 +104,23 @@ class Page:
     refusal: str = ""
 
 
+@dataclass
+class Burst:
+    """What one burst of work shares.
+
+    Attributes:
+        settings: by assignment, the fingerprint with which its attempts are graded.
+        running: what is under way.
+        wrong: by assignment, how the grader is wrong about it.
+    """
+
+    pool: ProcessPoolExecutor
+    gradebook: ClassGradebook
+    settings: dict[str, str]
+    running: dict[Future, Work] = field(default_factory=dict)
+    wrong: dict[str, CourseError] = field(default_factory=dict)
+
+
 def journal_of(course: Course) -> Journal:
     """The journal of a course's attempts."""
     return Journal(course.root / "records" / "attempts.db")
@@ -268,20 +285,19 @@ class Watcher:
         with self._alone(), self.course.entered(), ClassGradebook(self.course) as gradebook:
             late_penalties.apply(self.course)
             temporary_folders.sweep()
-            settings = {name: self._settings(name) for name in self.assignments}
-            running: dict[Future, Work] = {}
+            burst = Burst(pool, gradebook, {name: self._settings(name) for name in self.assignments})
+            running = burst.running
             held: list[Work] = []
-            wrong: dict[str, CourseError] = {}
             looked = time.monotonic()
             try:
                 while (self.queue or running) and not (self.stopped.is_set() and not running):
                     while not self.stopped.is_set() and (taken := self.queue.take()):
                         _, work = taken
-                        if not work.page_only and not self._is_right(work, pool, gradebook, settings, wrong):
+                        if not work.page_only and not self._is_right(work, burst):
                             held.append(work)
                             self.queue.done(work.attempt.student)
                             continue
-                        self._start(work, pool, gradebook, settings, running)
+                        self._start(work, burst)
                     if running:
                         for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
                             self._advance(running.pop(future), future, running)
@@ -306,67 +322,49 @@ class Watcher:
             finally:
                 for work in reversed(held):
                     self.queue.put_first(work.attempt.student, work)
-            for error in wrong.values():
+            for error in burst.wrong.values():
                 raise error
 
-    def _is_right(
-        self,
-        work: Work,
-        pool: ProcessPoolExecutor,
-        gradebook: ClassGradebook,
-        settings: dict[str, str],
-        wrong: dict[str, CourseError],
-    ) -> bool:
-        """Whether the grader is right about an assignment. Nothing of it is read, executed or saved before.
-
-        Args:
-            wrong: the assignments about which it is wrong, and what differs; one is added here.
-        """
+    def _is_right(self, work: Work, burst: Burst) -> bool:
+        """Whether the grader is right about an assignment. Nothing of it is read, executed or saved before."""
         name = work.attempt.assignment
-        if name in wrong:
+        if name in burst.wrong:
             return False
-        if self._sound.get(name) != settings[name]:
+        if self._sound.get(name) != burst.settings[name]:
             try:
-                canary.require_right(self.course, name, gradebook, self.isolated, partial(submit, pool))
+                canary.require_right(self.course, name, burst.gradebook, self.isolated, partial(submit, burst.pool))
             except CourseError as error:
-                wrong[name] = error
+                burst.wrong[name] = error
                 return False
             except Exception:
                 self._requeue(work)
                 raise
-            self._sound[name] = settings[name]
+            self._sound[name] = burst.settings[name]
         return True
 
-    def _start(
-        self,
-        work: Work,
-        pool: ProcessPoolExecutor,
-        gradebook: ClassGradebook,
-        settings: dict[str, str],
-        running: dict[Future, Work],
-    ) -> None:
+    def _start(self, work: Work, burst: Burst) -> None:
         """Put an attempt into `submitted/`, and let it be read and executed."""
         attempt = work.attempt
         if work.page_only:
-            self._draw(work, running)
+            self._draw(work, burst.running)
             return
         work.attempt = self._set(attempt, state=GRADING)
         work.began = time.monotonic()
         try:
             self._place(attempt)
             submission = find(self.course, attempt.assignment, [attempt.student])[0]
-            settings_here = settings[attempt.assignment]
-            work.converter = converter = Converter(self.course, submission, gradebook, settings_here, self.isolated)
+            settings = burst.settings[attempt.assignment]
+            work.converter = converter = Converter(self.course, submission, burst.gradebook, settings, self.isolated)
             known = records.Record.load(records.file_of(self.course, attempt.assignment, attempt.student))
             before = {attempt.student: known.tests} if known else {}
-            if known and is_unchanged(self.course, submission, settings_here, known, before):  # killed after it
+            if known and is_unchanged(self.course, submission, settings, known, before):  # killed after it
                 work.record = known
-                self._saved(work, known, running)
+                self._saved(work, known, burst.running)
                 return
         except Exception as error:
             self._fail(work, error)
             return
-        running[self._threads.submit(self._read_and_execute, converter, pool)] = work
+        burst.running[self._threads.submit(self._read_and_execute, converter, burst.pool)] = work
 
     def _read_and_execute(self, converter: Converter, pool: ProcessPoolExecutor) -> tuple[Sanitized, Executed]:
         """Sanitize and execute a submission, in a thread that only waits for the processes that do it."""

@@ -1,6 +1,5 @@
 """What a stuck student reads in `conditioning`: a wrong type, too, gets a sentence, not the check's own exception."""
 
-import copy
 import re
 
 import pytest
@@ -8,14 +7,12 @@ import pytest
 from grading.course import notebooks
 from grading.course.folder import Course
 from grading.execution.rehearsal import rehearse
+from tests.assignments.visible import visible
 from tests.conftest import ROOT
 
 SOURCE = notebooks.read(Course(ROOT).source("conditioning"))
 EXERCISES = notebooks.tests_of(SOURCE)
-VISIBLE = copy.deepcopy(SOURCE)
-for _cell in VISIBLE.cells:
-    if notebooks.kind(_cell) == "test":
-        _cell.source = notebooks.split_hidden(_cell.source)[0]
+VISIBLE = visible("conditioning")
 
 
 def answers(value: str) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """No mistake of the catalogue passes all self-checks green and loses points afterwards."""
 
-import copy
 import re
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from grading.course import catalogue, notebooks
 from grading.course.folder import Course
 from grading.execution.rehearsal import rehearse
+from tests.assignments.visible import visible
 from tests.conftest import ROOT
 
 # Checks that stay green for some mistakes which another check of the same exercise sees, with the reason.
@@ -26,15 +26,6 @@ ONE_SIDE_ALONE = {
     "test_adamw_settings": "has one parameter only",
     "test_adamw_skipped": "looks at which parameters move, whatever the size of a step",
 }
-
-
-def visible(assignment: str):
-    """A source notebook whose tests have only the part that students see, and its questions."""
-    notebook = copy.deepcopy(notebooks.read(Course(ROOT).source(assignment)))
-    for cell in notebook.cells:
-        if notebooks.kind(cell) == "test":
-            cell.source = notebooks.split_hidden(cell.source)[0]
-    return notebook
 
 
 NOTEBOOKS = {name: visible(name) for name in Course(ROOT).assignments}

@@ -1,6 +1,5 @@
 """What a self-check says to a student who is stuck: what was expected, what came, where to look."""
 
-import copy
 import re
 
 import pytest
@@ -8,18 +7,10 @@ import pytest
 from grading.course import notebooks
 from grading.course.folder import Course
 from grading.execution.rehearsal import rehearse
+from tests.assignments.visible import visible
 from tests.conftest import ROOT
 
 ASSIGNMENTS = ("mini-torch", "optimizers", "conditioning", "training")
-
-
-def visible(assignment: str):
-    """A source notebook whose tests have only the part that students see."""
-    notebook = copy.deepcopy(notebooks.read(Course(ROOT).source(assignment)))
-    for cell in notebook.cells:
-        if notebooks.kind(cell) == "test":
-            cell.source = notebooks.split_hidden(cell.source)[0]
-    return notebook
 
 
 NOTEBOOKS = {name: visible(name) for name in ASSIGNMENTS}

@@ -20,7 +20,7 @@ from grading.course.folder import Course
 from grading.gradebook import records
 from tests.cluster import network
 from tests.cluster.network import Machine, Network
-from tests.cluster.test_executor import slow_class
+from tests.cluster.test_executor import PROBE, slow_class
 from tests.conftest import RIGHT, ROOT, submit
 from tests.run.test_parcel import hand_in
 
@@ -31,19 +31,13 @@ MARKER = "marker.txt"
 LIMITS = "\nc = get_config()\nc.Execute.timeout = 4\nc.Execute.hung_timeout = 2\nc.Execute.max_restarts = 2\n"
 # Dask's limits, which are minutes for the sake of slow machines.
 QUICK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "15s", "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s"}
-SPY = """
-import socket
-
-def reaches(host, port):
-    try:
-        socket.create_connection((host, port), 1).close()
-    except OSError:
-        return False
-    return True
-
+SPY = (
+    PROBE
+    + """
 links = [name for _, name in socket.if_nameindex()]
 print(links, [address for address in {addresses} if reaches(*address)])
 """
+)
 
 
 @dataclass
