@@ -122,8 +122,8 @@ def slider(names, prefix, start=0):
         "steps": steps,
         "active": start,
         "currentvalue": {"prefix": prefix},
-        "x": 0.18,
-        "len": 0.82,
+        "x": 0.22,
+        "len": 0.78,
         "pad": {"t": 40},
     }
 
