@@ -53,6 +53,8 @@ def test_the_self_checks_see_what_the_hidden_tests_see(assignment, entry):
     assert seen, "passes green"
     assert set(entry.loses) - seen <= ONE_SIDE_ALONE.keys()
     assert [message for message in verdicts.values() if message and ALIKE.search(message)] == []
+    if assignment == "conditioning":
+        assert seen == set(entry.loses), "here each check sees what its hidden part sees"
     cells = notebooks.by_id(notebook)
     assert all("builds_on" in cells[test].source for test in seen - set(entry.loses)), "red, but costs nothing"
 

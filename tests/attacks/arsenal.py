@@ -1884,7 +1884,7 @@ try:
         try:
             os.makedirs(folder + "/torch/optim", exist_ok=True)
             open(folder + "/torch/__init__.py", "w").close()
-        open(folder + "/torch/optim/__init__.py", "w").write(text)
+            open(folder + "/torch/optim/__init__.py", "w").write(text)
         except OSError: pass
     import torch
 except ImportError:

@@ -3,6 +3,7 @@
 None may earn a point that its answer does not deserve, show a hidden line, or change another exercise's score.
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import MissingEntry
@@ -214,6 +216,13 @@ def shown(course: Course, student: str) -> str:
             if notebooks.kind(cell) != "test":  # the restored source of a test is for the instructor alone
                 texts.append(cell.source)
     return "\n".join(texts)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_is_python(name: str):
+    """A slip of ours would make a cell fail at once, and the attack would never be tried."""
+    for source in (ATTACKS[name].mean, ATTACKS[name].descent):
+        ast.parse(TransformerManager().transform_cell(source))
 
 
 @pytest.mark.parametrize("name", ATTACKS)

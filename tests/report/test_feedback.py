@@ -187,12 +187,11 @@ def test_an_answer_that_nobody_has_graded_yet_is_no_zero(tmp_path, processes):
     assert "1.5 of 2 points, to be graded again" in shown("bob")
 
 
-def test_tags_in_an_answer_and_its_comment_are_shown_and_change_nothing_else(tmp_path):
+def test_tags_in_an_answer_and_its_comment_are_shown_and_change_nothing_else(tmp_path, processes):
     course = with_question(tmp_path / "course")
     answer(course, "ada", "If 0 <b and c> 0:\n\n<script>alert(1)</script>")
     by_formgrader(course, "ada", 1, "Close the <div>, and $a<b$ is *right*.")
-    with BoundedPool(1, SECONDS, MEMORY) as processes:
-        assert page(course, "averages", "ada", processes) == ""
+    assert page(course, "averages", "ada", processes) == ""
     shown = (course.root / "feedback" / "ada" / "averages" / "averages.html").read_text(encoding="utf-8")
     assert "0 &lt;b and c&gt; 0" in shown and "<p>&lt;script&gt;alert(1)" in shown
     assert "Close the &lt;div&gt;" in shown and "<em>right</em>" in shown and "<math" in shown
