@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+import psutil
+
 
 def _take_terminal() -> None:
     """Let Ctrl-C arrive, also where the tests run in the background, which ignores it."""
@@ -70,6 +72,17 @@ class Terminal:
         """Type a line; what is shown then, until these words."""
         self.type(f"{text}\r")
         return self.until(until)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C, once the command waits for a line: Python can lose one that arrives just before it waits."""
+        command, before, end = psutil.Process(self.process.pid), None, time.monotonic() + self.seconds
+        while time.monotonic() < end:
+            now = (command.status(), command.num_ctx_switches())
+            if now == before and now[0] == psutil.STATUS_SLEEPING:  # it did not run between two looks
+                return self.type("\x03")
+            before = now
+            time.sleep(0.2)
+        raise AssertionError(f"the command does not wait for a line: {before}")
 
     def ended(self, words: str) -> str:
         """What is shown until these words, when nothing comes after them and the command has ended well."""

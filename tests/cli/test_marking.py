@@ -102,7 +102,7 @@ def test_a_grader_in_a_terminal(course):
         last = terminal.line("1 2", PROMPT)
         assert "answer 2 of 3" in last and "Good start." in last, "no question whether to replace one's own points"
         terminal.line("0", PROMPT)
-        terminal.type("\x03")  # Ctrl-C is q
+        terminal.interrupt()  # Ctrl-C is q
         assert "2 graded. 1 wait for a person." in terminal.ended("for a person.")
     places = sorted(student for student in ("ada", "bob", "dan") if given(course, student)[0] is not None)
     assert len(places) == 2 and {given(course, student)[0] for student in places} == {2, 0}
