@@ -328,6 +328,24 @@ def try_is_stable_boundary(is_stable):
             False,
             "On flat ground the ball never comes to the minimum: eta * lam = 0 is on the boundary.",
         )
+        expect_verdict(
+            is_stable,
+            (math.nextafter(3.0, 0.0), 1.0, 0.5),
+            True,
+            "The boundary is at 3, and this is the next smaller number: compare without a margin.",
+        )
+        expect_verdict(
+            is_stable,
+            (math.nextafter(3.0, 4.0), 1.0, 0.5),
+            False,
+            "The boundary is at 3, and this is the next larger number: compare without a margin.",
+        )
+        expect_verdict(
+            is_stable,
+            (1e-300, 0.5, 0.25),
+            True,
+            "eta * lam is hardly above 0, but it is: compare it with 0 itself.",
+        )
 
 
 def try_is_stable_gamma(is_stable):
@@ -345,6 +363,12 @@ def try_is_stable_gamma(is_stable):
         expect_verdict(is_stable, (1.0, 0.5, 1.25), False, "With gamma above 1 the velocity grows by itself.")
         expect_verdict(
             is_stable, (1.0, 0.5, -0.25), False, "A negative gamma is outside of the region, by the docstring."
+        )
+        expect_verdict(
+            is_stable,
+            (1.0, 0.5, math.nextafter(1.0, 0.0)),
+            True,
+            "gamma is the next number below 1, which is inside: compare without a margin.",
         )
 
 
@@ -574,6 +598,12 @@ def try_newton_step(newton_step):
         (np.array([2.0, -1.0]), np.array([[0.0, 1.0], [1.0, 0.0]])),
         [1, -2],
         "Near a saddle Newton's step leads to the saddle: the signs of the curvatures count.",
+    )
+    expect_entries(
+        newton_step,
+        (np.array([2.0, 2.0]), np.diag([2e-12, 4e-12])),
+        [-1e12, -5e11],
+        "On nearly flat ground the step is long: is anything added to the Hessian, or cut off?",
     )
 
 

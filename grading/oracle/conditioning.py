@@ -19,6 +19,7 @@ from grading.oracle.training import StandInsUnused, on_its_own
 from grading.probe import wire
 
 RTOL = 1e-9
+ROUNDING = 5e-14  # of a residual: at most 1e-14 when the system is solved, more than 1e-13 after an inverse
 CRITICAL_RTOL = 1e-6  # where two eigenvalues coincide, a computed one has half the digits
 
 Spectrum = list[float] | np.ndarray
@@ -244,13 +245,19 @@ def around_the_boundary(rng: np.random.Generator) -> list[Setting]:
 
 
 def on_the_boundary(rng: np.random.Generator) -> list[Setting]:
-    """Exactly on the boundary: eta is a power of two and gamma so short that no product is rounded; and some inside."""
+    """Exactly on the boundary and the smallest step beside it; and some inside.
+
+    eta is a power of two and gamma so short that no product is rounded.
+    """
     cases = [(0.5, 1.0, float(gamma)) for gamma in rng.uniform(0.1, 0.7, 5)]
     for gamma in rng.permutation(16) / 16:
-        eta = 2.0 ** rng.integers(-4, 4)
-        cases.append((float(2 * (1 + gamma) / eta), float(eta), float(gamma)))
+        eta = float(2.0 ** rng.integers(-4, 4))
+        edge = float(2 * (1 + gamma) / eta)
+        beside = [math.nextafter(edge, 0), math.nextafter(edge, math.inf)] if gamma else []  # for 0: edges_of_gamma
+        cases += [(lam, eta, float(gamma)) for lam in (edge, *beside)]
     flat = float(rng.uniform(0.1, 0.9))
-    return _shuffled(rng, [*cases, (0.0, 0.5, flat), (2.0, 0.0, flat), (0.0, 0.3, 0.0)])
+    cases += [(0.0, 0.5, flat), (2.0, 0.0, flat), (0.0, 0.3, 0.0)]
+    return _shuffled(rng, [*cases, (1e-300, 0.5, flat), (-1e-300, 0.5, flat)])
 
 
 def edges_of_gamma(rng: np.random.Generator) -> list[Setting]:
@@ -265,6 +272,10 @@ def edges_of_gamma(rng: np.random.Generator) -> list[Setting]:
         1 - 1e-11,
         1 + 1e-11,
         1e-14,
+        1e-300,
+        -1e-300,
+        math.nextafter(1, 0),
+        math.nextafter(1, 2),
     )
     return _shuffled(
         rng, [(float(rng.uniform(0.5, 1)), float(rng.uniform(0.1, 0.4)), float(gamma)) for gamma in gammas]
@@ -332,10 +343,10 @@ def special_paths(rng: np.random.Generator) -> list[tuple[list, float]]:
 
 
 def hessians(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Gradients with Hessians of minima and of saddles, turned any way, in several sizes."""
+    """Gradients with Hessians of minima and of saddles, turned any way, from nearly flat to very steep."""
     cases = []
-    for n, signs in ((1, 1), (2, 1), (3, 1), (5, 1), (3, -1), (1, -1)):
-        spectrum = 10.0 ** rng.uniform(-1, 1, n) * 10.0 ** rng.uniform(-3, 3)
+    for n, signs, decades in ((1, 1, -3), (2, 1, -12), (3, 1, 0), (5, 1, 3), (3, -1, -8), (1, -1, 12)):
+        spectrum = 10.0 ** (rng.uniform(-1, 1, n) + decades)
         spectrum[0] *= signs
         cases.append((rng.normal(size=n) * 10.0 ** rng.uniform(-2, 2), _turned(rng, spectrum)))
     return cases
@@ -536,7 +547,7 @@ def judge_solved(student: Student, cases: list[tuple[np.ndarray, np.ndarray]]) -
         )
         step = np.array(yours, dtype=float)
         residual = float(np.linalg.norm(hessian @ step + gradient))
-        allowed = 1e-12 * float(np.linalg.norm(hessian) * np.linalg.norm(step) + np.linalg.norm(gradient))
+        allowed = ROUNDING * float(np.linalg.norm(hessian) * np.linalg.norm(step) + np.linalg.norm(gradient))
         that(
             residual <= allowed,
             f"newton_step with a Hessian of condition number {np.linalg.cond(hessian):.0e}: hessian @ step + gradient "
