@@ -1,10 +1,10 @@
 """The resident grader: it grades arrivals at once, in interpreters that stay warm, and releases their pages.
 
-It is one process, and the only writer while it works. It locks the course for each burst of work: `make grade`,
-`regrade` and `late` wait for the burst to end, and it waits for them.
+It is one process, and the only writer while it works. It locks the course for each burst of work. `make grade` and
+`make regrade` stop with a message while another process holds the lock; the resident grader waits for it.
 
-Each attempt is copied to `attempts/`, noted in the journal, put into `submitted/`, graded and saved as by `make grade`;
-then its page is made and released. Every step can be repeated, so nothing is lost if the process is killed in between.
+Each attempt is copied to `attempts/`, noted in the journal, put into `submitted/`, graded and saved as by `make grade`.
+Then its page is written and released. Every step can be repeated, so nothing is lost if the process is killed.
 """
 
 import contextlib
