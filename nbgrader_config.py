@@ -26,6 +26,7 @@ from grading.gradebook.late_penalties import LatePolicy
 from grading.intake.restore import Restore
 from grading.report.feedback import Grades, HidePaths, HideTests, Summary
 from grading.report.rendering import FeedbackExporter
+from grading.report.safe_html import clean
 
 # nbgrader links new rows to each other before it adds them to the session; SQLAlchemy 2 remarks on that each time.
 warnings.filterwarnings("ignore", message=r"Object of type <\w+> not in session, add operation")
@@ -91,6 +92,10 @@ c.GenerateFeedback.exporter_class = FeedbackExporter
 c.GenerateFeedback.preprocessors = [Grades, HideTests, HidePaths, Summary, CSSHTMLHeaderPreprocessor]
 c.GenerateFeedback.HTMLExporter.template_name = "course_feedback"
 c.GenerateFeedback.HTMLExporter.extra_template_basedirs = [str(Path(grading.__file__).parent / "templates")]
+
+# Formgrader shows what students wrote in a page that has your cookies: no script of theirs runs there.
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = {"clean_html": clean}
 
 # Formgrader's panel with the configuration cannot show classes, and would be empty.
 c.FormgradeExtension.debug = False

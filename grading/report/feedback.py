@@ -27,6 +27,7 @@ from grading.execution.bounded import BoundedPool, LimitError
 from grading.execution.workers import begin
 from grading.gradebook import records, scores
 from grading.gradebook.scores import Submission
+from grading.report import safe_html
 
 SECONDS = 20.0  # of processor time for a page; an ordinary one takes a tenth of a second
 MEMORY = 2**30  # bytes for what a page is made of
@@ -378,6 +379,8 @@ def _write(root: str, page: _Page, plain: bool = False) -> list[str]:
     notebook = notebooks.read(own / f"{page.assignment}.ipynb")
     nbgrader: dict[str, Any] = {"student": page.student, "assignment": page.assignment, "notebook": page.assignment}
     nbgrader |= {"scores": page.scores, "full": page.full, "plain": plain, "digest": page.digest}
+    source = course.source(page.assignment)
+    nbgrader["course_scripts"] = safe_html.course_scripts(source, source.stat().st_mtime_ns)
     resources: dict[str, Any] = {
         "unique_key": page.assignment,
         "nbgrader": nbgrader,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
+from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
 import grading
@@ -12,11 +13,16 @@ from grading.report.rendering import LONG, PLAIN, FeedbackExporter, described
 
 
 def rendered(cell, plain: bool = False) -> tuple[str, list[str]]:
+    return rendered_notebook(new_notebook(cells=[cell]), plain=plain)
+
+
+def rendered_notebook(notebook: NotebookNode, **nbgrader) -> tuple[str, list[str]]:
+    """A page, and what could not be shown on it."""
     templates = [str(Path(grading.__file__).parent / "templates")]
     exporter = FeedbackExporter(template_name="course_feedback", extra_template_basedirs=templates)
     exporter.register_preprocessor(CSSHTMLHeaderPreprocessor, enabled=True)
     names = {"notebook": "averages", "student": "ada", "score": 1, "max_score": 3, "late_penalty": 0}
-    text, resources = exporter.from_notebook_node(new_notebook(cells=[cell]), {"nbgrader": {**names, "plain": plain}})
+    text, resources = exporter.from_notebook_node(notebook, {"nbgrader": {**names, **nbgrader}})
     return text, resources["nbgrader"]["notes"]
 
 
