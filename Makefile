@@ -39,6 +39,13 @@ ONLY := $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 AT_ONCE := $(if $(JOBS),--jobs $(JOBS))
 PARALLEL := --numprocesses $(or $(JOBS),logical) --dist worksteal
 
+IGNORE_CLUSTER := $(filter-out grade regrade doctor bench,$(MAKECMDGOALS))
+ifneq ($(and $(CLUSTER),$(filter watch,$(MAKECMDGOALS))),)
+$(error make watch grades on the machine where it runs. Leave out CLUSTER, or use make grade)
+else ifneq ($(and $(CLUSTER),$(IGNORE_CLUSTER)),)
+$(warning CLUSTER is for grade, regrade, doctor and bench: make $(IGNORE_CLUSTER) runs on this machine only)
+endif
+
 .PHONY: help demo test test-slow lock release handout new-exercise check normalize format mutants bench doctor lab clean
 .PHONY: watch status collect grade mark feedback grades report similar export return-feedback late regrade diff-grades
 

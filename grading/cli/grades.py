@@ -204,13 +204,20 @@ def run(
     from grading.cli.progress import steps
     from grading.intake.submission import find
     from grading.run.grade import grade
+    from grading.run.pool import Elsewhere
 
     counts: Counter[str] = Counter()
     with steps(f"Grading {assignment}", len(find(course, assignment))) as advance:
 
         def done(ended: Record) -> None:
             counts["unchanged" if ended.unchanged else "graded" if ended.has_grade else "not graded"] += 1
-            advance(f"{', '.join(f'{number} {words}' for words, number in counts.items())}; last: {ended.student}")
+            by = (
+                f" by {executor.workers} worker{'s' * (executor.workers != 1)}"
+                if isinstance(executor, Elsewhere)
+                else ""
+            )
+            told = ", ".join(f"{number} {words}" for words, number in counts.items())
+            advance(f"{told}{by}; last: {ended.student}")
 
         return grade(course, assignment, jobs, executor, done=done, force=force, started=started)
 

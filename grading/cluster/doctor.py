@@ -2,7 +2,7 @@
 
 from rich.table import Column, Table
 
-from grading.cluster.executor import connection
+from grading.cluster.connection import connection
 from grading.cluster.security import FOLDER
 from grading.cluster.worker import examined, versions
 from grading.course.folder import Course
@@ -18,7 +18,7 @@ def examine(course: Course, cluster: str) -> dict[str, dict[str, str]]:
         What `worker.examined` found, by the worker's address; only its `refusal` if the worker could not be asked.
 
     Raises:
-        CourseError, ClusterError: see `executor.connection`.
+        CourseError, ClusterError: see `connection`.
     """
     isolated = course.config.Execute.get("sandbox") != "none"
     with connection(cluster, course.root / FOLDER) as client:

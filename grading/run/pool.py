@@ -33,9 +33,11 @@ class Elsewhere(Executor):
 
     Attributes:
         ahead: how many submissions may be sent and not yet returned.
+        workers: how many machines grade.
     """
 
     ahead = AHEAD
+    workers = 0
 
     def send(self, converter: Converter, sanitized: Sanitized) -> "Future[Executed]":
         """Execute a submission on one of them, see `grading/run/parcel.py`."""

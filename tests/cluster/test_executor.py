@@ -28,6 +28,7 @@ from grading.gradebook.records import Record
 from grading.run.conversion import Converter
 from grading.run.pool import ClusterError
 from grading.run.sanitizing import Sanitized
+from tests.cluster.network import as_root
 from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, graded, submit
 from tests.run.test_parcel import hand_in
 
@@ -50,12 +51,26 @@ class Cluster:
     folder: Path
     processes: list[subprocess.Popen] = field(default_factory=list)
     address: str = ""
+    disk: str = ""  # for temporary files of what is started next; by default that of this machine
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
         """Run a command in an empty folder until it says where it is."""
         own = self.folder / f"process-{len(self.processes)}"
         own.mkdir()
         line = [sys.executable, "-m", "grading", *arguments, "--certificates", str(self.folder / "cluster")]
+        if self.disk:  # a disk of its own for temporary files, in a namespace of mounts
+            (own / "tmp").mkdir()
+            environment["TMPDIR"] = str(own / "tmp")
+            mount = f"mount -t tmpfs -o size={self.disk} none {own / 'tmp'}"
+            # With the rights of who tests; a user namespace would change what the sandbox may do.
+            rights = f"setpriv --reuid {os.getuid()} --regid {os.getgid()} --clear-groups"
+            own_mounts = [*as_root(), "unshare", "--mount", "sh", "-c", f'{mount} && exec {rights} "$@"', "sh"]
+            line = [
+                *own_mounts,
+                "env",
+                *(f"{name}={value}" for name, value in (os.environ | environment).items()),
+                *line,
+            ]
         with (own / "log").open("wb") as log:
             process = subprocess.Popen(line, cwd=own, stdout=log, stderr=log, env={**os.environ, **environment})
         self.processes.append(process)
@@ -70,8 +85,15 @@ class Cluster:
     def worker(self, **environment: str) -> subprocess.Popen:
         return self.start("worker", self.address, "--jobs", "1", **environment)
 
+    def restart_scheduler(self) -> None:
+        """Kill it, and start another one in its place."""
+        self.processes[0].kill()
+        self.processes[0].wait()
+        self.start("scheduler", "--port", self.address.rpartition(":")[2])
+
     def close(self) -> None:
         for process in self.processes:
+            process.send_signal(signal.SIGCONT)
             process.terminate()
         for process in self.processes:
             try:
@@ -204,6 +226,82 @@ def test_the_scheduler_ends_and_what_was_graded_stays(course: Course, cluster: C
     again = graded(course, pool)
     assert {student for student, record in again.outcomes.items() if record.unchanged} == set(ended)
     assert [record.score for _, record in sorted(again.outcomes.items())] == [3, 0] * 3
+
+
+@pytest.mark.slow
+def test_a_scheduler_restarts_and_everybody_is_graded_once(course: Course, cluster: Cluster):
+    slow_class(course, 6)
+    cluster.worker()
+    ended: list[str] = []
+    said: list[str] = []
+
+    def done(record: Record) -> None:
+        ended.append(record.student)
+        if len(ended) == 2:
+            cluster.restart_scheduler()
+
+    with connected(course, ["averages"], cluster.address, said.append) as executor:
+        there = graded(course, executor, done=done)
+    assert sorted(ended) == [f"student-{number}" for number in range(6)]
+    assert [there.outcomes[student].score for student in sorted(ended)] == [3, 0] * 3
+    assert all(record.state == "graded" and record.isolated for record in there.outcomes.values())
+    assert "The scheduler is there again." in said, said
+
+
+@pytest.mark.slow
+def test_a_worker_whose_disk_gets_full_is_set_aside_and_others_grade(course: Course, cluster: Cluster):
+    slow_class(course, 6)
+    cluster.worker()
+    cluster.disk = "300m"
+    small = cluster.worker()
+    ended: list[str] = []
+    said: list[str] = []
+
+    def done(record: Record) -> None:
+        ended.append(record.student)
+        if len(ended) == 1:
+            fill(cluster.folder / "process-2" / "tmp", small)
+
+    with connected(course, ["averages"], cluster.address, said.append) as executor:
+        there = graded(course, executor, done=done)
+    assert sorted(ended) == [f"student-{number}" for number in range(6)]
+    assert [there.outcomes[student].score for student in sorted(ended)] == [3, 0] * 3
+    assert all(record.state == "graded" for record in there.outcomes.values())
+    (words,) = [words for words in said if "takes no work" in words]
+    assert re.match(r"Worker tls://\S+ takes no work: its disk is full: \S+/tmp", words)
+
+
+def fill(disk: Path, process: subprocess.Popen) -> None:
+    """Fill the disk that a process has for temporary files."""
+    pid = psutil.Process(process.pid).children()[0].pid if as_root() else process.pid  # below sudo, if that is needed
+    with contextlib.suppress(OSError), Path(f"/proc/{pid}/root{disk}/filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(2**20))
+
+
+@pytest.mark.slow
+def test_without_another_worker_a_full_disk_ends_the_command_with_a_sentence(course: Course, cluster: Cluster):
+    cluster.disk = "100m"
+    cluster.worker()
+    words = (
+        r"No worker can grade, so nothing is graded\.\n  tls://\S+: its disk is full: \d+ MiB are free in \S+, and 128"
+    )
+    with pytest.raises(ClusterError, match=words), connected(course, ["averages"], cluster.address):
+        pass
+
+
+@pytest.mark.slow
+def test_a_frozen_worker_is_named_at_once_and_not_waited_for(course: Course, cluster: Cluster):
+    submit(course, "ada", RIGHT)
+    cluster.worker()
+    cluster.worker().send_signal(signal.SIGSTOP)
+    said: list[tuple[float, str]] = []
+    began = time.monotonic()
+    with connected(course, ["averages"], cluster.address, lambda words: said.append((time.monotonic(), words))) as made:
+        assert graded(course, made).outcomes["ada"].score == 3
+    (when, first), (start, second) = said
+    assert when - began < 6 and re.fullmatch(r"[01] of 2 workers are ready; waiting for tls://\S+(, tls://\S+)?", first)
+    assert start - began < 60 and re.fullmatch(r"Grading on 1 thread of 1 worker; tls://\S+ may join later", second)
 
 
 @pytest.mark.slow
