@@ -45,6 +45,7 @@ def try_gd_rate(gd_rate):
     expect_return(gd_rate, ([5.0], 0.6), 2.0, "The factor is -2: the path grows, so the rate is above 1.")
     expect_return(gd_rate, ([4e6], 1.0), 3999999.0, "A path may grow as fast as it likes: its rate has no upper limit.")
     expect_return(gd_rate, (np.array([4.0]), 0.3), 0.2, "An array must be all right, too.")
+    expect_return(gd_rate, ([2.0], 0.5), 0.0, "With eta = 1 / lambda one step arrives.")
 
 
 def try_gd_rate_slowest(gd_rate):
@@ -78,6 +79,9 @@ def try_gd_rate_slowest(gd_rate):
         (np.array([2.0, -1.0]), 0.1),
         1.1,
         "A negative eigenvalue is a direction that goes down for ever: its factor is 1.1.",
+    )
+    expect_return(
+        gd_rate, (np.array([3, 1]), 0.25), 0.75, "The eigenvalues may be whole numbers: is the result cut to one?"
     )
 
 
@@ -422,6 +426,13 @@ def try_best_momentum_gamma(best_momentum):
         expect_returns(
             best_momentum, ([0.16, 4.0],), eta=(None,), gamma=(4 / 9, "Here the root of kappa is 5."), rate=(None,)
         )
+        expect_returns(
+            best_momentum,
+            ([1.0, 1e6],),
+            eta=(None,),
+            gamma=((999 / 1001) ** 2, "Here the root of kappa is 1000: gamma comes near 1."),
+            rate=(None,),
+        )
 
 
 def try_best_momentum_rate(best_momentum):
@@ -518,6 +529,13 @@ def try_rotated_any(rotated):
         [[2, 1], [0, 5]],
         "A full turn changes nothing.",
         what="rotated([[2, 1], [0, 5]], 2 * pi)",
+    )
+    expect_entries(
+        lambda A, angle: 1e12 * np.asarray(rotated(1e-12 * A, angle)),
+        (np.array([[1.0, 2.0], [3.0, 4.0]]), -0.5),
+        [[3.793224003218, 2.112962241882], [3.112962241882, 1.206775996782]],
+        "A flat hill is turned like a steep one: is anything rounded?",
+        what="1e12 * rotated([[1e-12, 2e-12], [3e-12, 4e-12]], -0.5)",
     )
     A = np.diag([1.0, 3.0])
     expect(
@@ -679,6 +697,18 @@ def try_preconditioned_gd_steps(preconditioned_gd):
         [[1], [0.5], [0.25], [0.125]],
         "with A = [[1e-8]] and eta = 5e7, the path",
         {0: "All num_steps steps should be taken, also where the gradient is small."},
+    )
+    expect_path(
+        1e12 * np.asarray(preconditioned_gd(np.eye(1), np.zeros(1), np.array([1e-12]), np.eye(1), 0.5, 2)),
+        [[1], [0.5], [0.25]],
+        "with A = [[1]], eta = 0.5 and x0 = [1e-12], 1e12 times the path",
+        {0: "All num_steps steps should be taken, also where the gradient is small."},
+    )
+    expect_path(
+        preconditioned_gd(np.eye(2), np.zeros(2), np.array([4, 2]), np.eye(2), 0.5, 2),
+        [[4, 2], [2, 1], [1, 0.5]],
+        "with x0 = [4, 2], whole numbers, the path",
+        {0: "The points are fractions, also if the start is an array of whole numbers."},
     )
 
 

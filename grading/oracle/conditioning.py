@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from grading.oracle.compare import Mismatch, close, same_list, same_number, same_path, same_value, show, that
+from grading.oracle.compare import ATOL, Mismatch, close, same_list, same_number, same_path, same_value, show, that
 from grading.oracle.student_code import Student
 from grading.oracle.training import StandInsUnused, on_its_own
 from grading.probe import wire
@@ -122,8 +122,9 @@ def _shuffled(rng: np.random.Generator, cases: list) -> list:
 
 
 def single_eigenvalues(rng: np.random.Generator) -> list[tuple[Spectrum, float]]:
-    """One eigenvalue and an eta: factors between 0 and 1, between -1 and 0, and below -1."""
-    cases = []
+    """One eigenvalue and an eta: factors between 0 and 1, between -1 and 0, below -1, and 0 exactly."""
+    exact = 2.0 ** rng.integers(-4, 5)
+    cases = [([float(exact)], 1 / exact)]
     for low, high in ((0.05, 0.95), (1.05, 1.95), (2.1, 4.0), (1e8, 1e9)) * 2:
         lam = 10.0 ** rng.uniform(-3, 3)
         cases.append(([lam], float(rng.uniform(low, high) / lam)))
@@ -133,7 +134,7 @@ def single_eigenvalues(rng: np.random.Generator) -> list[tuple[Spectrum, float]]
 def spectra_and_rates(rng: np.random.Generator) -> list[tuple[Spectrum, float]]:
     """Several eigenvalues in any order: the flattest, or the steepest, or a direction that goes down is the slowest.
 
-    Also a rate of 0, and a negative one.
+    Also a rate of 0, a negative one, and eigenvalues that are whole numbers.
     """
     cases = []
     for n in (2, 3, 6):
@@ -147,6 +148,7 @@ def spectra_and_rates(rng: np.random.Generator) -> list[tuple[Spectrum, float]]:
     cases.append((np.array([0.7, 0.0, 0.2]), rng.uniform(0.5, 1.5)))  # flat ground: nothing happens
     cases.append((np.full(3, rng.uniform(0.5, 2)), rng.uniform(0.1, 0.4)))
     cases += [(scale * rng.uniform(0.5, 2, 2), eta) for eta in (0.0, -rng.uniform(0.1, 0.4) / scale)]
+    cases += [(rng.permutation([1, 2, 3]) * sign, rng.uniform(0.05, 0.2)) for sign in (1, -1)]
     return [(spectrum.tolist() if i % 2 else spectrum, float(eta)) for i, (spectrum, eta) in enumerate(cases)]
 
 
@@ -154,7 +156,9 @@ def pairs(rng: np.random.Generator) -> list[Spectrum]:
     """Two eigenvalues, the smaller one first, with condition numbers over several decades."""
     return [
         [scale, scale * kappa]
-        for scale, kappa in zip(10.0 ** rng.uniform(-3, 2, 5), 10.0 ** (np.arange(5) + rng.uniform(0.2, 0.8, 5)))
+        for scale, kappa in zip(
+            10.0 ** rng.uniform(-3, 2, 5), 10.0 ** (np.array([0, 1, 2, 4, 6]) + rng.uniform(0.2, 0.8, 5))
+        )
     ]
 
 
@@ -288,10 +292,11 @@ def aligned_hills(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
 
 
 def any_matrices(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
-    """Matrices that are not symmetric, one of whole numbers; angles that are negative, 0, and beyond a full turn."""
+    """Matrices that are not symmetric, also of whole and of tiny numbers; angles below 0, 0, and beyond a full turn."""
     angles = (-rng.uniform(0.2, 1.3), -rng.uniform(7, 12), rng.uniform(7, 12), 0.0, rng.uniform(0.2, 1.3))
     cases = [(rng.normal(size=(2, 2)) * 3, float(angle)) for angle in angles]
-    return [*cases, (rng.integers(1, 9, (2, 2)), float(rng.uniform(0.2, 1.3)))]
+    cases.append((rng.integers(1, 9, (2, 2)), float(rng.uniform(0.2, 1.3))))
+    return [*cases, (rng.normal(size=(2, 2)) * 1e-12, float(rng.uniform(0.2, 1.3)))]
 
 
 def arriving_paths(rng: np.random.Generator) -> list[tuple[list, float]]:
@@ -578,12 +583,19 @@ def judge_preconditioned_gd(student: Student, rng: np.random.Generator) -> None:
 def judge_rows(student: Student, rng: np.random.Generator) -> None:
     """One row more than steps: no step, one step, one parameter, many steps that arrive, and some that diverge.
 
+    Also a start of whole numbers, and one that is hardly away from the minimum.
+
     On this hill P = I, so that only the rows count.
     """
     for n, num_steps, eta in ((3, 0, 0.3), (2, 1, 0.3), (1, 4, 0.3), (2, 300, 0.3), (2, 25, 5.0)):
         hill = quadratic(rng, n) | {"P": np.eye(n), "A": np.diag(rng.uniform(0.5, 2, n))}
         expected = preconditioned_gd(**hill, eta=eta, num_steps=num_steps)
         _judge_walk(student, hill, eta, num_steps, expected, f"n = {n}")
+    hill = quadratic(rng, 2) | {"P": np.eye(2), "A": np.diag(rng.uniform(0.5, 2, 2)), "x0": rng.integers(2, 9, 2)}
+    _judge_walk(student, hill, 0.3, 4, preconditioned_gd(**hill, eta=0.3, num_steps=4), "a start of whole numbers")
+    hill |= {"b": np.zeros(2), "x0": rng.uniform(1e-12, 2e-12, 2)}
+    expected = preconditioned_gd(**hill, eta=0.3, num_steps=4)
+    _judge_walk(student, hill, 0.3, 4, expected, "a start hardly away from the minimum", atol=0.0)
 
 
 def judge_untouched(student: Student, rng: np.random.Generator) -> None:
@@ -617,9 +629,12 @@ def _same_point(mine: list, right: list) -> bool:
     return len(mine) == len(right) and all(close(a, b, rtol=1e-6) for a, b in zip(mine, right, strict=True))
 
 
-def _judge_walk(student: Student, hill: dict, eta: float, num_steps: int, expected: list, what: str) -> None:
+def _judge_walk(
+    student: Student, hill: dict, eta: float, num_steps: int, expected: list, what: str, atol: float = ATOL
+) -> None:
     (yours,) = _values(student, "preconditioned_gd", [[*hill.values(), eta, num_steps]])
-    same_path(yours, expected, what=f"preconditioned_gd ({what}, eta={eta:g}, num_steps={num_steps})", rtol=RTOL)
+    what = f"preconditioned_gd ({what}, eta={eta:g}, num_steps={num_steps})"
+    same_path(yours, expected, what=what, rtol=RTOL, atol=atol)
 
 
 # Questions
