@@ -174,11 +174,12 @@ def run(request: dict, shell: InteractiveShell) -> None:
         request: `path` of the socket, `missing`, `torch` (paths), `stub` and `clipping` (texts), `filter` (hexadecimal)
     """
     answer, names = sys.modules["grading.probe.core"].answer, shell.user_ns
-    vars(sys.modules["grading.probe.optimizers"])["follow_outside"] = False
+    has_torch = request["missing"] != "torch"
+    vars(sys.modules["grading.probe.optimizers"]).update(follow_outside=False, follow_torch=has_torch)
     sys.path[:] = [path for path in sys.path if path not in ("", ".")]
     line = socket.socket(socket.AF_UNIX)
     line.connect(request["path"])
-    if request["missing"] != "torch":
+    if has_torch:
         refuse_fused_optimizers()
     refuse_programs(bytes.fromhex(request["filter"]))
     line.sendall(json.dumps({"wrong": why_not(request)}).encode() + b"\n")

@@ -80,6 +80,8 @@ def build(data: object) -> object:
     names, and `{"plain": [...]}` the value itself, as it is.
     """
     if isinstance(data, list):
+        if set(map(type, data)) <= {float, int}:  # most lists, and the longest ones
+            return data
         return [build(item) for item in data]
     if not isinstance(data, dict):
         return data

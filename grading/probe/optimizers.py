@@ -19,6 +19,8 @@ _OUTSIDE = {"_thread", "_queue", "_socket", "_posixsubprocess", "_multiprocessin
 _LEAVES = {"start_new_thread", "fork_exec", "fork", "forkpty", "posix_spawn", "connect", "sendall", "send", "put"}
 # False where torch has no optimizers, so that nothing outside has any: `grading/kernels/follower.py`
 follow_outside = True
+# False where there is no torch at all
+follow_torch = True
 _LOOKS = {"<module>", "__getattr__"}  # to import a module or to look for a name in it is not yet to use it
 
 
@@ -330,6 +332,9 @@ def torch_optim_use(also: str = "/torch/optim/") -> Iterator[dict[str, str | Non
     update rule has no reason to do either. Printing, drawing and writing to files do not count.
     """
     used: dict[str, str | None] = {"where": None}
+    if not follow_torch:
+        yield used
+        return
     over: list[bool] = []
 
     def watch(frame: FrameType, event: str, arg: Any) -> None:

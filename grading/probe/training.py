@@ -227,7 +227,7 @@ def model(kind: str, seed: int) -> nn.Sequential:
         return nn.Linear(n_in, n_out, dtype=torch.float32)
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # a thousand times as fast as torch.manual_seed
         layers: dict[str, Callable[[], list[nn.Module]]] = {
             "linear": lambda: [linear(N_FEATURES, N_CLASSES)],
             "deep": lambda: [linear(N_FEATURES, 5), nn.Tanh(), linear(5, N_CLASSES)],
@@ -536,7 +536,7 @@ def _torch_state() -> Iterator[None]:
     torch.set_grad_enabled(True)
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             yield
     finally:
         torch.set_grad_enabled(True)

@@ -5,6 +5,7 @@ data. This module imports only the standard library, because it is also loaded i
 """
 
 import json
+from itertools import chain
 
 MAX_CHARACTERS = 4_000_000
 MAX_DEPTH = 30
@@ -45,6 +46,8 @@ def encode(value: object, depth: int = 0) -> object:
     if isinstance(value, str):
         return str(value)[:MAX_TEXT]
     if isinstance(value, (list, tuple)):
+        if type(value) is list and _is_plain(value, MAX_DEPTH - depth):
+            return value
         return [encode(item, depth + 1) for item in value]
     if isinstance(value, dict):
         return {"dict": [[str(key), encode(item, depth + 1)] for key, item in value.items()]}
@@ -57,6 +60,17 @@ def encode(value: object, depth: int = 0) -> object:
     if isinstance(value, Described):
         return value.description
     return {"object": type(value).__name__}
+
+
+def _is_plain(value: list, levels: int) -> bool:
+    """Whether a list of numbers, or of lists of them and so on, is JSON as it is. Most of what is sent is.
+
+    Only exact types count: what is derived from a list may have an iterator of its own.
+    """
+    while set(map(type, value)) == {list} and levels:
+        value, levels = list(chain.from_iterable(value)), levels - 1
+    kinds = set(map(type, value))
+    return levels > 0 and (kinds == {float} or (kinds == {int} and max(map(abs, value)) < 2**63))
 
 
 def dumps(value: object) -> str:

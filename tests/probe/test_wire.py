@@ -63,6 +63,22 @@ def test_arrays_and_tensors_become_lists_and_numbers(value, back):
     assert there_and_back(value) == back
 
 
+@pytest.mark.parametrize(
+    ("value", "back"),
+    [
+        ([[1.0, 2.0], [3.0]], [[1.0, 2.0], [3.0]]),
+        ([[[1.0]], [2.0]], [[[1.0]], [2.0]]),
+        ([[], [1.0]], [[], [1.0]]),
+        ([[1, 2**70], [3, 4]], [[1, float("inf")], [3, 4]]),
+        ([-(2**63)], [float("-inf")]),
+        ([[np.float32(0.5), 1.0], (2.0,)], [[0.5, 1.0], [2.0]]),
+        ([[1.0], [object()]], [[1.0], [{"object": "object"}]]),
+    ],
+)
+def test_lists_of_numbers_are_sent_as_other_lists_are(value, back):
+    assert there_and_back(value) == back
+
+
 @pytest.mark.parametrize("array", [np.ones((2, 3), dtype="float32"), torch.ones(2, 3)])
 def test_an_array_keeps_its_shape_and_type_on_the_way(array):
     encoded = wire.encode(array)
