@@ -123,8 +123,8 @@ def _shuffled(rng: np.random.Generator, cases: list) -> list:
 
 def single_eigenvalues(rng: np.random.Generator) -> list[tuple[Spectrum, float]]:
     """One eigenvalue and an eta: factors between 0 and 1, between -1 and 0, below -1, and 0 exactly."""
-    exact = 2.0 ** rng.integers(-4, 5)
-    cases = [([float(exact)], 1 / exact)]
+    exact = float(2.0 ** rng.integers(-4, 5))
+    cases: list[tuple[Spectrum, float]] = [([exact], 1 / exact)]
     for low, high in ((0.05, 0.95), (1.05, 1.95), (2.1, 4.0), (1e8, 1e9)) * 2:
         lam = 10.0 ** rng.uniform(-3, 3)
         cases.append(([lam], float(rng.uniform(low, high) / lam)))
@@ -294,7 +294,7 @@ def aligned_hills(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
 def any_matrices(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
     """Matrices that are not symmetric, also of whole and of tiny numbers; angles below 0, 0, and beyond a full turn."""
     angles = (-rng.uniform(0.2, 1.3), -rng.uniform(7, 12), rng.uniform(7, 12), 0.0, rng.uniform(0.2, 1.3))
-    cases = [(rng.normal(size=(2, 2)) * 3, float(angle)) for angle in angles]
+    cases: list[tuple[np.ndarray, float]] = [(rng.normal(size=(2, 2)) * 3, float(angle)) for angle in angles]
     cases.append((rng.integers(1, 9, (2, 2)), float(rng.uniform(0.2, 1.3))))
     return [*cases, (rng.normal(size=(2, 2)) * 1e-12, float(rng.uniform(0.2, 1.3)))]
 
