@@ -22,11 +22,11 @@ def release(course: Course, assignment: str | None, new_secret: bool) -> None:
     if new_secret:
         with course.alone():
             secret.renew(course)
-        click.echo(f"{secret.file_of(course).name}: written; make grade draws other inputs for everybody")
+        click.echo(f"{secret.file_of(course).name}: written; make grade will grade everyone again, with other inputs")
     secret.of(course)  # before anything is changed
     for name in course.chosen(assignment):
         if changed_tests.removed(course, name):
-            click.echo(f"The gradebook as it was: {keep_copy(course, datetime.now())}")
+            click.echo(f"Copy of the old gradebook: {keep_copy(course, datetime.now())}")
         for words in changed_tests.fit(course, name):
             click.echo(f"{name}: {words}")
         click.echo(f"release/{make(course, name).name}: written")
@@ -63,7 +63,7 @@ def check(course: Course, assignment: str | None) -> None:
 @click.command()
 @click.pass_obj
 def lock(course: Course) -> None:
-    """Write environment.yml from requirements.lock."""
+    """Write environment.yml from requirements.lock; `make lock` also updates requirements.lock."""
     from grading.authoring.lock import write
 
     for path in write(course):
@@ -81,13 +81,13 @@ def normalize(course: Course) -> None:
         path = course.source(name)
         notebook = notebooks.read(path)
         for words in embed.differing(course, name, notebook):
-            click.echo(f"source/{name}/{name}.ipynb: {words}: written anew")
+            click.echo(f"source/{name}/{name}.ipynb: {words}: updated")
         notebooks.write(embed.assembled(course, name, notebook), path)
         click.echo(f"source/{name}/{name}.ipynb: in normal form")
 
 
 @click.command("new-exercise")
-@click.option("--assignment", "-a", required=True, help="Which notebook gets it.")
+@click.option("--assignment", "-a", required=True, help="The assignment to add it to.")
 @click.option("--kind", default="function", type=click.Choice(["function", "written"]), help="What students write.")
 @click.argument("name")
 @click.pass_obj
@@ -126,16 +126,16 @@ def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: 
         click.echo(f"mistakes/equivalent.toml: {words}", err=True)
     click.echo(f"{len(trials)} mutants, {len(weak)} survived. The matrix: {page}")
     if weak or stale:
-        raise click.ClickException("strengthen the hidden tests, or correct mistakes/equivalent.toml")
+        raise click.ClickException("Strengthen the hidden tests, or correct mistakes/equivalent.toml.")
 
 
 @click.command()
 @assignment_option
 @click.option("--sizes", default=None, help="Numbers of submissions, such as 10,60,300.")
 @click.option("--few", default=1, type=click.IntRange(1), help="How many submissions stock nbgrader grades.")
-@click.option("--otter", is_flag=True, help="Measure otter-grader, too; installs it in build/otter.")
+@click.option("--otter", is_flag=True, help="Also measure otter-grader, which is installed in build/otter.")
 @click.option("--out", default="docs/benchmark.md", type=click.Path(path_type=Path), help="The report.")
-@click.option("--cluster", is_flag=True, help="Measure what a cluster on these cores costs instead; writes no report.")
+@click.option("--cluster", is_flag=True, help="Only measure what a cluster on these cores costs; writes no report.")
 @jobs_option
 @click.pass_obj
 def bench(
@@ -148,7 +148,7 @@ def bench(
     cluster: bool,
     jobs: int | None,
 ) -> None:
-    """Measure against stock nbgrader and write a report. Run nothing else on the machine meanwhile."""
+    """Compare the speed with stock nbgrader and write a report. Run nothing else on the machine meanwhile."""
     from grading.benchmark import comparison as measuring
     from grading.benchmark.otter import install
     from grading.course import cores
@@ -163,7 +163,7 @@ def bench(
     results = [measuring.run(course, name, numbers, few, jobs, click.echo, other) for name in names]
     report = measuring.Report(results, jobs, measuring.run_large(course, names[-1], said=click.echo))
     for name, (before, now) in measuring.write_report(report, course.root / out).items():
-        click.echo(f"Changed since the last report: {name}: {before:g} before, {now:g} now")
+        click.echo(f"Changed since the last report: {name}: {before:g} before, now {now:g}")
     measuring.clean(course)
     click.echo(f"The report: {out}")
 

@@ -19,12 +19,12 @@ certificates_option = click.option(
 @click.command()
 @click.pass_obj
 def certificates(course: Course) -> None:
-    """Make cluster/certificate.pem and cluster/key.pem, by which all machines recognize each other."""
+    """Make cluster/certificate.pem and cluster/key.pem, with which the machines of a cluster trust each other."""
     from grading.cluster import security
 
     folder = security.make_certificate(course.root / security.FOLDER)
     click.echo(
-        f"{folder}: copy it to every machine of the cluster, and to no other: it gives access to everything there."
+        f"{folder}: written. Copy it to the machines of the cluster only: it gives access to everything on the cluster."
     )
 
 
@@ -59,7 +59,7 @@ def worker(course: Course, address: str, jobs: int | None, certificates: Path | 
 
 
 def print_workers(course: Course, address: str) -> None:
-    """Print the table of a cluster's workers.
+    """Print a table of a cluster's workers.
 
     Raises:
         ClickException: none of them can grade.

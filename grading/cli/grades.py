@@ -43,10 +43,10 @@ def grade(course: Course, assignment: str | None, jobs: int | None, force: bool,
         if cluster:
             from grading.run.grade import release_if_unknown
 
-            for name in chosen:  # the workers get what there is now
+            for name in chosen:  # before the course is sent to the workers
                 release_if_unknown(course, name)
             executor = stack.enter_context(_connected(course, chosen, cluster, course))
-        elif force or any(_is_new(course, name) for name in chosen):  # else it is not known yet what there is to do
+        elif force or any(_is_new(course, name) for name in chosen):  # otherwise `grade` starts them when needed
             started = stack.enter_context(interpreters.start(course, chosen, warm()))
         failed = sum(_grade(course, name, jobs, force, started, executor) for name in chosen)
     if failed:
@@ -56,7 +56,7 @@ def grade(course: Course, assignment: str | None, jobs: int | None, force: bool,
 @click.command()
 @assignment_option
 @jobs_option
-@click.option("--force", is_flag=True, help="Write unchanged pages, too.")
+@click.option("--force", is_flag=True, help="Also write unchanged pages.")
 @click.pass_obj
 def feedback(course: Course, assignment: str | None, jobs: int | None, force: bool) -> None:
     """Write the feedback pages of all graded submissions; unchanged pages are skipped."""
@@ -159,7 +159,7 @@ def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool,
 @click.argument("b", type=click.Path(path_type=Path))
 @click.pass_obj
 def diff_grades(course: Course, a: Path, b: Path) -> None:
-    """Compare two gradebooks, files or copies by pg_dump: student, exercise, points in A and in B, why."""
+    """Compare two gradebooks, files or dumps by pg_dump: student, exercise, points in A and in B, and why."""
     from grading.gradebook.differences import compare_files, table
 
     changes = compare_files(course, a, b)
@@ -169,7 +169,7 @@ def diff_grades(course: Course, a: Path, b: Path) -> None:
 
 
 def warm() -> bool:
-    """Whether kernels are forked, as far as the environment tells: to read the settings takes a second."""
+    """Whether the environment allows forked kernels. Reading the settings instead would take a second."""
     return os.environ.get("WARM") != "no" and os.environ.get("SANDBOX") != "none"
 
 
@@ -180,10 +180,10 @@ def _is_new(course: Course, assignment: str) -> bool:
 
 
 def _connected(course: Course, chosen: list[str], cluster: str, own: Course) -> AbstractContextManager[Executor]:
-    """Other machines that grade; only here anything of Dask is imported.
+    """An executor on other machines. Only this function imports Dask.
 
     Args:
-        own: what is sent to them, the course or a copy of it.
+        own: what is sent to the workers, the course or a copy of it.
     """
     from grading.cluster.security import FOLDER, require_dask
 
@@ -230,22 +230,22 @@ def _grade(
     started: Interpreters | None,
     executor: Executor | None,
 ) -> int:
-    """Grade, print the table and what has changed; how many submissions have no grade."""
+    """Grade, print the table and the changed scores. Returns how many submissions have no grade."""
     from grading.course import catalogue, notebooks
     from grading.gradebook import database, late_penalties
     from grading.report import table
     from grading.run.grade import release_if_unknown
 
-    # A fault in the catalogue or in students.csv is better told now than found while grading.
+    # Report a fault in the catalogue or in students.csv before grading starts.
     path = course.root / "mistakes" / f"{assignment}.toml"
-    if path.is_file():  # else `grade` says so
+    if path.is_file():  # otherwise `grade` reports it
         catalogue.load(path, notebooks.read(course.source(assignment)))
     if release_if_unknown(course, assignment):
         click.echo(f"release/{assignment}: written, because the gradebook did not have its tests yet")
     late_penalties.apply(course)
     before = database.scores(course, assignment)
     ended = run(course, assignment, jobs, started, force, executor)
-    late_penalties.apply(course)  # only now the gradebook knows who is new and may have an extension
+    late_penalties.apply(course)  # again: new students are in the gradebook now, and may have an extension
     print_tables(course, {assignment: table.collect(course, assignment)})
     tests = notebooks.graded_of(notebooks.read(course.source(assignment)))
     changed = table.changes(before, database.scores(course, assignment), tests)
@@ -261,7 +261,7 @@ def _grade(
     elif before and unchanged < len(ended):
         click.echo("No score has changed.")
     click.echo(f"Graded notebooks: {course.root / 'autograded'}/<student>/{assignment}/")
-    click.echo(f"How each was graded: {course.root / 'records' / assignment}/<student>.json")
+    click.echo(f"Records: {course.root / 'records' / assignment}/<student>.json")
     return sum(not one.has_grade or bool(one.faults) for one in ended)
 
 
@@ -291,7 +291,7 @@ def print_tables(course: Course, collected: dict[str, list]) -> None:
 
     from grading.report import table
 
-    # Not on a terminal there is no width to respect; a file or a log reads best with long lines.
+    # A file or a log has no width to respect.
     console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 160)), highlight=False)
     for name, found in collected.items():
         if found:

@@ -1,4 +1,4 @@
-"""Commands for the way to and from the LMS."""
+"""Commands that collect from an LMS, and send grades and feedback to it."""
 
 import sys
 from pathlib import Path
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--assignment", "-a", required=True, help="Which assignment this is.")
+@click.option("--assignment", "-a", required=True, help="The assignment.")
 @click.option("--from", "source", type=click.Path(path_type=Path), help="The LMS's archive, or a folder.")
 @click.option(
     "--lms",
     default=None,
     type=click.Choice(["moodle", "canvas", "folder"]),
-    help="Default: from file names.",
+    help="Default: recognized by the file names.",
 )
 @click.option("--worksheet", default=None, type=click.Path(path_type=Path), help="Moodle's grading worksheet.")
 @click.option("--yes", is_flag=True, help="Collect without asking.")
@@ -49,11 +49,11 @@ def collect(
     other = [f"{student} (of {which})" for student, which in made.other.items()]
     for words, students in (
         ("new", made.new),
-        ("to be replaced, the old one is kept in downloaded/", made.replaced),
-        ("as before", made.unchanged),
+        ("to be replaced; downloaded/ keeps the old ones", made.replaced),
+        ("unchanged", made.unchanged),
         ("to get the submission of their group", made.sharing),
-        ("of another assignment, not collected", other),
-        ("handed in something that is refused, see below", list(made.refused)),
+        ("with the notebook of another assignment, not collected", other),
+        ("refused, see below", list(made.refused)),
     ):
         _list(students, words)
     if made.left:
@@ -61,14 +61,14 @@ def collect(
         for name, reason in sorted(made.left.items()):
             click.echo(f"  {printed(name)}: {printed(reason)}")
     if not made.new and not made.replaced and not made.unchanged:
-        click.echo("Nothing is collected.")
+        click.echo("Nothing was collected.")
         return
-    not_yet = "Nothing is collected yet. To collect it, run the same again with YES=yes."
-    if not agreed(yes, "Collect this?", not_yet, "Nothing is collected."):
+    not_yet = "Nothing was collected. To collect the submissions, run the same command with YES=yes."
+    if not agreed(yes, "Collect this?", not_yet, "Nothing was collected."):
         return
     done = accept(made)
     collected = len(done.new) + len(done.replaced)
-    click.echo(f"{collected} collected. To bring back the state before: make collect ASSIGNMENT={assignment} UNDO=yes")
+    click.echo(f"{collected} collected. To undo this: make collect ASSIGNMENT={assignment} UNDO=yes")
     _list([f"{student} ({of}'s)" for student, of in done.shared.items()], "got the submission of their group")
     _list(done.missing, "handed in nothing")
     for student, remarks in sorted(done.remarks.items()):
@@ -90,7 +90,7 @@ def _fetch(course: Course, assignment: str) -> "Download":
 
 
 def _post(posting: "Posting", yes: bool) -> None:
-    """Show what would be sent to Canvas, ask, send it, and tell what was sent and what was not."""
+    """Show what would be sent to Canvas, ask, send it, and print what was sent and what was not."""
     from grading.cli.progress import steps
     from grading.lms.canvas_post import post
 
@@ -106,8 +106,8 @@ def _post(posting: "Posting", yes: bool) -> None:
     if not posting.items:
         click.echo("There is nothing to send.")
         return
-    not_yet = "Nothing is sent yet. To send it, run the same again with YES=yes."
-    if not agreed(yes, "Send this to Canvas?", not_yet, "Nothing is sent."):
+    not_yet = "Nothing was sent. To send this, run the same command with YES=yes."
+    if not agreed(yes, "Send this to Canvas?", not_yet, "Nothing was sent."):
         return
     posting.remarks.clear()
     with steps(f"Sending {posting.what}s", len(posting.items)) as report:
@@ -118,7 +118,7 @@ def _post(posting: "Posting", yes: bool) -> None:
     if posting.failed:
         failed = sorted(posting.failed)
         lines = [f"  {printed(student)}: {printed(posting.failed[student])}" for student in failed]
-        first = f"{len(failed)} {counted(failed)} not sent. Run the same again to send the rest:"
+        first = f"{len(failed)} {counted(failed)} not sent. Run the same command again to send the rest:"
         raise click.ClickException("\n".join([first, *lines]))
 
 
@@ -131,10 +131,10 @@ def _undo(course: Course, assignment: str) -> None:
     from grading.lms.undo import undo
 
     done = undo(course, assignment)
-    _list(done.restored, "as before the last collection")
-    _list(done.removed, "removed, as they were new")
-    _list(done.left, "left alone, as their folder in submitted/ has been changed since")
-    click.echo("Grades stay in the gradebook. To grade what is back, run: make grade")
+    _list(done.restored, "restored")
+    _list(done.removed, "removed, because they were new")
+    _list(done.left, "not restored, because their folder in submitted/ has changed since")
+    click.echo("The gradebook is unchanged. To grade the restored submissions, run: make grade")
 
 
 @click.command()
@@ -146,13 +146,18 @@ def _undo(course: Course, assignment: str) -> None:
     type=click.Choice(["moodle", "canvas", "lti"]),
     help="Fill in Moodle's grading worksheet, or send the grades to Canvas through its API.",
 )
-@click.option("--worksheet", default=None, type=click.Path(path_type=Path), help="Default: the one of `collect`.")
+@click.option(
+    "--worksheet",
+    default=None,
+    type=click.Path(path_type=Path),
+    help="Default: the worksheet of `collect`.",
+)
 @click.option("--scale", is_flag=True, help="Scale the points to the LMS's maximum grade.")
 @click.pass_obj
 def export(
     course: Course, assignment: str | None, yes: bool, lms: str | None, worksheet: Path | None, scale: bool
 ) -> None:
-    """Write the grades as Moodle and Canvas import them, and every test cell as a table."""
+    """Write files of grades for Moodle and Canvas, and a table of every test cell."""
     from grading.gradebook import late_penalties as late_
     from grading.lms.export import export as write
     from grading.lms.export import ungraded
@@ -160,12 +165,12 @@ def export(
 
     if lms == "lti":
         raise CourseError(
-            "LTI is not offered, because it needs a web server that the LMS has registered: use LMS=moodle, LMS=canvas "
+            "LTI is not supported: it needs a web server that the LMS has registered. Use LMS=moodle, LMS=canvas "
             "or the CSV files of `make export` (see docs/running-a-class.md)."
         )
     lms = "moodle" if worksheet else lms
     if lms and assignment is None:
-        raise CourseError(f"An LMS gets one assignment at a time: make export ASSIGNMENT=<name> LMS={lms}")
+        raise CourseError(f"Export one assignment at a time to an LMS: make export ASSIGNMENT=<name> LMS={lms}")
     chosen = course.chosen(assignment)
     late_.apply(course)
     for name, waiting in ungraded(course, chosen).items():
@@ -174,13 +179,13 @@ def export(
         click.echo(
             f"{name}: {number} answer{'s' * (number > 1)} of {len(waiting)} student{'s' * (len(waiting) > 1)} "
             f"not graded by hand yet ({', '.join(cells)}): {printed(', '.join(sorted(waiting)))}. "
-            "They count as 0, or as what an earlier answer got."
+            "They count as 0, or with the points of an earlier answer."
         )
-        if yes or (lms == "canvas" and not sys.stdin.isatty()):  # nothing is sent without YES=yes or an answer
+        if yes or (lms == "canvas" and not sys.stdin.isatty()):  # then `_post` only shows what it would send
             continue
-        remedy = f"Nothing is written. Grade them with make mark ASSIGNMENT={name} or in formgrader, then export again"
+        remedy = f"Nothing was written. Grade them with make mark ASSIGNMENT={name} or in formgrader, then export again"
         if not sys.stdin.isatty():
-            raise click.ClickException(f"{remedy}; or run the same again with YES=yes.")
+            raise click.ClickException(f"{remedy}; or run the same command with YES=yes.")
         if not click.confirm("Export without them?"):
             raise click.ClickException(f"{remedy}.")
     if lms == "canvas":
@@ -190,7 +195,7 @@ def export(
         return
     if lms:
         done = fill(course, chosen[0], worksheet.expanduser() if worksheet else None, scale)
-        click.echo(f"{len(done.graded)} grades and comments, to be uploaded to Moodle: {done.path}")
+        click.echo(f"{len(done.graded)} grades and comments to upload to Moodle: {done.path}")
         for student, why in sorted(done.left.items()):
             click.echo(f"  {printed(student)}: {why}")
         for remark in done.remarks:
@@ -208,14 +213,16 @@ def export(
 @click.option("--yes", is_flag=True, help="Send them without asking.")
 @click.pass_obj
 def return_feedback(course: Course, assignment: str | None, lms: str | None, yes: bool) -> None:
-    """Pack the feedback pages into an archive that Moodle or Canvas takes back, or send them to Canvas."""
+    """Zip the feedback pages for upload to Moodle or Canvas, or send them to Canvas."""
     from grading.lms.return_feedback import hand_back
 
     if lms == "canvas":
         from grading.lms.canvas_post import pages
 
         if assignment is None:
-            raise CourseError("Canvas gets one assignment at a time: make return-feedback ASSIGNMENT=<name> LMS=canvas")
+            raise CourseError(
+                "Send the pages of one assignment at a time: make return-feedback ASSIGNMENT=<name> LMS=canvas"
+            )
         course.source(assignment)
         _post(pages(course, assignment), yes)
         return
@@ -237,5 +244,5 @@ def late(course: Course) -> None:
 
     changed = late_.apply(course)
     for (assignment, student), (before, after) in sorted(changed.items()):
-        click.echo(f"{assignment}, {printed(student)}: {after:g} points off for being late, before {before:g}")
+        click.echo(f"{assignment}, {printed(student)}: late penalty {after:g} points (before: {before:g})")
     click.echo(f"{len(changed)} penalt{'y' if len(changed) == 1 else 'ies'} changed.")

@@ -31,7 +31,7 @@ class Commands(click.Group):
 
 
 def in_a_sentence(error: Exception) -> str | None:
-    """What to tell of an error that is no fault of the grader's; None for any other."""
+    """The message of an error that the user can fix; None for any other error, which is a bug in the grader."""
     from grading.course.catalogue import CatalogueError
     from grading.course.notebooks import NotebookError
 
@@ -50,8 +50,8 @@ def in_a_sentence(error: Exception) -> str | None:
     if "locked" in str(cause):
         return "The gradebook is locked by another program, formgrader perhaps. Close that, then run this again."
     return (
-        f"The gradebook cannot be used: {cause}. If it is damaged, put a copy in its place: each grading keeps one, "
-        "gradebook.db.<time>, in the course folder."
+        f"The gradebook cannot be used: {cause}. If it is damaged, replace it with the latest copy that grading has "
+        "kept in the course folder, gradebook.db.<time>."
     )
 
 
@@ -61,8 +61,8 @@ def in_a_sentence(error: Exception) -> str | None:
 def main(ctx: click.Context, root: Path) -> None:
     """Release, check and grade the course."""
     spare_grammar()
-    gc.set_threshold(50_000)  # nbgrader makes many objects, and little of it is garbage
-    atexit.register(gc.freeze)  # at the end there is no need to look for garbage; nbgrader leaves a lot
+    gc.set_threshold(50_000)  # nbgrader makes many objects, and few of them are garbage
+    atexit.register(gc.freeze)  # no garbage collection at exit: nbgrader leaves many objects
     ctx.obj = Course(root.resolve())
 
 
@@ -86,11 +86,11 @@ def _examine_this_machine() -> None:
     from grading.sandbox import bubblewrap
 
     usable, there = cores.usable(), os.cpu_count() or 1
-    limited = f" (of {there}; the others are not for this process)" if usable < there else ""
+    limited = f" (of {there}; this process may not use the others)" if usable < there else ""
     click.echo(f"system     {platform.system()} {platform.release()}, {usable} cores{limited}")
     usual = tempfile.gettempdir()
     if temporary_folders.for_sockets() != usual:
-        click.echo(f"temporary  {usual} is too long a path for sockets; they are in {temporary_folders.for_sockets()}")
+        click.echo(f"sockets    in {temporary_folders.for_sockets()}, because the path of {usual} is too long")
     click.echo(f"python     {platform.python_version()} at {sys.executable}")
     for name in ("nbgrader", "jupyterlab", "torch"):
         click.echo(f"{name:10} {version(name)}")
@@ -98,7 +98,7 @@ def _examine_this_machine() -> None:
     reason = bubblewrap.why_not()
     if reason:
         raise click.ClickException(f"students' code cannot be isolated here.\n{reason}")
-    click.echo("isolation  works: students' code runs without network and without a view of the course")
+    click.echo("isolation  works: students' code runs without network and without access to the course")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""A person at a terminal, grading one answer after the other: what is shown, and what can be typed."""
+"""Manual grading in a terminal: what it shows, and what a grader can type."""
 
 import os
 import re
@@ -22,9 +22,9 @@ from grading.gradebook.marking import Answer, Place, Question
 HELP = """Type one line, then press Enter:
   1 3             the items with these numbers apply; 0 if none does
   1 3 # A remark  also a remark in your own words; # alone removes an earlier remark
-  = 1.5           points of your own instead of the sum; also behind items: 1 3 = 1.5
-  Enter           keeps what was given before
-  s  skip    b  back to the answer before    q  quit (what was saved stays)    ?  this help"""
+  = 1.5           points of your own instead of the sum; also after items: 1 3 = 1.5
+  Enter           keeps the points that the answer has
+  s  skip    b  back to the previous answer    q  quit (saved points stay)    ?  this help"""
 LINE = re.compile(r"(?P<items>[\d ,]*)(?:=\s*(?P<points>\d+(?:[.,]\d*)?|[.,]\d+)\s*)?(?:#(?P<remark>.*))?")
 LONGEST = 20_000  # characters of an answer that are shown
 SKIP, BACK, QUIT, SAVED, CHANGED = "skip", "back", "quit", "saved", "changed"
@@ -32,7 +32,7 @@ SKIP, BACK, QUIT, SAVED, CHANGED = "skip", "back", "quit", "saved", "changed"
 
 @dataclass(frozen=True)
 class Line:
-    """What a grader typed; None for what the line does not say.
+    """A line that a grader typed; None for each part that is missing.
 
     Attributes:
         items: the numbers of items, from 1; empty if none applies.
@@ -50,11 +50,11 @@ def parse(text: str, count: int) -> Line:
         count: how many items there are.
 
     Raises:
-        ValueError: it cannot be understood, or there is no such item.
+        ValueError: the line has another form, or names an item that does not exist.
     """
     match = LINE.fullmatch(text.strip())
     if match is None:
-        raise ValueError("this is not understood; ? shows what can be typed")
+        raise ValueError("cannot understand this; type ? for help")
     numbers = [int(word) for word in re.findall(r"\d+", match["items"])]
     wrong = [number for number in numbers if number > count]
     if wrong:
@@ -67,10 +67,10 @@ def parse(text: str, count: int) -> Line:
 
 
 def decided(text: str, answer: Answer, choices: list[Item]) -> tuple[float, str]:
-    """The points and the comment that a line gives an answer; what it does not say stays as it is.
+    """The points and the comment of an answer after a line: what the line does not mention stays as it is.
 
     Raises:
-        ValueError: the line cannot be understood, or it says no points and there are none.
+        ValueError: `parse` rejects the line, or neither the line nor the answer has points.
     """
     line = parse(text, len(choices))
     chosen, remark = rubrics.parts(answer.comment, choices)
@@ -89,7 +89,7 @@ def decided(text: str, answer: Answer, choices: list[Item]) -> tuple[float, str]
 
 @dataclass
 class Session:
-    """One grader at work.
+    """One grader at a terminal.
 
     Attributes:
         items: the rubric of each question.
@@ -114,7 +114,7 @@ class Session:
         busy = 0
         before: list[int] = []  # the answers that this grader has seen
         shown: Question | None = None
-        return_to = False  # the grader wants this one, graded or not
+        return_to = False  # show this answer even if it is graded
         while number < len(todo):
             place = todo[number]
             with marking.claimed(self.course, place) as mine:
@@ -190,7 +190,7 @@ class Session:
                     continue
                 marking.save(self.course, answer, points, comment)
             except marking.ChangedError as error:
-                self.console.print(f"  {error} Here is how it is now.")
+                self.console.print(f"  {error} This is its current state:")
                 return CHANGED
             except (ValueError, CourseError) as error:
                 self.console.print(Text(f"  {error}"))
@@ -200,7 +200,7 @@ class Session:
             return SAVED
 
     def _may_replace(self, answer: Answer, points: float, comment: str) -> bool:
-        """Ask before what somebody else has given is replaced."""
+        """Ask before replacing points or a comment that this grader has not given in this session."""
         if answer.points is None or answer.place in self.saved or (points, comment) == (answer.points, answer.comment):
             return True
         if points != answer.points:
@@ -222,7 +222,7 @@ class Session:
         left = sum(len(marking.places(self.course, question)) for question in self.items)
         self.console.print(f"\n{len(self.saved)} graded. {left} wait for a person.")
         if busy:
-            self.console.print(f"{busy} of them open in another terminal.")
+            self.console.print(f"{busy} of them are open in another terminal.")
         if self.saved and not left:
             self.console.print("Next: make feedback")
 
@@ -232,6 +232,6 @@ class Session:
 
 
 def _plain(text: str) -> Text:
-    """A text that a student may have written, without what a terminal would obey."""
+    """A student's text without control characters that a terminal would interpret."""
     more = f"\n... and {len(text) - LONGEST} more characters, see formgrader" if len(text) > LONGEST else ""
     return Text("\n".join(printed(line, LONGEST) for line in text[:LONGEST].splitlines()) + more)

@@ -10,12 +10,12 @@ from grading.course.folder import Course, CourseError
 
 @click.command()
 @assignment_option
-@click.option("--question", "-q", default=None, help="Only this one, by its grade_id.")
-@click.option("--anonymous", is_flag=True, help="Do not show whose answer it is.")
-@click.option("--again", is_flag=True, help="Also the answers that are graded already.")
+@click.option("--question", "-q", default=None, help="Only this question, by its grade_id.")
+@click.option("--anonymous", is_flag=True, help="Hide the students' names and ids.")
+@click.option("--again", is_flag=True, help="Also show graded answers.")
 @click.pass_obj
 def mark(course: Course, assignment: str | None, question: str | None, anonymous: bool, again: bool) -> None:
-    """Grade the answers that wait for a person: one question after the other, across students."""
+    """Grade written answers: all answers to one question, then all to the next."""
     from grading.cli.marker import Session
     from grading.course import rubrics
     from grading.gradebook import marking
@@ -33,5 +33,5 @@ def mark(course: Course, assignment: str | None, question: str | None, anonymous
         click.echo("No answer waits for a person." + ("" if again else " AGAIN=yes shows the graded ones again."))
         return
     with contextlib.suppress(ImportError):
-        import readline  # noqa: F401 - lets a grader edit the line
+        import readline  # noqa: F401 - so that a grader can edit the line
     Session(course, items, anonymous, again).go_through(todo)

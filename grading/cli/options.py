@@ -1,4 +1,4 @@
-"""Options that several commands share, and how they ask before they write."""
+"""Options that several commands share, and the question before they write or send."""
 
 import sys
 
@@ -11,7 +11,7 @@ jobs_option = click.option(
     "-j",
     default=None,
     type=click.IntRange(1),
-    help="How many at once; default: one for each core.",
+    help="How many submissions at once; default: one for each core.",
 )
 
 cluster_option = click.option("--cluster", default=None, help="local:<number>, or a Dask scheduler: tls://host:8786.")
@@ -21,9 +21,9 @@ def agreed(yes: bool, question: str, not_yet: str, refused: str) -> bool:
     """Ask before something is written or sent.
 
     Args:
-        yes: the answer was given in advance.
-        not_yet: what to say where nobody can be asked, without a terminal.
-        refused: what to say after a no.
+        yes: do not ask.
+        not_yet: the message if there is no terminal.
+        refused: the message after the answer no.
     """
     if yes:
         return True

@@ -15,7 +15,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 class _Rate(ProgressColumn):
-    """How many steps are done in a minute."""
+    """Steps per minute."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{60 * task.speed:.0f}/min" if task.speed else "")

@@ -1,4 +1,4 @@
-"""The command that compares submissions with each other."""
+"""The command `similar`, which compares submissions with each other."""
 
 import click
 
@@ -14,7 +14,7 @@ from grading.course.folder import Course
     "--threshold",
     default=1.0,
     type=click.FloatRange(0.1, 10),
-    help="Times the measured threshold; below 1 independent answers may be reported.",
+    help="A factor for the measured thresholds. Below 1, some independent work is reported.",
 )
 @click.pass_obj
 def similar(course: Course, assignment: str | None, anonymous: bool, names: bool, threshold: float) -> None:
@@ -27,4 +27,6 @@ def similar(course: Course, assignment: str | None, anonymous: bool, names: bool
     for name in chosen:
         found = report(course, name, anonymous, names, threshold)
         one = len(found.pairs) == 1
-        click.echo(f"{name}: {len(found.pairs)} similar pair{'' if one else 's'} (no proof of anything): {found.path}")
+        click.echo(
+            f"{name}: {len(found.pairs)} similar pair{'' if one else 's'} (similarity is no proof): {found.path}"
+        )

@@ -1,4 +1,4 @@
-"""Commands of the resident grader."""
+"""The commands `watch` and `status`."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ def watch(course: Course, assignment: str | None, pages: Path | None, jobs: int 
 @click.command()
 @click.pass_obj
 def status(course: Course) -> None:
-    """Report what the resident grader has finished, what waits, and what needs a person."""
+    """Show what `watch` has graded, what is waiting, and what needs a person."""
     import statistics
 
     from grading.run.watch import health_file, journal_of
@@ -39,9 +39,9 @@ def status(course: Course) -> None:
     try:
         health = json.loads(health_file(course).read_text(encoding="utf-8"))
         age = (datetime.now(UTC) - datetime.fromisoformat(health["now"])).total_seconds()
-        state = f"up since {_local(health['since'])}, process {health['pid']}"
+        state = f"running since {_local(health['since'])}, process {health['pid']}"
         if age > 60:
-            state = f"not heard of for {age:.0f} s (process {health['pid']}, up since {_local(health['since'])})"
+            state = f"has not reported for {age:.0f} s ({state})"
     except (OSError, ValueError, KeyError):
         health, state = {}, "not running; start it with: make watch"
     attempts = journal_of(course).attempts()
@@ -49,17 +49,22 @@ def status(course: Course) -> None:
     click.echo(f"grader     {state}")
     if health.get("remark"):
         click.echo(f"           {health['remark']}")
-    words = ", ".join(f"{number} {name}" for name, number in counts.items()) or "none yet"
-    click.echo(f"attempts   {words}, of {len({attempt.student for attempt in attempts})} students")
+    words = ", ".join(f"{number} {name}" for name, number in counts.items())
+    students = len({attempt.student for attempt in attempts})
+    click.echo(
+        f"attempts   {words}, of {students} student{'s' * (students > 1)}" if attempts else "attempts   none yet"
+    )
     seconds = sorted(attempt.seconds for attempt in attempts if attempt.seconds is not None)[-1000:]
     if seconds:
         late = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
-        click.echo(f"time       median {statistics.median(seconds):.2f} s, 95 % within {late:.2f} s")
+        click.echo(f"grading    median {statistics.median(seconds):.2f} s, 95 % within {late:.2f} s")
     waits = [(a.ended - a.received).total_seconds() for a in attempts if a.ended and a.seconds is not None]
     if waits:
-        click.echo(f"arrival to grade: median {statistics.median(waits):.2f} s, longest {max(waits):.2f} s")
+        click.echo(
+            f"waiting    from arrival to grade: median {statistics.median(waits):.2f} s, longest {max(waits):.2f} s"
+        )
     failed = [attempt for attempt in attempts if attempt.state == "not graded"]
-    click.echo(f"by hand    {len(failed)} need a person{':' if failed else ''}")
+    click.echo(f"by hand    {len(failed) or 'none'}{', because they could not be graded:' if failed else ''}")
     for attempt in failed[-10:]:
         when = _local(attempt.received.isoformat())
         click.echo(f"  {printed(attempt.student)}, {attempt.assignment}, {when}: {printed(attempt.note or '')}")

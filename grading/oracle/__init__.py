@@ -1,7 +1,7 @@
-"""The right answers, and how an answer is held against them.
+"""The reference answers, and how a student's answer is compared with them.
 
-`compare` finds the first difference and says it in words; `inputs` draws what is asked; the other modules, one for each
-assignment, hold the references: torch's own optimizers, autograd, schedulers and loops.
+`compare` finds and describes the first difference, and `inputs` draws the inputs. The other modules, one for each
+assignment, contain the references: torch's own optimizers, autograd, schedulers and loops.
 """
 
 from grading.oracle.compare import Mismatch, same_answer, same_list, same_number, same_path, same_value, that

@@ -1,4 +1,4 @@
-"""Hold an answer against a reference: the first difference, in words a student can use."""
+"""Compare an answer with a reference, and describe the first difference in words that a student can use."""
 
 import math
 from typing import Any
@@ -44,7 +44,7 @@ def close(yours: Any, expected: float, rtol: float = RTOL, atol: float = ATOL) -
 
 
 def that(condition: bool, message: str) -> None:
-    """Raise a `Mismatch` with this message unless the condition holds."""
+    """Raise a `Mismatch` with this message if the condition is false."""
     if not condition:
         raise Mismatch(message)
 
@@ -70,18 +70,18 @@ def same_list(yours: Any, expected: list, what: str, rtol: float = RTOL, atol: f
 
 
 def same_value(yours: Any, expected: object, what: str) -> None:
-    """Compare a text, a truth value, or another value that is right only if it is equal."""
+    """Compare a string, a bool, or another value that must be equal."""
     if type(yours) is not type(expected) or yours != expected:
         mine, wanted = both(yours, expected)
         raise Mismatch(f"{what} should be {wanted}, yours is {mine}.", [(what, yours, expected)])
 
 
 def same_answer(yours: Any, expected: float | str, name: str, why: str) -> None:
-    """The answer to a small question: a text, or a number to 0.1 %, so that one read off a run is right as well.
+    """Compare the answer to a short question: a string, or a number to 0.1 %, so that one read off a run is right.
 
     Args:
         name: what the student calls the answer.
-        why: the way to the right answer, in a sentence; the answer itself is not told.
+        why: a sentence that explains the method without giving the answer.
     """
     right = yours == expected if isinstance(expected, str) else close(yours, expected, rtol=1e-3)
     if not right:
@@ -143,7 +143,7 @@ def same_path(
 
 
 def both(yours: Any, expected: Any) -> tuple[str, str]:
-    """How to show two values that differ: with as many digits as it takes to see it, or with their types."""
+    """Show two values that differ: with enough digits to see the difference, or with their types."""
     pair = show(yours), show(expected)
     if pair[0] == pair[1]:
         pair = _exact(yours), _exact(expected)
@@ -158,7 +158,7 @@ def both(yours: Any, expected: Any) -> tuple[str, str]:
 
 
 def _exact(value: Any) -> str:
-    """A value with all its digits: of a number as the float that it is."""
+    """A value with all its digits, a number as a float."""
     if wire.is_number(value) and value == float(value):
         return repr(float(value))
     return repr(value)
@@ -169,7 +169,7 @@ def _cut(text: str) -> str:
 
 
 def show(value: object) -> str:
-    """A value as a student would write it: numbers with up to 7 digits, and what kind of thing it is if no number."""
+    """A value as a student would write it: a number with up to 7 digits, and the kind of anything that is no number."""
     if value is None:
         return "None (is a `return` missing?)"
     if isinstance(value, float):
@@ -180,9 +180,9 @@ def show(value: object) -> str:
 
 
 def _parting(yours: list, reference: list, rtol: float, atol: float) -> tuple[int, int] | None:
-    """Where two paths part first, as (step, parameter), or None if they never do."""
-    # A path's numbers matter relative to how far the parameter has moved in all: near a zero crossing the
-    # rounding of two orders of summation is large beside the value itself.
+    """Where two paths first differ, as (step, parameter); None if they never do."""
+    # The tolerance is relative to the distance that the parameter has moved: near a zero crossing, rounding errors
+    # of a different order of summation are large compared with the value itself.
     sizes = [max(abs(row[i]) for row in reference) for i in range(len(reference[0]))]
     for step, row in enumerate(reference):
         for place, expected in enumerate(row):

@@ -1,15 +1,15 @@
 """The inputs of hidden tests: different for each attempt of each student, and the same when it is regraded.
 
-A hidden test draws what it asks with `draw`, or takes a generator from `rng`:
+A hidden test draws its inputs with `draw`, or takes a generator from `rng`:
 
     from grading import oracle, student
     from grading.oracle import conditioning
 
     conditioning.judge_gd_rate(student, oracle.draw("gd_rate", conditioning.spectra_and_rates))
 
-For each name there are `POOL` sets of inputs, so that a worker computes each reference only once, and so that the slow
-tests can show for all of them that the reference passes and every known mistake is found. Which set an attempt gets
-depends on the course's secret, the student, the assignment and the submitted file; see `key`.
+For each name there are `POOL` sets of inputs. So a worker computes each reference only once, and the slow tests can
+show for all sets that the reference passes and every known mistake fails. Which set an attempt gets depends on the
+course's secret, the student, the assignment and the submitted file; see `key`.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ Key = int | bytes
 """The number of a set, for tests and rehearsals; or bytes, from which each name's set follows."""
 
 _key: contextvars.ContextVar[Key] = contextvars.ContextVar("inputs", default=0)
-# One for the process: what it holds follows from its keys alone, and a worker makes each set once for all students.
+# One cache for the process: its values depend on its keys alone, and a worker makes each set once for all students.
 _drawn = Recent()
 
 
 def key(secret: bytes, student: str, assignment: str, attempt: bytes) -> bytes:
-    """What the inputs of one attempt depend on.
+    """The key that determines the inputs of one attempt.
 
     Args:
         secret: of the course; without it nobody can predict the inputs of the next attempt.

@@ -1,7 +1,7 @@
 """The references for `optimizers`: torch.optim in float64, fed with given gradients.
 
-The functions at the end hold a student's optimizer against them. Hidden tests are written with these, so that each
-says in a line or two what it looks at.
+The functions at the end compare a student's optimizer with them. Hidden tests call these, so each test is a line or
+two long.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from grading.oracle.student_code import Student
 Row = list[float]
 Path = list[Row]
 
-# For Adagrad and its descendants: gradients times this are so large that eps, whatever its value or place, changes
-# no digit, and the path is the same as without the factor. So eps is tested alone, by `heeds_eps`.
+# For Adagrad and its descendants: with gradients times this factor, eps changes no digit, whatever its value or place,
+# and the path is the same as without the factor. So only `heeds_eps` tests eps.
 HUGE = 1e8
 
 F_2D = (0.1, 2.0)  # f_2d(x1, x2) = 0.1 * x1**2 + 2 * x2**2, on which the course's paths run
@@ -68,7 +68,7 @@ def _torch_path(
     Returns:
         `len(rows) + 1` rows, the start first.
     """
-    # One vector and not a tensor for each: these methods work element by element, and this is several times faster.
+    # One vector instead of a tensor for each parameter: the methods work elementwise, and this is much faster.
     params = torch.tensor(start or starting_point(len(rows[0])), dtype=torch.float64, requires_grad=True)
     optimizer = optimizer_class([params], **hyperparameters)
     path = [params.tolist()]
@@ -169,7 +169,7 @@ COURSE: dict[str, tuple[Callable[..., list[Path]], dict[str, float]]] = {
 
 
 def course_paths(name: str, rows: list[Row], start: Row | None = None, **hyperparameters: Any) -> list[Path]:
-    """The accepted paths of one of the course's optimizers; what is not given has its documented default."""
+    """The accepted paths of one of the course's optimizers. Missing hyperparameters have their documented defaults."""
     paths, defaults = COURSE[name]
     return paths(rows, start, **(defaults | hyperparameters))
 
@@ -177,7 +177,7 @@ def course_paths(name: str, rows: list[Row], start: Row | None = None, **hyperpa
 def first_fall(gradients: list[float], beta2: float) -> int:
     """The first step, counted from 1, at which Adam's average of squared gradients is below its largest so far.
 
-    From there on AMSGrad divides by another number than Adam. 0 if the average never falls.
+    From this step on, AMSGrad and Adam divide by different numbers. 0 if the average never falls.
     """
     v = 0.0
     for step, gradient in enumerate(gradients, start=1):
@@ -206,7 +206,7 @@ def agrees(student: Student, name: str, rows: list[Row], *positional: float, **h
         positional, hyperparameters: what the class is called with after the parameters.
 
     Raises:
-        Mismatch: at the first step and parameter at which they part.
+        Mismatch: at the first step and parameter at which they differ.
     """
     run = {"start": starting_point(len(rows[0])), "gradients": rows}
     run |= {"positional": list(positional), "hyperparameters": hyperparameters}
@@ -238,10 +238,10 @@ def _references(name: str, run: dict) -> list[Path]:
 def moved_paths(name: str, run: dict, named: dict) -> list[Path]:
     """The accepted paths where values, or hyperparameters, are changed between steps.
 
-    What an optimizer remembers does not depend on the values, so a change of values shifts the rest of the path. A
-    method that remembers gradients alone takes, after a change of `eta`, the steps that the new `eta` would have taken
-    from the start; so does torch's form of momentum, with `eta` outside the velocity. The course's form remembers
-    steps, `v = gamma * v + eta * g`. Both are accepted; after a change of `gamma` alone they are the same.
+    An optimizer's state does not depend on the values, so a change of values shifts the rest of the path. If the state
+    depends on the gradients alone, the steps after a change of `eta` are those that the new `eta` would have taken from
+    the start. This is so for torch's form of momentum, with `eta` outside the velocity. The course's velocity contains
+    `eta`: `v = gamma * v + eta * g`. Both are accepted. After a change of `gamma` alone they are the same.
     """
     changes = {int(step): change for step, change in run.get("changes", {}).items()}
     moves = {int(step): values for step, values in run.get("moves", {}).items()}
@@ -250,7 +250,7 @@ def moved_paths(name: str, run: dict, named: dict) -> list[Path]:
     plain = [_joined([(stages[i][0], paths[kind]) for i, paths in enumerate(whole)]) for kind in range(len(whole[0]))]
     if changes and name in ("Momentum", "Nesterov"):
         by_step = _velocity_path(name, run, COURSE[name][1] | named, changes)
-        # What is remembered depends on gamma: after a change the steps are not those of the new gamma from the start.
+        # The state depends on gamma: after a change, the steps are not those of the new gamma from the start.
         plain = [by_step] if any("gamma" in change for change in changes.values()) else [by_step, *plain]
     return [_shifted(path, moves) for path in plain]
 
@@ -269,7 +269,7 @@ def _velocity_path(name: str, run: dict, named: dict, changes: dict[int, dict]) 
 
 
 def _joined(stages: list[tuple[int, Path]]) -> Path:
-    """One path that takes its steps from each of several from a step on."""
+    """One path whose steps come from several paths, from each one beginning at a given step."""
     path = [list(stages[0][1][0])]
     for step in range(len(stages[0][1]) - 1):
         source = [other for first, other in stages if first <= step][-1]
@@ -317,8 +317,8 @@ def keeps_own_state(
 ) -> None:
     """Several parameters, one of them without a gradient for a while; two optimizers stepped in turn, and others later.
 
-    The third one goes on with the parameters of the first, and the values of one run are changed from outside between
-    its steps. Then 2000 steps, the same for all students: torch takes long for them, and so only once.
+    The third optimizer continues with the parameters of the first, and the values of one run are changed from outside
+    between its steps. Then 2000 steps, the same for all students, because torch takes long for them.
     """
     for n_params in (2, 5):
         rows = gradients(rng, n_params, scale=scale)
@@ -340,8 +340,9 @@ def keeps_own_state(
 
 
 def heeds_hyperparameters(student: Student, name: str, rng: np.random.Generator, scale: float = 1.0) -> None:
-    """Other values than the defaults, by name and in the documented order; the defaults; one value at a time, also 0;
-    gradients of any size; two optimizers with different values at once, of which one gets a new `eta` on the way.
+    """Compare with other values than the defaults, by name and in the documented order; with the defaults; with one
+    value changed at a time, also to 0; with gradients of any size; and with two optimizers that have different values,
+    one of which gets a new `eta` on the way.
     """
     agrees(student, name, gradients(rng, 1, scale=scale), **settings(rng, name))
     agrees(student, name, gradients(rng, 1, scale=scale), *settings(rng, name).values())
@@ -349,7 +350,7 @@ def heeds_hyperparameters(student: Student, name: str, rng: np.random.Generator,
     for key, value in settings(rng, name).items():
         agrees(student, name, gradients(rng, 1, scale=scale), **{key: value})
         agrees(student, name, gradients(rng, 1, scale=scale), **{key: 0.0})
-    if "eps" in COURSE[name][1]:  # what is divided by its own size goes as far as eta says
+    if "eps" in COURSE[name][1]:  # a gradient that is divided by its own size gives steps of size eta
         _sized(student, name, rng, [(1e12, 0.3), (1e12, 1e-6), (1e12, 1e9)])
     else:
         _sized(student, name, rng, [(1e-12, 3e11), (1e12, 3e-13), (1.0, 1e-6), (1e-2, 1e-9), (1e12, 0.3)])
@@ -394,8 +395,8 @@ def _named(hyperparameters: dict[str, float]) -> str:
 
 
 def heeds_eps(student: Student, name: str, rng: np.random.Generator, **hyperparameters: float) -> None:
-    """A large eps, then a gradient that is zero from the start, then the default eps where it matters; two optimizers
-    with different eps at once; eps = 0.
+    """Compare with a large eps, with a gradient that is zero from the start, with the default eps where it matters,
+    with two optimizers that have different eps, and with eps = 0.
 
     Args:
         hyperparameters: all but eps, in the documented order.
@@ -411,10 +412,10 @@ def heeds_eps(student: Student, name: str, rng: np.random.Generator, **hyperpara
 
 
 def judge_zero_grad(student: Student, rng: np.random.Generator) -> None:
-    """The very parameters are kept, and their gradients are 0 after `zero_grad()`, again and again; no others are."""
+    """The optimizer keeps the parameter objects. Each `zero_grad()` sets their gradients, and no others, to 0."""
     n = int(rng.integers(6, 12))
     values, before = (np.round(rng.normal(size=n) * 3, 3).tolist() for _ in range(2))
-    values[1] = values[0]  # a parameter is not known by its value
+    values[1] = values[0]  # two parameters may have equal values
     places = rng.permutation(n)
     for place, gradient in zip(places, (3e12, math.nan, math.inf)):  # after a run that has diverged
         before[place] = gradient
@@ -479,7 +480,7 @@ def returns_path(
 
 
 def finds_gradients(student: Student, x1_init: float, x2_init: float, num_steps: int) -> None:
-    """At each step of the student's `train` the spy finds the right values, and torch's gradients of f_2d there."""
+    """At each step of the student's `train`, the spy finds the right values and torch's gradients of f_2d."""
     reply = spied(student, x1_init, x2_init, num_steps=num_steps)
     compare.that(
         reply["cleared"] >= num_steps,

@@ -1,6 +1,6 @@
 """The references for `clip_gradients` and `AdamW`: torch's own, on parameters of the same values and gradients.
 
-`judge_...` functions hold what a probe of `grading.probe.real_parameters` reported against them.
+`judge_...` functions compare the replies of a probe of `grading.probe.real_parameters` with them.
 """
 
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def judge_paths(reply: dict, runs: list[dict], what: str) -> None:
 
 
 def judge_paths_if(condition: tuple[dict, list[dict]], reply: dict, runs: list[dict], what: str) -> None:
-    """Like `judge_paths`, but only for an answer that is right on another question, (reply, runs)."""
+    """Like `judge_paths`, but first require that the answer to another question, (reply, runs), is right."""
     try:
         judge_paths(*condition, what)
     except Delegated:
@@ -77,7 +77,7 @@ def judge_paths_if(condition: tuple[dict, list[dict]], reply: dict, runs: list[d
 
 
 def judge_skipped(condition: tuple[dict, list[dict]], reply: dict, runs: list[dict], what: str) -> None:
-    """Parameters without a gradient stay; the rest only for an answer that is right otherwise; gradients unchanged."""
+    """Parameters without a gradient do not move, and gradients do not change, in an answer that is otherwise right."""
     for yours, run in zip(reply["paths"], runs, strict=True):
         for step, row in enumerate(run["gradients"], start=1):
             for place, gradient in enumerate(row):
@@ -98,9 +98,9 @@ def judge_skipped(condition: tuple[dict, list[dict]], reply: dict, runs: list[di
 
 
 def _require_adams_direction(path: list, run: dict, what: str) -> None:
-    """The first step of a run is against the signs of the gradients, and perhaps toward 0, by one amount each.
+    """The first step of a run goes against the signs of the gradients, and perhaps toward 0, by one amount each.
 
-    Whatever else may be wrong about an answer, so much of it is Adam.
+    An answer may have other mistakes, but this much of Adam is required.
     """
     places = [place for place, gradient in enumerate(run["gradients"][0]) if gradient is not None]
     for place in places:
@@ -119,7 +119,7 @@ def _require_adams_direction(path: list, run: dict, what: str) -> None:
 
 
 def judge_forgotten(student: Student, rng: np.random.Generator, rest: dict[int, int]) -> None:
-    """After `zero_grad` no parameter has a gradient, and none has moved; gradients of later losses are all there is."""
+    """After `zero_grad` no parameter has a gradient or has moved. The next gradients come from later losses only."""
     start = parameters((3,), (2, 2), (1,))
     rows, losses = gradients(rng, 1, start, rest)[0], gradients(rng, 2, start)
     asked = {"name": "AdamW", "values": start, "gradients": rows, "losses": losses}
@@ -192,7 +192,7 @@ def judge_clipped(reply: dict, cases: list[dict]) -> None:
 
 
 def judge_short(reply: dict, cases: list[dict]) -> None:
-    """Short gradients stay as they are; after these cases comes one with a long gradient, which must get shorter."""
+    """Short gradients do not change. A last case with a long gradient must make it shorter."""
     shortened, last = reply["results"][-1]["gradients"][0], cases[-1]["gradients"][0]
     judge_clipped({**reply, "results": reply["results"][:-1]}, cases[:-1])
     _same_shape(shortened, last, "the gradient after clip_gradients")
@@ -216,8 +216,8 @@ def _results(reply: dict, cases: list[dict]) -> Iterator:
 
 
 def _judge_path(yours: list, expected: list, what: str, rtol: float) -> None:
-    # A number matters relative to how large the parameter is along the way: near a zero crossing the rounding of two
-    # orders of summation is large beside the number itself.
+    # The tolerance is relative to the largest value of the parameter on the path: near a zero crossing, rounding errors
+    # of a different order of summation are large compared with the value itself.
     for place in range(len(expected[0])):
         right = np.array([row[place] for row in expected])
         slack = rtol * np.abs(right).max()

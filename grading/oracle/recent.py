@@ -1,4 +1,4 @@
-"""Bounded caches: hidden tests ask a class the same questions again, but not always with the same inputs."""
+"""Bounded caches: hidden tests of a class repeat questions, but not always with the same inputs."""
 
 import copy
 from collections.abc import Callable

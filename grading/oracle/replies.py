@@ -1,11 +1,11 @@
 """What a reply of a probe may look like: one schema for each probe, checked before any judge sees the reply.
 
 A reply comes from the student's process, so it may be anything. The schema of a question says which fields its reply
-has, how long each list is and of what type each value; nothing may be missing and nothing may be extra. Where a
-student's own result belongs (`result`), any plain data may come: to say that it is no number is the judge's business.
+has, the length of each list and the type of each value. No field may be missing, and there may be no others. A field
+with the student's own result (`result`) may contain any plain data; the judge says if it is not a number.
 
-What a reply says about the process itself (which events took place, whether an array was changed, what something cost)
-is called a claim in the judges. A claim may cost points and never earns any.
+The judges call it a claim when a reply says something about the process itself: which events took place, whether an
+array was changed, how much time something took. A claim may cost points and never earns any.
 """
 
 from collections.abc import Callable, Sized
@@ -28,7 +28,7 @@ def require(condition: bool, where: str, what: str) -> None:
 
 
 def result(value: object, where: str) -> None:
-    """What a student's code made: any plain data, see `grading.probe.wire.encode`."""
+    """The result of a student's code: any plain data, see `grading.probe.wire.encode`."""
 
 
 def number(value: object, where: str) -> None:
@@ -72,7 +72,7 @@ def either(*checks: Check) -> Check:
 
 
 def items(item: Check, length: int | None = None, at_most: int = MAX_EVENTS) -> Check:
-    """A list of exactly `length` items, or of any number up to `at_most`."""
+    """A list of exactly `length` items, or of at most `at_most`."""
 
     def check(value: object, where: str) -> None:
         require(isinstance(value, list), where, "a list")
@@ -115,7 +115,7 @@ WHERE = either(nothing, text)  # where torch was used, or None
 
 
 def envelope(reply: object) -> dict:
-    """Every reply holds a value, or tells of an exception.
+    """Every reply contains a value or describes an exception.
 
     Raises:
         Unreadable: it is neither.
@@ -126,7 +126,7 @@ def envelope(reply: object) -> dict:
 
 
 def check(probe: str, arguments: dict, value: object) -> None:
-    """Hold the value of a reply against the schema of its question.
+    """Check the value of a reply with the schema of its question.
 
     Args:
         probe: `"<module>.<function>"`.

@@ -17,14 +17,14 @@ from grading.probe import core, wire
 
 
 class StudentError(AssertionError):
-    """The student's code raised, or did not answer; the message is for the student."""
+    """The student's code raised an error, or did not answer. The message is for the student."""
 
     def _render_traceback_(self) -> list[str]:  # IPython shows these lines and no stack
         return str(self).splitlines()
 
 
 class Delegated(StudentError):
-    """The student's code delegates the exercise to torch: a person should look at it."""
+    """The student's code delegates the exercise to torch, so a person should look at it."""
 
 
 class Channel(Protocol):
@@ -66,7 +66,7 @@ def _current() -> Channel:
 
 @contextlib.contextmanager
 def connected(channel: Channel, drawn_by: inputs.Key = 0) -> Iterator[Transcript]:
-    """Let `student` talk over this channel inside the `with` block; yields the list of what is asked and answered.
+    """Let `student` use this channel inside the `with` block. Yields the list of questions and answers.
 
     Args:
         drawn_by: what the inputs of hidden tests depend on, see `grading.oracle.inputs`.
@@ -108,7 +108,7 @@ def function(text: str, *names: str) -> wire.Described:
 
 
 def plain(data: object) -> wire.Described:
-    """An argument: JSON data that are sent as they are, because there are too many to encode one by one."""
+    """An argument: JSON data that are sent unencoded, because there are too many to encode one by one."""
     return wire.Described({"plain": data})
 
 
@@ -126,7 +126,7 @@ class Student:
             about: the name of what the student wrote, for the message when it fails.
 
         Raises:
-            StudentError: the student's code raised, is missing, or is not written yet.
+            StudentError: the student's code raised an error, is missing, or is not written yet.
         """
         encoded = {name: wire.encode(value) for name, value in arguments.items()}
         question = json.dumps({"probe": probe, "arguments": encoded})
@@ -159,7 +159,7 @@ class Student:
         return value
 
     def call(self, function: str, *args: Any, take: int | None = None, **kwargs: Any) -> Any:
-        """What a function of the notebook returns; `take` iterates the result, up to that many items."""
+        """What a function of the notebook returns. `take`: iterate over the result, up to that many items."""
         return self.call_and_look(function, *args, take=take, **kwargs)["value"]
 
     def call_and_look(self, function: str, *args: Any, take: int | None = None, **kwargs: Any) -> dict:
@@ -194,8 +194,8 @@ class Student:
     def judge_followed(self, name: str, runs: list[dict], judge: Callable[[dict], None]) -> None:
         """Step optimizers of one class in turn, and judge their paths; see `probe.optimizers.follow`.
 
-        If the class fails on top of the student's own `Optimizer`, it is tried on a plain one as well: a slip in the
-        base class must not count twice.
+        If the class fails with the student's own `Optimizer` as base class, it is tested again with a correct base
+        class, so that a mistake in `Optimizer` does not cost points twice.
 
         Raises:
             AssertionError: it fails on both.

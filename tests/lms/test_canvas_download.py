@@ -181,11 +181,11 @@ def test_a_file_that_does_not_come_is_listed_and_the_rest_goes_on(course, server
     result = collect(course, "--yes")
     assert result.exit_code == 0 and words in result.output and "averages-2.ipynb of Lovelace, Ada" in result.output
     assert (course.root / "submitted" / "al" / "averages" / "averages.ipynb").read_bytes() == before
-    assert "2 as before: bn, cd" in result.output
+    assert "2 unchanged: bn, cd" in result.output
     shutil.rmtree(course.root / "submitted")
     result = collect(course, "--yes")
     assert answers(course) == {"bn": "ng", "cd": "cleo"}
-    assert "1 handed in something that is refused, see below: al" in result.output
+    assert "1 refused, see below: al" in result.output
     assert "1 handed in nothing: dk" in result.output
 
 

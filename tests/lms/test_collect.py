@@ -1,6 +1,7 @@
 """What Moodle, Canvas and students hand out, as it really looks."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -445,6 +446,6 @@ def test_the_command_asks(course):
         return CliRunner().invoke(main, ["--root", str(course.root), "collect", "-a", "averages", *options]).output
 
     shown = run("--from", str(path))
-    assert "1 new: al" in shown and "Nothing is collected yet" in shown and answers(course) == {}
+    assert "1 new: al" in shown and "YES=yes" in shown and answers(course) == {}
     assert "1 collected" in run("--from", str(path), "--yes") and answers(course) == {"al": "one"}
-    assert "1 removed, as they were new: al" in run("--undo") and answers(course) == {}
+    assert re.search("1 removed.*: al", run("--undo")) and answers(course) == {}
