@@ -59,7 +59,7 @@ def compare_reading(reading, patients):
             kind = "over-fitting" if validation[-1] > 1.3 * validation.min() else "good fit"
         mine = "".join(letter for letter in str(reading.get(name, "")).lower() if letter.isalpha())
         if not mine:
-            print(f"{name}: not diagnosed yet. Its recipe is told when you have written a diagnosis.")
+            print(f"{name}: no diagnosis yet. Write one, and you see how this model was trained.")
             continue
         verdict = (
             "yes"
