@@ -9,6 +9,7 @@ import inspect
 import itertools
 import math
 import os
+import re
 import sys
 import traceback
 import types
@@ -178,19 +179,25 @@ class self_check:
             return "not written yet. Fill in the gap above (replace the line `raise NotImplementedError`), run that cell, then this one."
         if isinstance(error, NameError) and getattr(error, "name", None) == mine:
             return f"not written yet: there is no `{mine}`. Fill in the gap above, run that cell, then this one. (If that cell shows an error, mend that first.)"
-        here = {*GIVEN_FILES, stack.tb_frame.f_code.co_filename}
+        given = {
+            part.__code__.co_filename for part in self_check.given.values() if isinstance(part, types.FunctionType)
+        }
+        here = {*GIVEN_FILES, *given, stack.tb_frame.f_code.co_filename}
         frames = traceback.extract_tb(stack)
         own = [frame for frame in frames if "/lib/python" not in frame.filename and frame.filename not in here]
         line = (own or frames)[-1].line
         where = f"\n  in the line: {line}" if line else ""
         while stack.tb_next is not None:
             stack = stack.tb_next
-        meant, own_name = did_you_mean(error, stack.tb_frame.f_locals), stands_for_own(error, stack.tb_frame)
+        inside = bool(own) and frames[-1] not in own  # in a function that your line calls
+        in_given = inside and "/lib/python" not in frames[frames.index(own[-1]) + 1].filename
+        meant = None if in_given else did_you_mean(error, stack.tb_frame.f_locals)
+        own_name = stands_for_own(error, stack.tb_frame)
         kind, text = type(error).__name__, str(error) or "no message"
-        in_library = bool(own) and frames[-1] not in own and "/lib/python" in frames[-1].filename
         for clue, advice in ({own_name: own_name} if own_name else ADVICE).items():
             if meant is None and (own_name or clue in f"{kind}: {text}"):
-                where = f"\n  {LIBRARY if in_library and clue in OPERATION else advice}{where}"
+                elsewhere = (in_given and clue not in EVERYWHERE) or (inside and clue in OPERATION)
+                where = f"\n  {LIBRARY if elsewhere else advice}{where}"
                 break
         if meant is not None:
             text = f"{text.rstrip('.')}. Did you mean {meant}?"
@@ -201,11 +208,17 @@ class self_check:
 
 
 LIST = (
-    "A whole list is here: take one element of it, such as `self.v[i]`. To join lists, both must be lists: `a + [x]`."
+    "A whole list is here: take one element of it, such as `self.v[i]`, or where arrays are in use make one of it, "
+    "`np.array(values)`. To join lists, both must be lists: `a + [x]`."
 )
-LIBRARY = "The error arises inside the function that this line calls: is one of its arguments wrong, or one too many?"
+LIBRARY = (
+    "The error arises inside the function that this line calls: are its arguments in the right order, is one of them "
+    "wrong, or one too many?"
+)
 OPERATION = ("unsupported operand", "not supported between")  # inside a library nobody misspelt an operator
+EVERYWHERE = ("NoneType", "NotImplementedError", "RecursionError")  # helps in whichever function it arises
 NUMBER = "This is a plain number. Should something else be here, or should it be wrapped first?"
+SETTINGS = "A dictionary of settings is handed over with two stars: `f(**settings)`."
 SHAPES = "Two arrays do not fit together: print their `.shape` just before this line."
 TYPES = "Two tensors hold numbers of different types: `.float()`, `.double()` or `.long()` converts one of them."
 ONE_NUMBER = "One number should be here, not several: `math` takes one number; for arrays `np` has the same functions, for tensors `torch`."
@@ -217,7 +230,8 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "multiple values for argument": "An argument is given twice: do several parameters belong into one list?",
     "positional argument": "Keep the names and the order of the arguments as the exercise gives them. A list becomes several arguments with a star: `f(*values)`.",
     "keyword argument": "Keep the names and the order of the arguments as the exercise gives them.",
-    "NoneType": "Something is None: is a `return` or an assignment missing? Or was it not given: an argument, a gradient? (`append`, `sort`, `reverse` and `shuffle` change what they are given and return None.)",
+    "NoneType": "Something is None: is a `return` or an assignment missing? Or was it not given: an argument, a gradient? (`append`, `sort`, `reverse` and `shuffle` change what they are given and return None; `backward` and `step` return None, too.)",
+    "'Box' object has no attribute": "What is in `params` or in an operation has two attributes, `.value` and `.grad`, and no methods.",
     "'Box'": "An operation computes with numbers: which `.value` or `.grad` do you need here?",
     "for &": "`and` joins two conditions; `&` is something else.",
     "for ^": "A power is written `**`; `^` is something else.",
@@ -226,14 +240,18 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "'list' and": LIST,
     "and 'list'": LIST,
     "not list": LIST,
+    "'dict' and": SETTINGS,
+    "and 'dict'": SETTINGS,
     "unsupported operand": "Python finds no method for this operator and these two types: is it written, and its name spelt right?",
-    "not supported between": "These two cannot be compared: are the arguments in the right order? A dictionary of settings is handed over with `**`.",
+    "not supported between": "These two cannot be compared: are the arguments in the right order?",
     "could not broadcast": SHAPES,
     "could not be broadcast": SHAPES,
     "shapes": SHAPES,
     "core dimension": SHAPES,
     "must match the size": SHAPES,
     "size mismatch": "Two tensors do not fit together: print their `.shape` just before this line.",
+    "enough dimensions": "A single number is where a vector or a matrix should be: was one element taken of a list, or one coordinate of a point?",
+    "0-dimensional array given": "A matrix should be here, and not one single thing: is a function called, with ( )?",
     "dimensional array given": "A matrix should be where a vector is: are the arguments in the right order?",
     "can require gradients": "Only a tensor of floating-point numbers can have a gradient: `dtype=torch.float64`.",
     "does not require grad": "No gradient flows to here: is `requires_grad=True` missing, or was a number taken out too early (`.item()`, `.detach()`)?",
@@ -250,7 +268,9 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "must be real number": "A plain number should be here: of a tensor take its `.value`.",
     "truth value": "This compares a whole array: `.all()` or `.any()` makes one answer of many.",
     "Field elements must": "`np.array` takes one list. A matrix is a list of rows: `np.array([[1, 2], [3, 4]])`.",
-    "setting an array element": "An array is made of parts of different shapes: print them. (`*` works entry by entry, `@` multiplies matrices; `np.linalg.eig` returns a pair.)",
+    "setting an array element": "An array is made of parts of different shapes: print them. (`*` works entry by entry, `@` multiplies matrices; `np.linalg.eig` and `np.linalg.eigh` return a pair.)",
+    "expected to be boolean": "`model.train()` sets a mode and returns the model; which mode it is in says `model.training`, True or False.",
+    "eval() arg 1": "`eval` alone is a function of Python. The model's is called with the model in front: `model.eval()`.",
     "context manager": "After `with` comes a call, such as `torch.no_grad()`: are the parentheses missing?",
     "must be Tensor, not float": "This function of torch takes a tensor. For a plain number `math` has the same function.",
     "must be Tensor, not": "A tensor should be here. What does your loop take out? `enumerate` and `zip` give pairs.",
@@ -279,15 +299,17 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "'tuple' object is not callable": "This is no function: without the parentheses it may be right, or a function should be here, such as a lambda.",
     "'numpy.ndarray' object is not callable": "An array is no function: an attribute such as `.T` has no parentheses, an index has [ ].",
     "module '": "Is it spelt right, and is it in this module?",
+    "has no attribute 'lr'": 'An optimizer of torch keeps its learning rate in `optimizer.param_groups[0]["lr"]`.',
     "has no attribute": "Is it spelt right, and is it set in `__init__`? If another exercise uses the same name, run the cell of this one again.",
     "not callable": "A name of a function or a class stands for something else now: rename that, and run the cell of the function again.",
     "RecursionError": "Something calls itself for ever: look for a function that uses itself.",
     "ZeroDivisionError": "Which divisor can be 0 here?",
     "scalar variable": "One number has no elements: was an `axis=` forgotten where it was computed?",
+    "out of bounds for dimension": "A single tensor is where a list of tensors should be: was `self.s = ...` written for `self.s[i] = ...`?",
     "with size 0": "There is nothing in it here: what should happen in that case?",
     "IndexError": "Python counts from 0, and the last index is one less than the length. Is the list still empty, or too short?",
     "complex": "Is there a root, or a power with a fraction, of a negative number?",
-    "math domain error": "Is there a root or a logarithm of a negative number?",
+    "math domain error": "Is there a root or a logarithm of a negative number? (A square, `x**2`, is never negative.)",
 }
 
 
@@ -301,9 +323,11 @@ def did_you_mean(error, names):
         module = {"float": "math", "int": "math", "ndarray": "np"}.get(type(error.obj).__name__)
         if module and hasattr(NOTEBOOK.get(module), name):
             return f"`{module}.{name}(...)`"
-        near = difflib.get_close_matches(
-            name, [known for known in dir(error.obj) if known[:1] != "_"], n=1, cutoff=0.72
-        )
+        if isinstance(error.obj, (list, tuple)) and name in ("min", "max", "sum", "len", "abs", "sorted", "reversed"):
+            return f"`{name}(...)`"
+        known = [other for other in dir(error.obj) if other[:1] != "_"]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.72)
+        near = near or [other for other in known if len(other) > 2 and name.startswith(other)]  # `gradient` for `grad`
         return f"`{near[0]}`" if near else None
     if not isinstance(error, NameError) or not name:
         return None
@@ -421,12 +445,18 @@ def shown(value):
     if value is None:
         return "None (is a `return` missing, or an assignment?)"
     try:
+        if isinstance(value, (str, bool)):
+            raise TypeError
         number = float(value)
         return "nan (not a number: 0/0, or the root of a negative number?)" if math.isnan(number) else f"{number:.7g}"
     except (TypeError, ValueError, OverflowError, RuntimeError):
         text = " ".join(repr(value).split())
+        if isinstance(value, (types.FunctionType, types.MethodType, type)):
+            what = f"class {value.__name__}" if isinstance(value, type) else f"function {value.__name__}"
+            return f"the {what} itself (are the parentheses of a call missing?)"
         if " at 0x" in text:
             return f"an object of class {type(value).__name__}"
+        text = re.sub(r"np\.\w+\((-?[\d.]+(?:e[-+]?\d+)?|True|False)\)", r"\1", text)  # np.float64(0.5) is 0.5
         return text if len(text) < 80 else text[:77] + "..."
 
 
@@ -449,6 +479,11 @@ def expect(condition, message):
 
 def expect_number(yours, expected, what, hint="", tolerance=1e-6):
     """Fail unless `yours` is the number `expected`, up to rounding."""
+    if isinstance(yours, (str, list, tuple)):
+        kind = "text" if isinstance(yours, str) else type(yours).__name__
+        raise NotYet(
+            f"{what} should be {shown(expected)}, a number; yours is the {kind} {shown(yours)}. {hint}".rstrip()
+        )
     try:
         number = float(yours)
     except (TypeError, ValueError, OverflowError, RuntimeError):

@@ -101,10 +101,17 @@ def rounded(numbers):
     return str(np.round(numbers, 6).tolist())
 
 
+ENTRY_BY_ENTRY = (
+    "`*` and `/` work entry by entry, and make a matrix of a vector and a matrix; the product of matrices is `@`."
+)
+
+
 def expect_entries(function, arguments, expected, hint="", slips=(), what=""):
     """Fail unless the call returns this array; slips: pairs (array of a typical mistake, sentence)."""
     expected, what = np.asarray(expected, dtype=float), what or called(function, arguments)
-    mine = as_array(call(function, arguments), expected.shape, what, hint)
+    yours = call(function, arguments)
+    larger = np.ndim(yours) > expected.ndim if isinstance(yours, np.ndarray) else False
+    mine = as_array(yours, expected.shape, what, ENTRY_BY_ENTRY if larger else hint)
     for slip, sentence in slips:
         if np.shape(slip) == mine.shape and np.allclose(mine, slip, rtol=1e-6, atol=1e-6):
             hint = sentence

@@ -548,12 +548,13 @@ def try_rotated_any(rotated):
 def try_steps_needed(steps_needed):
     expect_index(
         steps_needed,
-        ([(5.0, 0.0), (3.0, 0.0), (1.5, 0.0), (0.1, 0.0)], 2.0),
-        2,
-        "From point 2 on it is within 2.",
+        ([(5.0, 0.0), (3.0, 0.0), (2.5, 0.0), (1.5, 0.0), (0.1, 0.0)], 2.0),
+        3,
+        "From point 3 on it is within 2.",
         {
-            1: "That is the last point outside: it is near from the next one on.",
-            3: "The start is point 0, and the distance itself is compared, not its square.",
+            1: "Is the distance that of each point? For an array of points it is `np.linalg.norm(path, axis=1)`.",
+            2: "That is the last point outside: it is near from the next one on.",
+            4: "The start is point 0, and the distance itself is compared, not its square.",
         },
     )
     expect_index(

@@ -125,6 +125,7 @@ def expect_order(made_from, root, needed):
     links = ", ".join(f"{name} from {' and '.join(parts)}" for name, parts in before.items() if parts)
     what = f"With {links}: topological_order({root!r}, sources)"
     expect(isinstance(order, list), f"{what} should return a list of nodes; yours returns {shown(order)}.")
+    expect(order, f"{what} gives an empty list. Does anything visit {root!r}, and does a visit append its node?")
     what += f" gives {order}"
     for place, node in enumerate(order):
         expect(node in needed, f"{what}. {node!r} does not belong there: {root!r} was not made from it.")

@@ -336,12 +336,28 @@ def _say_where(optimizer, params, points, step, tolerance, hints, hyperparameter
                 f"{text}Your `step` left it as it was, and `self.{zero[0]}` is still 0: is the new number stored in "
                 f"`self.{zero[0]}[i]`?"
             )
+        optimizer.step()
+        if _moved(float(params[name].value) - STARTS[name]):
+            raise NotYet(
+                f"{text}Yours moves it in the second step only: is it moved before the new number is computed from the gradient?"
+            )
         raise NotYet(f"{text}Your `step` left it as it was: assign the new number to `param.value`.")
+    if first and step == 1:
+        text += _said_of_the_way(float(yours), points[name][0], STARTS[name])
     hint = hints.get(step, hints[max(hints)])
     if first and step > 1:
         steps = "one step" if step == 2 else f"{step - 1} steps"
         text += f"After {steps} you agree" + (", " if hint[0].islower() else ". ")
     raise NotYet(text + hint)
+
+
+def _said_of_the_way(yours, right, start):
+    """What a first step has in common with the right one, in words."""
+    if _near(yours, right - start, 1e-6):
+        return "That is the way alone: `x -= way` subtracts it from x, but `x =- way` is `x = -way`. "
+    if _near(yours, 2 * start - right, 1e-6):
+        return "It moves as far as it should, but the other way: look at the sign. "
+    return ""
 
 
 class HalfStep:

@@ -31,11 +31,13 @@ def expect_shape(yours, shape, what, hint=""):
     return mine
 
 
-def expect_array(yours, expected, what, hint="", tolerance=1e-6):
-    """Fail unless `yours` is an array like `expected`, number by number."""
+def expect_array(yours, expected, what, hint="", tolerance=1e-6, other=None):
+    """Fail unless `yours` is an array like `expected`, number by number; `other` is what it may be mistaken for."""
     expected = np.asarray(expected, dtype=float)
     mine = expect_shape(yours, expected.shape, what, hint)
     if not np.allclose(mine, expected, rtol=tolerance, atol=tolerance):
+        if np.shape(other) == expected.shape and np.allclose(other, expected, rtol=tolerance, atol=tolerance):
+            hint = "These numbers came in another place: two things that are returned, or taken, are swapped."
         if np.isnan(mine).any():
             hint += " (nan comes from 0/0, from infinity minus infinity, or from the root of a negative number.)"
         right, came = apart(expected.tolist(), mine.tolist(), lambda numbers: str(np.round(numbers, 6).tolist()))

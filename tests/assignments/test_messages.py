@@ -129,6 +129,48 @@ def test_a_broken_base_class_costs_the_optimizers_nothing():
         ("training", "evaluate", ("torch.no_grad()", "torch.no_grad"), "are the parentheses missing?"),
         ("training", "adamw", ("param *= ", "param = param * "), "Yours did not move"),
         ("conditioning", "rotated", ("R.T", "R.T()"), "an attribute such as `.T` has no parentheses"),
+        ("mini-torch", "hand_gradient", ("0.2 * x1, 4", "[0.2 * x1], 4"), "a number; yours is the list [-1.0]"),
+        ("mini-torch", "tensor", (", Add(self, other, result)]", ", Add]"), "is the class Add itself"),
+        ("mini-torch", "topological_order", ("    visit(root)\n", ""), "gives an empty list. Does anything visit 'z'"),
+        ("mini-torch", "zero_grad", ("param.grad = 0.0", "param = 0.0"), "It is as before: assign to the attribute"),
+        ("mini-torch", "zero_grad", ("param.grad = 0.0", "param.zero_grad()"), "`.value` and `.grad`, and no methods"),
+        ("optimizers", "gradient_descent", ("= param.value - ", "=- "), "That is the way alone: `x -= way`"),
+        ("optimizers", "gradient_descent", ("* param.grad", "* param.gradient"), "Did you mean `grad`?"),
+        ("optimizers", "momentum", ("param.value - self.v[i]", "param.value + self.v[i]"), "look at the sign"),
+        ("optimizers", "torch_train", ("b], **hyperparameters", "b], hyperparameters"), "handed over with two stars"),
+        (
+            "conditioning",
+            "newton_step",
+            ("-np.linalg.solve(hessian, gradient)", "-gradient / hessian"),
+            "entry by entry",
+        ),
+        ("conditioning", "steps_needed", ("axis=1", "axis=0"), "`np.linalg.norm(path, axis=1)`"),
+        ("conditioning", "best_learning_rate", ("min(eigenvalues)", "eigenvalues.min()"), "Did you mean `min(...)`?"),
+        (
+            "conditioning",
+            "momentum_rate",
+            ("eigvals(momentum_matrix(lam, eta, gamma))", "eigvals(momentum_matrix)"),
+            "with ( )?",
+        ),
+        ("conditioning", "preconditioned_gd", ("[np.array(x0, dtype=float)]", "x0"), "A single number is where"),
+        ("conditioning", "steps_for_a_digit", ("math.log(0.1) / math.log(999 / 1001)", "'1151'"), "yours is '1151'"),
+        ("training", "momentum_update", ("return w + v, v", "return v, w + v"), "These numbers came in another place"),
+        (
+            "training",
+            "fit",
+            ("valid_loss, valid_accuracy = ", "valid_accuracy, valid_loss = "),
+            "These numbers came in another place",
+        ),
+        ("training", "fit", ("loss_fn, optimizer))", "optimizer, loss_fn))"), "are its arguments in the right order"),
+        ("training", "fit", ('optimizer.param_groups[0]["lr"]', "optimizer.lr"), "`optimizer.param_groups[0]"),
+        ("training", "sgd", ("w, X_batch, y_batch)", "X_batch, y_batch, w)"), "are its arguments in the right order"),
+        ("training", "sgd", ("return w, losses", "return losses, w"), "in this order; yours returns the losses first"),
+        ("training", "sgd", ("append(mse(w, X, y))", "append(mse)"), "is the function mse itself"),
+        ("training", "get_batches", ("start + batch_size]", "batch_size]"), "ends batch_size after its start"),
+        ("training", "get_batches", ("        yield", "    yield"), "is `yield`, or `append`, inside the loop?"),
+        ("training", "adamw", ("self.s[i] = beta1", "self.s = beta1"), "was `self.s = ...` written for `self.s[i]"),
+        ("training", "evaluate", ("model.eval()", "eval(model)"), "with the model in front: `model.eval()`"),
+        ("training", "evaluate", ("= model.training", "= model.train()"), "says `model.training`, True or False"),
     ],
 )
 def test_a_message_says_where_to_look(assignment, exercise, change, words):
@@ -136,6 +178,14 @@ def test_a_message_says_where_to_look(assignment, exercise, change, words):
     assert change[0] in source
     messages = said(assignment, {exercise: source.replace(*change)}, exercise)
     assert any(message and words in message for message in messages), messages
+
+
+def test_a_parameter_that_moves_before_its_velocity_is_told_so():
+    source = notebooks.by_id(NOTEBOOKS["optimizers"])["momentum"].source
+    velocity = "self.v[i] = self.gamma * self.v[i] + self.eta * param.grad"
+    move = "param.value = param.value - self.v[i]"
+    late = source.replace(velocity, "#").replace(move, f"{move}\n            {velocity}")
+    assert "in the second step only" in said("optimizers", {"momentum": late}, "momentum")[0]
 
 
 def test_an_attribute_of_something_else_is_no_missing_self():
