@@ -73,15 +73,16 @@ def decided(text: str, answer: Answer, choices: list[Item]) -> tuple[float, str]
         ValueError: `parse` rejects the line, or neither the line nor the answer has points.
     """
     line = parse(text, len(choices))
-    chosen, remark = rubrics.parts(answer.comment, choices)
+    before = answer.given
+    chosen, remark = rubrics.parts(before.comment, choices)
     if line.items is not None:
         chosen = [choices[number - 1] for number in line.items]
     if line.points is not None:
         points = line.points
     elif line.items is not None:
         points = rubrics.points(chosen, answer.full)
-    elif answer.points is not None:
-        points = answer.points
+    elif before.points is not None:
+        points = before.points
     else:
         raise ValueError("say which items apply (0 for none), or = and the points")
     return points, rubrics.comment(chosen, remark if line.remark is None else line.remark)
@@ -119,7 +120,7 @@ class Session:
             place = todo[number]
             with marking.claimed(self.course, place) as mine:
                 answer = marking.read(self.course, place) if mine else None
-                if answer is None or not (answer.waiting or self.again or return_to):
+                if answer is None or not (any(one.waiting for one in answer.of_all) or self.again or return_to):
                     if not mine and number < first:
                         todo.append(place)  # once more at the end
                     busy += not mine and number >= first
@@ -150,7 +151,10 @@ class Session:
 
     def _show(self, answer: Answer, where: str) -> None:
         question = answer.place.question
-        who = "" if self.anonymous else f", {self._called(answer.place.student)}"
+        everybody = [one.place.student for one in answer.of_all]
+        who = f", {' and '.join(map(self._called, everybody))}"
+        if self.anonymous:
+            who = f", a group of {len(everybody)}" if answer.others else ""
         self.console.print()
         title = Text(f"{question.assignment}, {question.name}: {where}{who}")
         text = _plain(answer.text) if answer.text.strip() else Text("(empty)", style="italic")
@@ -160,9 +164,12 @@ class Session:
             for number, item in enumerate(self.items[question], start=1):
                 table.add_row(Text(f"  {number}"), Text(f"{item.points:+g}" if item.points else ""), Text(item.text))
             self.console.print(table)
-        if answer.points is not None:
-            changed = " for an answer that has changed since" if answer.waiting else ""
-            self._say(f"Given{changed}: {answer.points:g} of {answer.full:g} points", answer.comment)
+        shown = set()
+        for one in answer.of_all:
+            if one.points is not None and (one.points, one.comment, one.waiting) not in shown:
+                shown.add((one.points, one.comment, one.waiting))
+                changed = " for an answer that has changed since" if one.waiting else ""
+                self._say(f"Given{changed}: {one.points:g} of {one.full:g} points", one.comment)
 
     def _grade(self, answer: Answer) -> str:
         """Ask until the grader has decided."""
@@ -201,10 +208,12 @@ class Session:
 
     def _may_replace(self, answer: Answer, points: float, comment: str) -> bool:
         """Ask before replacing points or a comment that this grader has not given in this session."""
-        if answer.points is None or answer.place in self.saved or (points, comment) == (answer.points, answer.comment):
+        given = {(one.points, one.comment) for one in answer.of_all if one.points is not None}
+        if answer.place in self.saved or not given - {(points, comment)}:
             return True
-        if points != answer.points:
-            question = f"  Replace the {answer.points:g} points by {points:g}?"
+        other = sorted({former for former, _ in given if former is not None} - {points})
+        if other:
+            question = f"  Replace the {' and '.join(f'{former:g}' for former in other)} points by {points:g}?"
         else:
             question = "  Replace the comment?"
         try:

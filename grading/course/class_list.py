@@ -153,12 +153,12 @@ def _by_assignment(text: str, column: str, course: Course) -> dict[str, str]:
 
 
 def groups(students: dict[str, Student], assignment: str) -> dict[str, list[str]]:
-    """The ids of each group's members in an assignment, for groups of two and more."""
+    """The ids of each group's members in an assignment; a group may have one."""
     members: dict[str, list[str]] = {}
     for student in students.values():
         if group := student.group(assignment):
             members.setdefault(group, []).append(student.id)
-    return {group: ids for group, ids in members.items() if len(ids) > 1}
+    return members
 
 
 def write(course: Course, students: list[Student]) -> Path:

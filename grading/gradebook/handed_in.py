@@ -32,6 +32,22 @@ class HandedIn:
     waiting: list[str]
 
 
+def together(course: Course, assignment: str) -> dict[str, list[str]]:
+    """The members of each student's group, the student included: of the class list, and as `make collect` shared files.
+
+    Raises:
+        CourseError: `students.csv` is wrong.
+    """
+    notes = course.root / "downloaded" / assignment / "groups.json"
+    shared = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
+    groups = class_list.groups(class_list.read(course), assignment).values()
+    found: dict[str, list[str]] = {}
+    for members in [*groups, *([student, of] for student, of in shared.items())]:
+        joined = sorted({one for member in members for one in found.get(member, [member])})
+        found |= dict.fromkeys(joined, joined)
+    return found
+
+
 def overview(course: Course, assignment: str) -> HandedIn:
     """Who handed in an assignment. Without a class list, the class is everybody whom the gradebook knows.
 

@@ -1,5 +1,6 @@
 """Answers that a person grades: which there are, who has which one open, and what is written to the gradebook.
 
+The answer of a group is graded once and counts for every member who handed in the same.
 Several people can grade at the same time. An answer is claimed while somebody looks at it. Nothing is written if its
 points, its comment or the answer itself have changed since it was read, in formgrader or by `make grade`.
 """
@@ -16,7 +17,7 @@ from sqlalchemy import update
 
 from grading.course import notebooks
 from grading.course.folder import Course, CourseError
-from grading.gradebook import records, scores
+from grading.gradebook import handed_in, records, scores
 from grading.gradebook.database import ClassGradebook
 
 
@@ -42,10 +43,15 @@ class Question:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an answer is: one student's to one question."""
+    """Where an answer is: one student's to one question.
+
+    Attributes:
+        others: the members of the student's group who handed in the same answer.
+    """
 
     question: Question
     student: str
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Answer:
         comment: what a person wrote, in Markdown.
         waiting: nobody has graded it since it was handed in.
         graded_at: when the submission was autograded last.
+        others: the same answer, as it is in the gradebook for the other members of the group.
     """
 
     place: Place
@@ -68,6 +75,17 @@ class Answer:
     comment: str
     waiting: bool
     graded_at: str
+    others: tuple["Answer", ...] = ()
+
+    @property
+    def of_all(self) -> tuple["Answer", ...]:
+        """This answer for each member of the group."""
+        return (self, *self.others)
+
+    @property
+    def given(self) -> "Answer":
+        """The answer for the first member who has points; without any, this one."""
+        return next((one for one in self.of_all if one.points is not None), self)
 
 
 def questions(course: Course, assignment: str) -> list[Question]:
@@ -92,9 +110,20 @@ def places(course: Course, question: Question, again: bool = False) -> list[Plac
     """
     with course.gradebook() as gradebook:
         everybody = scores.read(gradebook, question.assignment)
-    found = [student for student, own in everybody.items() if again or question.name in own.waiting]
-    answers = sorted((Place(question, student) for student in found), key=order)
-    return [place for place in answers if _notebook(course, place).is_file()]
+    wanted = [student for student, own in everybody.items() if again or question.name in own.waiting]
+    found = [place for place in (Place(question, one) for one in wanted) if _notebook(course, place).is_file()]
+    groups = handed_in.together(course, question.assignment)
+    return sorted({_of_group(course, place, groups.get(place.student, [])) for place in found}, key=order)
+
+
+def _of_group(course: Course, place: Place, members: list[str]) -> Place:
+    """The place of the whole group's answer; it is the same one for every member who handed in the same."""
+    text, _ = _handed_in(course, place) if members else (None, "")
+    if text is None:
+        return place
+    places = [Place(place.question, member) for member in members]
+    same = sorted((one for one in places if one == place or _handed_in(course, one)[0] == text), key=order)
+    return Place(place.question, same[0].student, tuple(one.student for one in same[1:]))
 
 
 def order(place: Place) -> str:
@@ -111,7 +140,9 @@ def read(course: Course, place: Place) -> Answer | None:
     if own is None or text is None or place.question.name not in own.cells:
         return None
     cell, comment = own.cells[place.question.name], own.comments.get(place.question.name, "")
-    return Answer(place, text, cell.full, cell.manual, comment, cell.needs_grading, graded_at)
+    others = [read(course, Place(place.question, student)) for student in place.others]
+    same = tuple(other for other in others if other and other.text == text)
+    return Answer(place, text, cell.full, cell.manual, comment, cell.needs_grading, graded_at, same)
 
 
 def _notebook(course: Course, place: Place) -> Path:
@@ -148,33 +179,38 @@ def claimed(course: Course, place: Place) -> Iterator[bool]:
 
 
 def save(course: Course, answer: Answer, points: float, comment: str) -> None:
-    """Write points and a comment as formgrader does, if all is still as `answer` says.
+    """Write points and a comment as formgrader does, for the whole group, if all is still as `answer` says.
 
     Raises:
-        ChangedError: it is not.
+        ChangedError: it is not; nothing is written, for nobody.
         CourseError: the points are not between 0 and those of the question.
     """
     if not 0 <= points <= answer.full:
         raise CourseError(f"{points:g} points: the question gives 0 to {answer.full:g}")
+    with ClassGradebook(course) as gradebook, gradebook.transaction():
+        for one in answer.of_all:
+            _save(course, gradebook, one, points, comment)
+
+
+def _save(course: Course, gradebook: ClassGradebook, answer: Answer, points: float, comment: str) -> None:
     question, student = answer.place.question, answer.place.student
     where = (question.name, question.assignment, question.assignment, student)
-    with ClassGradebook(course) as gradebook, gradebook.transaction():
-        try:
-            grade, note = gradebook.find_grade(*where), gradebook.find_comment(*where)
-        except MissingEntry:
-            raise ChangedError("The submission is no longer in the gradebook.") from None
-        as_seen = (
-            Grade.id == grade.id,
-            Grade.manual_score.is_not_distinct_from(answer.points),
-            Grade.needs_manual_grade == answer.waiting,
-        )
-        written = gradebook.db.execute(
-            update(Grade).where(*as_seen).values(manual_score=points, needs_manual_grade=False),
-            execution_options={"synchronize_session": False},
-        )
-        # From here on no other program can write. `make grade` removes the record before it writes other scores.
-        handed_in = _handed_in(course, answer.place)
-        commented = (note.manual_comment or "") == answer.comment
-        if written.rowcount != 1 or not commented or handed_in != (answer.text, answer.graded_at):
-            raise ChangedError("It was graded or handed in again meanwhile; nothing is written.")
-        note.manual_comment = comment or None
+    try:
+        grade, note = gradebook.find_grade(*where), gradebook.find_comment(*where)
+    except MissingEntry:
+        raise ChangedError("The submission is no longer in the gradebook.") from None
+    as_seen = (
+        Grade.id == grade.id,
+        Grade.manual_score.is_not_distinct_from(answer.points),
+        Grade.needs_manual_grade == answer.waiting,
+    )
+    written = gradebook.db.execute(
+        update(Grade).where(*as_seen).values(manual_score=points, needs_manual_grade=False),
+        execution_options={"synchronize_session": False},
+    )
+    # From here on no other program can write. `make grade` removes the record before it writes other scores.
+    now = _handed_in(course, answer.place)
+    commented = (note.manual_comment or "") == answer.comment
+    if written.rowcount != 1 or not commented or now != (answer.text, answer.graded_at):
+        raise ChangedError("It was graded or handed in again meanwhile; nothing is written.")
+    note.manual_comment = comment or None

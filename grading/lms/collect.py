@@ -590,6 +590,7 @@ def _share(course: Course, assignment: str, groups: dict[str, list[str]], done: 
                 continue
             own = [max(own, key=when.__getitem__)]
             done.remarks.setdefault(own[0], []).append(f"{words}; {own[0]}'s was the last and counts for all")
+        shared |= dict.fromkeys(own[1:], own[0])  # Canvas gives each member the file of the group
         for student in members:
             if student not in own:
                 shutil.rmtree(folders[student], ignore_errors=True)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from nbformat import NotebookNode
 
-from grading.course import catalogue, class_list, notebooks
+from grading.course import catalogue, notebooks
 from grading.course.folder import Course
+from grading.gradebook import handed_in
 from grading.intake import submission
 from grading.intake.submission import SubmissionError
 from grading.similarity import compare, streams
@@ -92,19 +93,18 @@ def read(course: Course, assignment: str, known: Given) -> Class:
     Raises:
         CourseError: there are no submissions.
     """
-    listed, found, seen = class_list.read(course), Class(), set()
-    for handed_in in submission.find(course, assignment):
-        name = handed_in.student.encode("utf-8", "backslashreplace").decode()  # a page can hold no other
+    groups, found, seen = handed_in.together(course, assignment), Class(), set()
+    for one in submission.find(course, assignment):
+        name = one.student.encode("utf-8", "backslashreplace").decode()  # a page can hold no other
         try:
-            notebook = handed_in.notebook()
+            notebook = one.notebook()
         except SubmissionError as error:
             found.unread[name] = str(error).replace(f"{course.root}/", "")
             continue
-        group = listed[name].group(assignment) if name in listed else ""
-        unit = f"group {group}" if group else f"student {name}"
-        if (unit, handed_in.attempt) in seen:
+        unit = "\0".join(groups.get(name, [name]))
+        if (unit, one.attempt) in seen:
             continue
-        seen.add((unit, handed_in.attempt))
+        seen.add((unit, one.attempt))
         found.notebooks[name] = notebook
         found.documents.append(document(name, unit, notebook, known))
     return found

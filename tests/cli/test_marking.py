@@ -180,3 +180,20 @@ def test_a_question_that_is_none_and_a_class_that_is_done(course, tmp_path):
         by_formgrader(course, student, 1)
     shown = run(course, "mark", "--assignment", "averages", "--question", "why")
     assert shown.exit_code == 0 and shown.output.startswith("No answer waits for a person.")
+
+
+def test_a_group_is_shown_once_and_different_points_of_its_members_are_replaced_after_a_yes(course):
+    for student in ("eve", "fay"):
+        answer(course, student, "An outlier.")
+    (course.root / "students.csv").write_text("id,group\nada,a\neve,a\nfay,a\n", encoding="utf-8")
+    by_formgrader(course, "ada", 0.5)
+    by_formgrader(course, "eve", 1)
+    from grading.gradebook import marking
+
+    (question,) = marking.questions(course, "averages")
+    places = marking.places(course, question)
+    before = "s\n" * next(number for number, place in enumerate(places) if place.others)
+    shown = run(course, "mark", "--anonymous", typed=f"{before}1 2\ny\nq\n").output
+    assert len(places) == 3 and ", a group of 3" in shown and "Replace the 0.5 and 1 points by 2?" in shown
+    assert "1 graded. 2 wait for a person." in shown
+    assert [given(course, student)[:2] for student in ("ada", "eve", "fay")] == [(2, False)] * 3

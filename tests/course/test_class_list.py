@@ -22,7 +22,7 @@ def test_columns_in_any_order_and_with_any_delimiter(tiny, delimiter):
     lines = ["last_name,id,group", "Łuczak,ada,red", '"de ""la"" Cruz",bob,red', ",,", "Ng,cleo,blue"]
     found = write(tiny, "\n".join(lines).replace(",", delimiter) + "\n", "utf-8-sig")
     assert [s.last_name for s in found.values()] == ["Łuczak", 'de "la" Cruz', "Ng"]
-    assert class_list.groups(found, "averages") == {"red": ["ada", "bob"]}
+    assert class_list.groups(found, "averages") == {"red": ["ada", "bob"], "blue": ["cleo"]}
 
 
 def test_extensions(tiny):

@@ -142,3 +142,58 @@ def test_points_of_formgraders_alone_are_not_overwritten(course):
     with pytest.raises(ChangedError):
         marking.save(course, seen, 2.0, "")
     assert given(course, "ada") == (1.0, False, None)
+
+
+@pytest.fixture
+def team(course: Course) -> Course:
+    """Ada and Dan hand in together, as the class list says, and Eve with them, as `make collect` noted; Bob alone."""
+    for student in ("dan", "eve"):
+        answer(course, student, "An outlier.")
+    (course.root / "students.csv").write_text("id,group\nada,averages: a\ndan,averages: a\nbob,\neve,\n", "utf-8")
+    notes = course.root / "downloaded" / "averages" / "groups.json"
+    notes.parent.mkdir(parents=True)
+    notes.write_text('{"eve": "dan"}', encoding="utf-8")
+    return course
+
+
+def of_team(course: Course) -> Place:
+    (place,) = (place for place in marking.places(course, question(course)) if place.student != "bob")
+    return place
+
+
+def test_the_answer_of_a_group_is_graded_once_and_counts_for_all(team):
+    place = of_team(team)
+    assert {place.student, *place.others} == {"ada", "dan", "eve"}
+    assert len(marking.places(team, question(team))) == 2
+    marking.save(team, marking.read(team, place), 1.5, "Nice.")
+    assert [given(team, one) for one in ("ada", "dan", "eve")] == [(1.5, False, "Nice.")] * 3
+    assert given(team, "bob") == (None, True, None) and waiting(team) == {"bob"}
+
+
+def test_members_with_another_answer_are_graded_for_themselves(team):
+    answer(team, "dan", "Another.")
+    assert len(marking.places(team, question(team))) == 3
+    assert {of.student: of.others for of in marking.places(team, question(team))}["dan"] == ()
+
+
+@pytest.mark.parametrize("change", ["graded", "handed in"])
+def test_what_changes_for_one_member_is_written_for_nobody(team, change):
+    place = of_team(team)
+    seen, last = marking.read(team, place), place.others[-1]
+    if change == "graded":
+        by_formgrader(team, last, 0.5)
+    else:
+        answer(team, last, "Another.", graded_at="2026-11-02T12:00:00+00:00")
+    with pytest.raises(ChangedError, match="meanwhile"):
+        marking.save(team, seen, 2.0, "")
+    assert given(team, place.student) == (None, True, None)
+
+
+def test_who_has_no_points_yet_gets_those_of_the_group(team):
+    place = of_team(team)
+    by_formgrader(team, place.others[0], 0.5, "See me.")
+    assert of_team(team) == place, "the same claim for all graders, whatever was graded meanwhile"
+    seen = marking.read(team, place)
+    assert (seen.given.points, seen.given.comment) == (0.5, "See me.")
+    marking.save(team, seen, seen.given.points, seen.given.comment)
+    assert [given(team, one) for one in ("ada", "dan", "eve")] == [(0.5, False, "See me.")] * 3

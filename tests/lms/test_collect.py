@@ -124,6 +124,14 @@ def test_canvas_groups_and_what_was_typed(course):
     assert "the LMS says late, but not when" in done.remarks["j1"][0]
 
 
+def test_a_canvas_group_of_one(course):
+    text = STUDENTS.replace("102,", "102,Team 1_7").replace("104,", "104,The Best")
+    (course.root / "students.csv").write_text(text, encoding="utf-8")
+    files = {"team1_7_102_5001_averages.ipynb": "team", "thebest_999_5002_averages.ipynb": "best"}
+    collect(course, "averages", pack(course, files))
+    assert answers(course) == {"bn": "team", "j1": "best"}
+
+
 ANONYMOUS = {
     "anon_acJ4Q_5001_averages.ipynb": "one",
     "LATE_anon_b7XyZ_5002_averages-1.ipynb": "two",
