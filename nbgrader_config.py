@@ -28,7 +28,7 @@ from grading.report.feedback import Grades, HidePaths, HideTests, Summary
 from grading.report.rendering import FeedbackExporter
 from grading.report.safe_html import clean
 
-# nbgrader links new rows to each other before it adds them to the session; SQLAlchemy 2 remarks on that each time.
+# nbgrader links new rows to each other before it adds them to the session, and SQLAlchemy 2 warns each time.
 warnings.filterwarnings("ignore", message=r"Object of type <\w+> not in session, add operation")
 
 find_alembic()
@@ -37,12 +37,12 @@ c = get_config()  # noqa: F821 - traitlets provides it
 c.CourseDirectory.course_id = "optimization"
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__"]
 
-# Every gap says what to do, also when the cell is run.
+# A gap says what to do, also when a student runs it.
 c.ClearSolutions.code_stub = {
     "python": '# YOUR CODE HERE\nraise NotImplementedError("This gap is still empty: do what the TODO above says.")'
 }
 
-# Whatever a student did to a notebook's structure is repaired before nbgrader looks at it.
+# Repair the notebook's structure before nbgrader reads it.
 c.Autograde.sanitize_preprocessors = [
     Restore,
     ClearOutput,
@@ -52,7 +52,7 @@ c.Autograde.sanitize_preprocessors = [
     CheckCellMetadata,
 ]
 
-# A student who deletes a test cell gets it back, and its points depend on it.
+# Restore deleted test cells: they decide the points.
 c.OverwriteCells.add_missing_cells = True
 
 # Hidden tests run in the grader's process, see grading/execution/execute.py.
@@ -69,13 +69,13 @@ c.Execute.timeout = 60
 c.Execute.sandbox = "none" if os.environ.get("SANDBOX") == "none" else "bwrap"
 c.Execute.warm = os.environ.get("WARM") != "no"
 
-# What being late costs, for example "10 % a day, at most 50 %, 15 minutes free". Extensions stand in students.csv.
+# The late penalty, for example "10 % a day, at most 50 %, 15 minutes free". Extensions are in students.csv.
 c.AssignLatePenalties.plugin_class = LatePolicy
 c.LatePolicy.rule = "none"
-c.LatePolicy.timezone = "UTC"  # the IANA name of your zone, such as "Europe/Berlin"; times without an offset are in it
+c.LatePolicy.timezone = "UTC"  # the IANA name of your zone, such as "Europe/Berlin", for times without an offset
 c.LatePolicy.due = {}  # for example {"optimizers": "2026-11-20 23:59"}; or set it in formgrader, which shows UTC
 
-# Canvas's number of each assignment, for example {"optimizers": 1234}; one that is not here is found by its name.
+# Canvas's number of each assignment, for example {"optimizers": 1234}. Without a number, the name is used.
 c.Canvas.assignments = {}
 
 # How many attempts count for `make watch`, which of them, and what feedback shows before and after the due date:
@@ -87,7 +87,7 @@ c.AttemptPolicy.counts = "last"  # or "best"
 c.AttemptPolicy.before_due = "everything"
 c.AttemptPolicy.after_due = "everything"
 
-# Students read their feedback: hidden tests stay out of it.
+# Feedback pages are for students: they contain no hidden tests.
 c.GenerateFeedback.exporter_class = FeedbackExporter
 c.GenerateFeedback.preprocessors = [Grades, HideTests, HidePaths, Summary, CSSHTMLHeaderPreprocessor]
 c.GenerateFeedback.HTMLExporter.template_name = "course_feedback"
@@ -97,5 +97,5 @@ c.GenerateFeedback.HTMLExporter.extra_template_basedirs = [str(Path(grading.__fi
 c.HTMLExporter.sanitize_html = True
 c.HTMLExporter.filters = {"clean_html": clean}
 
-# Formgrader's panel with the configuration cannot show classes, and would be empty.
+# Formgrader's configuration panel cannot show the classes above, and would be empty.
 c.FormgradeExtension.debug = False

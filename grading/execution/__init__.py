@@ -1,1 +1,1 @@
-"""Run a submission: its cells in the student's kernel, its hidden tests here, and name the mistake."""
+"""Run a submission: cells in the student's kernel, hidden tests in the grader's process; name the mistake."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from grading.execution.workers import end_with_parent
 
-PATIENCE = 10  # on a busy machine a process may wait this many times as long as it computes
+PATIENCE = 10  # on a busy machine, seconds on the clock for each second of processor time
 
 
 class LimitError(Exception):
@@ -150,7 +150,7 @@ def _serve(there: Connection, seconds: float, memory: int) -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """The exception or, if it cannot be pickled, a replacement with the same message; its traceback is in a note."""
+    """The exception or, if it cannot be pickled, one with the same message. A note holds the traceback."""
     note = "".join(traceback.format_exception(error))
     try:
         pickle.loads(pickle.dumps(error))
@@ -161,7 +161,7 @@ def _portable(error: Exception) -> Exception:
 
 
 def _limit_time(seconds: float) -> None:
-    """Make the system end this process after so many more seconds of processor time."""
+    """Make the system end this process after this many more seconds of processor time."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource  # not on Windows
 
@@ -170,7 +170,7 @@ def _limit_time(seconds: float) -> None:
 
 
 def _limit_memory(more: int) -> None:
-    """Limit the memory that this process may take beyond what it has now; only Linux tells how much that is."""
+    """Limit the additional memory of this process. Only on Linux, which reports how much it has now."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 

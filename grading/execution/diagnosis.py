@@ -16,8 +16,8 @@ from grading.oracle.student_code import InProcess
 from grading.probe import wire
 from grading.probe.private import postpone_compiler
 
-SECONDS = 2  # a mistake of the catalogue may take as long as it likes, but not here
-# Probes whose numbers differ from run to run. They are not asked again: a slow answer takes gigabytes for them.
+SECONDS = 2  # for an entry of the catalogue to answer a question
+# Probes whose numbers differ from run to run. They are not asked again: a slow answer would need gigabytes.
 MEASURED = ("autodiff.cost", "autodiff.built", "autodiff.seconds")
 Transcript = list[tuple[str, dict]]
 UNSAID = ("Missing", "NotImplementedError")  # there is no answer yet, so no mistake either
@@ -37,19 +37,18 @@ class Diagnostician:
         postpone_compiler()  # or the first answer would need the time for it
         self._tests = notebooks.tests_of(self.notebook)
         self._channels: dict[str, InProcess] = {}
-        self._replies = Recent()  # by entry and question: in a class many are asked the same
+        self._replies = Recent()  # by entry and question: many students of a class get the same questions
 
     def name(self, exercise: str, transcripts: Mapping[str, Transcript], lost: Collection[str]) -> Entry | None:
         """The mistake that loses the tests which the student has lost, and answers them like the student.
 
-        If a test asks the exercise on its own as well, with stand-ins for earlier ones, only that tells: the other
-        replies may differ by a slip elsewhere. What is measured differs from run to run and tells nothing.
+        If a test also asks with stand-ins for earlier exercises, only these replies are compared: a mistake in an
+        earlier exercise may change the others. Measured times and memory differ from run to run and are not compared.
 
         Args:
             exercise: the grade_id of the solution cell.
-            transcripts: by test, what was asked of the student's code and what came back, see
-                `student_code.connected`. Only those of lost tests are used: where a test is passed, every mistake that
-                passes it as well has the reference's replies.
+            transcripts: by test, the questions to the student's code and its replies, see `student_code.connected`.
+                Only those of lost tests are used: in a test that both pass, the replies are the reference's.
             lost: the grade_ids of all tests that were lost, those of other exercises may be among them.
 
         Returns:
@@ -92,12 +91,12 @@ class Diagnostician:
 
 @lru_cache(maxsize=8)
 def diagnostician(source: Path) -> Diagnostician:
-    """One for each assignment and process: reading the catalogue and its answers takes a moment."""
+    """The cached `Diagnostician` of an assignment: reading the catalogue and its answers takes a moment."""
     return Diagnostician(source)
 
 
 def _telling(transcripts: Mapping[str, Transcript], test: str) -> Transcript:
-    """The questions of a test that tell a mistake, with what the replies say."""
+    """The questions of a test that identify a mistake, with the compared part of the replies."""
     asked = [
         (question, _told(reply)) for question, reply in transcripts.get(test, []) if _probe(question) not in MEASURED
     ]
@@ -109,7 +108,7 @@ def _probe(question: str) -> str:
 
 
 def _on_its_own(question: str) -> bool:
-    """Whether stand-ins replace what the student wrote in earlier exercises."""
+    """Whether stand-ins replace the student's answers to earlier exercises."""
     arguments = json.loads(question)["arguments"]
     return any(arguments.get(name) for name in ("stand_ins", "slopes", "made_up", "source"))
 
@@ -134,7 +133,7 @@ def _told(reply: Any) -> dict:
 def _same(one: Any, other: Any, size: float = 0.0) -> bool:
     """Equal up to rounding, at every place, as closely as the tests compare.
 
-    A coarser comparison would take float32 for float64, and then any mistake that shows at another place for this one.
+    A coarser comparison would accept float32 for float64, and so confuse two mistakes that differ in later digits.
 
     Args:
         size: of the largest number in the path that a number belongs to, see `compare.same_path`.

@@ -1,8 +1,8 @@
 """Execute a submission: visible cells in the student's kernel, hidden tests in this process.
 
 `Execute` replaces nbgrader's preprocessor of that name in `nbgrader_config.py`, so it serves `make grade`, stock
-`nbgrader autograde` and formgrader alike. It holds the settings, and joins nbclient to what does the work: `Session`
-runs cells, also when their kernel ends; `hidden_tests.judge` runs hidden tests.
+`nbgrader autograde` and formgrader alike. It has the settings, and connects nbclient with the modules that do the work:
+`Session` runs cells, even if their kernel ends; `hidden_tests.judge` runs hidden tests.
 """
 
 import ast
@@ -46,12 +46,12 @@ FINDINGS = "findings"  # where `resources` has them
 
 @dataclass
 class Findings:
-    """What executing a submission shows beside its outputs.
+    """The results of executing a submission, apart from its outputs.
 
     Attributes:
         troubles: (state, reason) of each cell that hung or ended Python.
-        suspicions: what looks as if somebody had not done the exercise.
-        faults: of each hidden test that failed itself, its name, a colon and the traceback.
+        suspicions: signs that an answer delegates the exercise.
+        faults: for each hidden test with a bug, its name, a colon and the traceback.
         cell_seconds: by grade_id, or cell number.
     """
 
@@ -71,9 +71,9 @@ class _Submission:
             notebook that belongs to no assignment.
         inputs: what the inputs of hidden tests depend on.
         skipped: texts of cells that need not run.
-        transcripts: of the hidden tests that were lost, what was asked and answered.
-        open: what has to be closed in the end.
-        session: from the first cell that runs.
+        transcripts: the questions and answers of each lost hidden test.
+        open: closes the resources of the submission.
+        session: None until the first cell runs.
         exercises: the exercise of each test cell.
         hung: exercises of which a test has run out of time.
     """
@@ -124,12 +124,12 @@ class Execute(LimitedOutputs):
     max_message = Integer(20_000_000, help="Bytes of one message from a kernel; more is not received.").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict, km: object = None) -> tuple[NotebookNode, dict]:
-        """Run all cells; what they show is in the notebook, and what else was found in `resources["findings"]`.
+        """Run all cells. The outputs are in the notebook, and the `Findings` in `resources["findings"]`.
 
         Raises:
             CourseError: the release or the source of the assignment is missing, or the course's secret: nothing could
                 be judged.
-            Exception: a fault of the grader; there is no result then.
+            Exception: a bug in the grader; there is no result.
         """
         place, findings = resources.setdefault("metadata", {}), Findings()
         folder = place.get("path") or "."
@@ -174,7 +174,7 @@ class Execute(LimitedOutputs):
     def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
         work, is_test = self._at_hand, notebooks.kind(cell) == "test"
         cell.metadata.pop("grading", None)  # only the grader writes results
-        if is_test:  # without a verdict it would have full points, so no tag keeps it from running
+        if is_test:  # a test that does not run would get full points, so it runs whatever its tags say
             cell.metadata.tags = [tag for tag in cell.metadata.get("tags", []) if tag != self.skip_cells_with_tag]
         if cell.cell_type != "code" or self.skip_cells_with_tag in cell.metadata.get("tags", []):
             return cell, resources
@@ -205,7 +205,7 @@ class Execute(LimitedOutputs):
         """Run the visible part in the kernel and the hidden part here."""
         source = cell.source
         cell.source, hidden = notebooks.split_hidden(source)
-        cell.outputs = []  # of a first attempt, after which the kernel had ended
+        cell.outputs = []  # of a first attempt that ended the kernel
         try:
             if _says_anything(cell.source):
                 self._run_cell(cell, index)
@@ -240,19 +240,19 @@ class Execute(LimitedOutputs):
             raise verdict.ended
 
     def _name_mistakes(self, nb: NotebookNode) -> None:
-        """The mistakes of the catalogue that answer just like this student: noted in the cells, and told in words."""
+        """Find the mistakes of the catalogue that answer like this student, and add them to cells and messages."""
         transcripts, cells = self._at_hand.transcripts, notebooks.by_id(nb)
         if self._at_hand.source is None or not transcripts:
             return
         try:
             known = diagnostician(self._at_hand.source)
-        except CatalogueError as error:  # `make check` tells it; no student may lose a point for it
+        except CatalogueError as error:  # `make check` reports it; it must cost no student a point
             self.log.error("%s", error)
             return
         failed = {test: output for test, cell in cells.items() if (output := _error(cell)) is not None}
         for exercise, tests in notebooks.tests_of(known.notebook).items():
             if any("fault" in cells[test].metadata.get("grading", {}) for test in tests if test in cells):
-                continue  # whether that test is lost, nobody knows
+                continue  # it is unknown whether the student loses that test
             entry = known.name(exercise, transcripts, failed.keys())
             if entry is None:
                 continue
@@ -262,7 +262,7 @@ class Execute(LimitedOutputs):
                     failed[test].evalue = "\n".join([failed[test].evalue, *entry.told()])
                     failed[test].traceback = [*failed[test].traceback, *entry.told()]
 
-    # What `NotebookKernel` needs of nbclient
+    # Methods that `NotebookKernel` calls
 
     def create_kernel_manager(self) -> AsyncKernelManager:
         """A kernel in the sandbox, forked from a warm interpreter if wanted; or a plain one with private sockets."""
@@ -289,9 +289,9 @@ class Execute(LimitedOutputs):
         return min(self._at_most(cell, configured or self.timeout) or left, left)
 
     def _at_most(self, cell: NotebookNode | None, seconds: float | None) -> float | None:
-        """How long a cell, or a question of it, may take: less for a test whose exercise has run out of time before.
+        """Seconds for a cell, or a question of it: fewer after a test of the same exercise has run out of time.
 
-        Most likely the same loop would be waited for again; what does end takes a fraction of a second.
+        Most likely the same loop would run again; code that ends takes a fraction of a second.
         """
         work, name = self._at_hand, notebooks.grade_id(cell) if cell is not None else None
         if name is None or work.exercises.get(name, "") not in work.hung - {""}:
@@ -299,7 +299,7 @@ class Execute(LimitedOutputs):
         return min(seconds or self.hung_timeout, self.hung_timeout)
 
     def _begin(self, work: _Submission) -> Session[NotebookKernel]:
-        """Run cells in the kernel that nbclient has started; and let update rules be followed elsewhere."""
+        """Start a session in the kernel that nbclient has started, with followers for update rules."""
         sources: list[str] = []
         limits = Limits(self.max_restarts, self.timeout, self.max_seconds)
         deadline = time.monotonic() + self.max_seconds
@@ -341,7 +341,7 @@ def _fail(cell: NotebookNode, name: str, message: str) -> None:
 
 
 def _needs_person(cell: NotebookNode, fault: str) -> None:
-    """Leave a test without points until a person has looked: nothing is known about the answer."""
+    """Leave a test without points until a person has looked at it: the hidden test has a bug."""
     cell.metadata["grading"] = {"fault": fault.strip().splitlines()[-1]}
     text = "This hidden test itself failed. It is not your fault: your instructor will grade your answer.\n"
     cell.outputs.append(new_output("stream", name="stdout", text=text))
@@ -358,7 +358,7 @@ def _cells(notebook: NotebookNode | None) -> list[NotebookNode]:
 
 @lru_cache(maxsize=1024)
 def _says_anything(source: str) -> bool:
-    """Whether there is more than comments."""
+    """Whether a source contains more than comments."""
     try:
         return bool(ast.parse(source).body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -1,4 +1,4 @@
-"""Ends this process with the grader. `workers.make_pool` lets the process that workers are forked from import it first.
+"""End this process with the grader. The process that forks workers imports this first, see `workers.make_pool`.
 
 Multiprocessing alone would wait for the workers to end, and a worker that waits for work waits for that process.
 """
@@ -10,5 +10,5 @@ from grading.execution.workers import end_with_parent
 
 end_with_parent()
 spare_grammar()
-# Looking for garbage between imports takes an eighth of the time; `forkserver_preload` turns it on again.
+# Garbage collection between imports takes an eighth of the time; `forkserver_preload` turns it on again.
 gc.disable()

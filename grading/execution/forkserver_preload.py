@@ -20,7 +20,7 @@ from grading.probe.private import postpone_compiler
 matplotlib.use("Agg")
 postpone_compiler()
 torch.set_num_threads(1)  # as many processes as cores are enough
-# No collection in a worker looks at, and so copies, the memory that all of them share. To collect first would take a
-# fifth of a second, for very little.
+# Garbage collection in a worker would copy the memory that all workers share. Collecting first would take a fifth of a
+# second and gain very little.
 gc.freeze()
 gc.enable()

@@ -20,7 +20,7 @@ NOT_THE_TESTS = (DeadKernelError, CellTimeoutError, KernelStuck, BrokenMessage, 
 
 
 class GuardedChannel(Channel, Protocol):
-    """What a hidden test needs besides asking, see `grading.kernels.guarded_channel`."""
+    """The channel of a hidden test, see `grading.kernels.guarded_channel`."""
 
     def begin(self, with_torch: bool = False) -> None: ...
     def may_need_torch(self) -> bool: ...
@@ -30,15 +30,16 @@ class GuardedChannel(Channel, Protocol):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a hidden test found.
+    """The result of a hidden test.
 
     Attributes:
         error: the failure; None if it passed.
-        transcript: what was asked and answered, see `student_code.connected`; where torch is whole, if that took part.
-        remarks: lines to tell the student besides.
+        transcript: the questions and answers, see `student_code.connected`; if the answer delegates to torch, those of
+            the student's kernel.
+        remarks: additional lines for the student.
         suspicion: what a person should look at, in plain words.
-        fault: the traceback of a test that failed itself: then nothing is known about the answer.
-        ended: how the student's kernel failed after the verdict, when it was asked for the reason.
+        fault: the traceback of a test with a bug, which says nothing about the answer.
+        ended: how the student's kernel failed when it was asked, after the verdict, whether it delegates to torch.
     """
 
     error: AssertionError | None = None
@@ -53,12 +54,12 @@ def judge(source: str, name: str, channel: GuardedChannel, drawn_by: inputs.Key 
     """Run a hidden part; if an answer may need torch, run it again with a follower that has torch.
 
     Args:
-        name: what tracebacks call it.
+        name: the file name in tracebacks.
         drawn_by: what its inputs depend on, see `grading.oracle.inputs`.
 
     Raises:
-        DeadKernelError, CellTimeoutError, KernelStuck, BrokenMessage: the interpreter that was asked has failed.
-        SandboxError: there is none in which it may be asked.
+        DeadKernelError, CellTimeoutError, KernelStuck, BrokenMessage: the interpreter that runs the answer failed.
+        SandboxError: no interpreter could be started.
     """
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     verdict = _judge(source, name, channel, drawn_by)
@@ -74,7 +75,7 @@ def judge(source: str, name: str, channel: GuardedChannel, drawn_by: inputs.Key 
         return replace(verdict, ended=failure)
     if isinstance(verdict.error, Delegated):
         suspicion = str(verdict.error)
-    # Where torch's optimizers are, the answer is that of a known mistake, also if it could do nothing without them.
+    # With torch's optimizers, an answer that cannot run without them gives the replies of a known mistake.
     return Verdict(verdict.error, transcript or verdict.transcript, channel.remarks(), suspicion)
 
 

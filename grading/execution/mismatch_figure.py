@@ -1,4 +1,4 @@
-"""What a failed comparison shows beside its message: the first differing steps as a table, the path as a picture."""
+"""The figures of a failed comparison: the first differing steps as a table, and the path as a picture."""
 
 import math
 from html import escape
@@ -37,7 +37,7 @@ def table(rows: list[tuple[str, object, object]]) -> str:
 
 
 def _pair(yours: object, expected: object) -> tuple[str, str]:
-    """Both values as texts: different ones if the values are, alike if only rounding parts them."""
+    """Both values as texts, which differ unless the difference is only rounding."""
     alike = isinstance(expected, (int, float)) and close(yours, expected)
     return (show(yours), show(expected)) if alike else both(yours, expected)
 
@@ -53,7 +53,7 @@ def path_picture(yours: list, expected: list, name: str, place: int, step: int) 
     last = min(len(expected) - 1, step + 6)
     wanted = [row[place] for row in expected[: last + 1]]
     low, high = min(wanted), max(wanted)
-    margin = 0.6 * (high - low) or 1.0  # a path that runs away must not flatten the other
+    margin = 0.6 * (high - low) or 1.0  # a diverging path must not flatten the other
     mine = [_number(row, place) for row in yours[: last + 1]]
     inside = [min(max(value, low - margin), high + margin) for value in mine if value is not None]
     low, high = min([low, *inside]), max([high, *inside])
@@ -113,7 +113,7 @@ def bowl_picture(yours: list, expected: list, step: int, bowl: tuple[float, floa
     wanted = [tuple(row) for row in expected]
     mine = [(_number(row, 0), _number(row, 1)) for row in yours[: len(expected)]]
     mine = [point for point in mine if None not in point]
-    # As far as the expected path goes, the minimum with it; a path that runs away leaves the picture.
+    # The range of the expected path and the minimum; a diverging path leaves the picture.
     wide, high = (1.15 * max(max(abs(point[i]) for point in wanted), 1e-9) for i in (0, 1))
     size = WIDTH / 2, (HEIGHT - TOP) / 2
     middle = size[0], TOP + size[1]

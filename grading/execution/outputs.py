@@ -78,7 +78,7 @@ class LimitedOutputs(StockExecute):
                 self.room -= growth
 
     def handle_comm_msg(self, outs: list, msg: dict, cell_index: int) -> None:
-        """Widgets are not kept: what they look like later, no page shows."""
+        """Drop messages of widgets: no page can show a widget's later state."""
 
 
 def mend(cell: NotebookNode) -> None:
@@ -93,7 +93,7 @@ def mend(cell: NotebookNode) -> None:
         try:
             nbformat.validate(output, ref="output", version=4)
         except nbformat.ValidationError:
-            if output.get("output_type") != "error":  # an error decides, however it looks
+            if output.get("output_type") != "error":  # an error decides the verdict, whatever its form
                 continue
             output = new_output("error", ename=str(output.get("ename")), evalue=str(output.get("evalue")), traceback=[])
         sound.append(output)
@@ -113,8 +113,8 @@ def _is_plain_text(output: NotebookNode) -> bool:
 def no_verdict_by_accident(cell: NotebookNode) -> None:
     """Keep a test cell's verdict to its errors.
 
-    nbgrader takes any text on stderr for a failure and the value of a last expression for a score. But a warning must
-    not cost a point, and a student's output must not become a score.
+    For nbgrader, text on stderr is a failure, and the value of a last expression is a score. But a warning must not
+    cost a point, and a student's output must not become a score.
     """
     if notebooks.kind(cell) != "test":
         return

@@ -1,4 +1,4 @@
-"""Which cells of a submission need not run: long demonstrations, as the course released them."""
+"""Which cells of a submission need not run: unchanged demonstrations."""
 
 import re
 from collections.abc import Sequence

@@ -47,7 +47,7 @@ def _set(preload: Sequence[str]) -> None:
 
 
 def _make_room_for_its_socket() -> None:
-    """Make multiprocessing's temporary folder, which it makes once, where a socket's path is short enough."""
+    """Make multiprocessing use a temporary folder whose path is short enough for a socket."""
     usual, tempfile.tempdir = tempfile.gettempdir(), for_sockets()
     try:
         get_temp_dir()
@@ -65,6 +65,6 @@ def _begin(grader: int, first: Callable[[], None] | None) -> None:
 
 
 def end_with_parent() -> None:
-    """Make the system end this process, and with it all that it runs, when its parent is killed."""
+    """Make the system end this process, and everything that it runs, when its parent is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -33,8 +33,8 @@ OTHERS = {  # what a file is that begins so, and what to do
     b"<": "is a web page; ask for the notebook",
     b"version https://git-lfs": "only points to a file in Git LFS; ask for the notebook",
 }
-HALF = re.compile("[\ud800-\udfff]")  # half of a character: no file can hold it
-MAX_CELLS = 5000  # more is nobody's work
+HALF = re.compile("[\ud800-\udfff]")  # half of a surrogate pair, which UTF-8 cannot encode
+MAX_CELLS = 5000  # no student's notebook has more
 CELLS = {"cells", "worksheets"}  # where a notebook has its cells, today and in format 3
 NBGRADER = ("grade_id", "grade", "solution", "locked", "task", "points", "schema_version")
 SKIP = "skip-execution"  # the tag of a cell that a student does not want to run

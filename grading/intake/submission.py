@@ -22,8 +22,8 @@ MIB = 2**20
 MAX_NOTEBOOK = 64 * MIB
 MAX_TEXT = 32 * MIB  # characters of all cells and their pictures, which are what remains of a notebook
 NOTEBOOK = re.compile(r"\.ipynb(\.txt|\.json)?$", re.IGNORECASE)  # some browsers add an ending of their own
-UNSTORABLE = re.compile(r"^\s|\s$|[\n\ud800-\udfff]")  # what nbgrader takes in no student's id
-# Patterns that stand for other students' folders, and what formgrader would write into its pages as it is.
+UNSTORABLE = re.compile(r"^\s|\s$|[\n\ud800-\udfff]")  # nbgrader accepts none of these in a student's id
+# Wildcards, which would match other students' folders, and characters that formgrader does not escape.
 UNSAFE = re.compile(r"[*?\[\]<>\"'`\\\x00-\x1f\x7f-\x9f]")
 MAX_FILES = 100 * MIB  # all others together: more does not fit into the sandbox's scratch folder
 MAX_PATHS = 5000  # files and folders in a submission
