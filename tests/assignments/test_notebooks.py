@@ -76,6 +76,22 @@ def test_the_untouched_release_passes_no_test(assignment):
     assert [name for name, failure in rehearse(source, gaps, hidden_only=True).items() if failure is None] == []
 
 
+def lines_of(cells):
+    return sum(1 for cell in cells for line in cell.source.splitlines() if line.strip())
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_little_code_is_open_that_a_student_need_not_read(assignment):
+    code = [
+        cell
+        for cell in notebooks.read(ROOT / "release" / assignment / f"{assignment}.ipynb").cells
+        if cell.cell_type == "code"
+    ]
+    visible = [cell for cell in code if not cell.metadata.get("jupyter", {}).get("source_hidden")]
+    given = [cell for cell in visible if notebooks.kind(cell) != "solution"]
+    assert 0 < lines_of(given) < 0.15 * lines_of(code)
+
+
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_student_visible_code_needs_only_the_four_packages(assignment):
     allowed = {"numpy", "matplotlib", "plotly", "torch", "IPython"}
