@@ -6,6 +6,9 @@ from functools import lru_cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+# A Content-Security-Policy for pages that need neither scripts nor the network.
+NO_SCRIPT = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
@@ -19,6 +22,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
     )
     made.filters["code"] = _code
+    made.globals["no_script"] = NO_SCRIPT
     return made
 
 

@@ -1,6 +1,7 @@
 """The page of an attempt, as far as no watcher is needed."""
 
 from datetime import UTC, datetime
+from html import unescape
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from grading.course.folder import Course
 from grading.execution.bounded import BoundedPool
 from grading.report import attempt_page, feedback
+from grading.templates import NO_SCRIPT
 from tests.written import answer, by_formgrader, with_question
 
 POLICY = SimpleNamespace(attempts=0, per_day=0, pause=0, counts="last", after_due="points")
@@ -41,6 +43,7 @@ def test_an_answer_waits_for_a_person_and_then_has_its_points(tmp_path, level):
 def test_without_an_overview_the_points_of_the_tests_are_shown(tiny):
     attempt = attempt_of("ada")
     page = attempt_page.render(tiny, attempt, [attempt], POLICY, "points", refused=True)
+    assert NO_SCRIPT in unescape(page)
     assert "3 of 3 points</strong> from the tests" in page and "<table>" not in page
     assert "The full feedback could not be made." in page
 

@@ -1,12 +1,14 @@
 """The page on similar submissions: what it says, what it marks, and that nothing on it can do harm."""
 
 import re
+from html import unescape
 
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from grading.course.folder import Course, CourseError
 from grading.similarity.page import report
+from grading.templates import NO_SCRIPT
 from tests.conftest import submit
 from tests.report.test_page import words
 
@@ -70,6 +72,7 @@ def test_a_disguised_copy_is_marked_on_both_sides_and_nobody_else_is_named(cours
 def test_what_students_write_is_only_text_on_the_page(course):
     submit(course, "ada", OWN + "\n# \u202eneddih\n")
     html = report(course, "averages").path.read_text(encoding="utf-8")
+    assert NO_SCRIPT in unescape(html)
     assert "<script" not in html and "&lt;script&gt;alert(1)" in html and "b&lt;i&gt;ob" in html
     assert "b<i>" not in html and "<b>Kahan" not in html and "\u202e" not in html and "\\u202eneddih" in html
 
