@@ -15,6 +15,7 @@
 # NAMES=yes          for report and similar: names from students.csv beside the ids; ANONYMOUS=yes: pseudonyms, and no links
 # CLUSTER=address    for grade, regrade, doctor: the Dask cluster that runs students' code, or local:4; see docs/scaling.md
 # SIZES=10,60,300    for bench: classes of these sizes; OTTER=yes: otter-grader, too; CLUSTER=yes: only the cost of a cluster
+# WRITER=yes         for bench: only how many submissions a second are saved; or the URL of an empty database
 # JOBS=n             grade n submissions at once (default: one for each core)
 
 .DEFAULT_GOAL := help
@@ -147,7 +148,7 @@ mutants: $(READY)  ## Mutate the reference solutions: a hidden test must catch e
 
 bench: $(READY)  ## Compare the speed with stock nbgrader; writes docs/benchmark.md. SIZES, OTTER, CLUSTER=yes.
 	@$(PY) -m grading bench $(ONLY) $(AT_ONCE) $(if $(SIZES),--sizes $(SIZES)) $(if $(filter yes,$(OTTER)),--otter) \
-		$(if $(filter yes,$(CLUSTER)),--cluster)
+		$(if $(filter yes,$(CLUSTER)),--cluster) $(if $(WRITER),--writer "$(WRITER)")
 
 doctor: $(READY)  ## Check that this machine, or CLUSTER=<address>, can isolate students' code. Says how to fix it.
 	@$(PY) -m grading doctor $(if $(CLUSTER),--cluster "$(CLUSTER)")

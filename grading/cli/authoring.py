@@ -136,6 +136,7 @@ def mutants(course: Course, assignment: str | None, exercise: str | None, jobs: 
 @click.option("--otter", is_flag=True, help="Also measure otter-grader, which is installed in build/otter.")
 @click.option("--out", default="docs/benchmark.md", type=click.Path(path_type=Path), help="The report.")
 @click.option("--cluster", is_flag=True, help="Only measure what a cluster on these cores costs; writes no report.")
+@click.option("--writer", default=None, help="Only measure saving: yes, or the URL of an empty database.")
 @jobs_option
 @click.pass_obj
 def bench(
@@ -146,6 +147,7 @@ def bench(
     otter: bool,
     out: Path,
     cluster: bool,
+    writer: str | None,
     jobs: int | None,
 ) -> None:
     """Compare the speed with stock nbgrader and write a report. Run nothing else on the machine meanwhile."""
@@ -153,11 +155,14 @@ def bench(
     from grading.benchmark.otter import install
     from grading.course import cores
 
-    sizes = sizes or ("10,60" if cluster else "10")
+    sizes = sizes or ("10,60" if cluster else "100,1000" if writer else "10")
     numbers, jobs = [int(word) for word in sizes.split(",")], jobs or cores.usable()
     names = course.chosen(assignment)
     if cluster:
         _bench_cluster(course, names, numbers, jobs)
+        return
+    if writer:
+        _bench_writer(course, names[-1], numbers, "" if writer == "yes" else writer)
         return
     other = install(course) if otter else None
     results = [measuring.run(course, name, numbers, few, jobs, click.echo, other) for name in names]
@@ -166,6 +171,15 @@ def bench(
         click.echo(f"Changed since the last report: {name}: {before:g} before, now {now:g}")
     measuring.clean(course)
     click.echo(f"The report: {out}")
+
+
+def _bench_writer(course: Course, name: str, sizes: list[int], database: str) -> None:
+    from grading.benchmark import writer
+    from grading.benchmark.comparison import clean
+    from grading.cli.grades import console
+
+    console().print(writer.table(name, writer.run(course, name, sizes, database, click.echo)))
+    clean(course)
 
 
 def _bench_cluster(course: Course, names: list[str], sizes: list[int], jobs: int) -> None:
