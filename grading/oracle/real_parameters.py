@@ -176,6 +176,14 @@ def clip_cases(rng: np.random.Generator, *max_norms: float, scale: float = 1.0) 
     return cases
 
 
+def border_cases(rng: np.random.Generator) -> list[dict]:
+    """Gradients as long as max_norm, and hardly shorter: the 1e-6 in the denominator makes the factor less than 1."""
+    cases = clip_cases(rng, 0.0, 0.0, scale=1e-3)
+    for case, beyond in zip(cases, (0.0, 5e-7)):
+        case["max_norm"] = torch_clip(case["gradients"], 1.0)[0] + beyond
+    return cases
+
+
 def judge_clipped(reply: dict, cases: list[dict]) -> None:
     """The gradients after `clip_gradients`, and the parameters as they were."""
     for result, case, what in _results(reply, cases):

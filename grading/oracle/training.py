@@ -103,6 +103,7 @@ def hessians(rng: np.random.Generator, which: str) -> list[tuple[np.ndarray, str
             ([3e-12, 1e-12], "minimum"),
             ([-3e-12, -1e-12, -2e-12], "maximum"),
             ([3e-12, -1e-12], "saddle"),
+            ([3e-20, 1e-20], "minimum"),
             ([1e12, 1e6], "minimum"),
             ([-1e12, -1e6], "maximum"),
             ([0.0, 1e12, 3e12, 2e12], "undetermined"),
