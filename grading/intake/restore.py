@@ -204,7 +204,7 @@ def _answers_in_locked_cells(
 def _homes(texts: list[str | None], places: dict[int, str], order: list[str]) -> list[str | None]:
     """For each of the student's own cells, the released cell after which it belongs; None: at the top.
 
-    That is the released cell above it. If the released cell below moves further up, the own cell moves with it, because
+    That is the released cell above it. If the released cell below moves further up, this cell moves with it, because
     that cell may need it; except if it depends on cells that would then follow it.
     """
     rank = {name: number for number, name in enumerate(order)}

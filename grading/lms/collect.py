@@ -570,7 +570,7 @@ def _set_aside(course: Course, assignment: str, made: Plan, kept: Path, done: Co
 def _share(course: Course, assignment: str, groups: dict[str, list[str]], done: Collected) -> None:
     """Give a group's one submission to all of its members.
 
-    Of several that differ the last one counts if the times of all are known; else each member keeps the own one.
+    Of several that differ the last one counts if the times of all are known; otherwise each member keeps their own.
     """
     notes = course.root / "downloaded" / assignment / "groups.json"
     shared = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
@@ -586,7 +586,7 @@ def _share(course: Course, assignment: str, groups: dict[str, list[str]], done: 
             words = f"group {group}: {' and '.join(own)} handed in different notebooks"
             if len(when) < len(own):
                 for student in own:
-                    done.remarks.setdefault(student, []).append(f"{words}; each keeps the own one")
+                    done.remarks.setdefault(student, []).append(f"{words}; each keeps their own")
                 continue
             own = [max(own, key=when.__getitem__)]
             done.remarks.setdefault(own[0], []).append(f"{words}; {own[0]}'s was the last and counts for all")
