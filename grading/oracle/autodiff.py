@@ -6,6 +6,7 @@ inputs, each step `[operator, a, b]` appends a place, an operand is a place or `
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -486,14 +487,26 @@ def linear_ordering(student: Student, rng: np.random.Generator) -> None:
         asked = {"sources": student.plain(sources), "root": len(sources) - 1, "times": times}
         return student.ask("autodiff.ordering_seconds", about="topological_order", **asked)
 
-    short = seconds(64, 5)
-    for _ in range(6):  # a busy machine may disturb some measurements
-        if seconds(2048, 1) <= 110 * short:
-            return
+    if _grows_linearly(lambda: seconds(64, 5), lambda: seconds(2048, 1)):
+        return
     raise Mismatch(
         "A graph with 29 times as many nodes (143, then 4111) takes more than 110 times as long: the time should grow "
         "like the number of nodes. Looking for a node in a long list takes long, in a set it does not."
     )
+
+
+def _grows_linearly(short: Callable[[], float], long: Callable[[], float]) -> bool:
+    """Whether a calculation with about 30 times as many nodes takes at most 110 times as long as another one.
+
+    A busy machine makes single measurements too long, the short one as well as the long one: the shortest ones count.
+    """
+    shorts, longs = [short(), short()], []
+    for _ in range(6):
+        longs.append(long())
+        if min(longs) <= 110 * min(shorts):
+            return True
+        shorts.append(short())
+    return False
 
 
 def clears(student: Student, rng: np.random.Generator) -> None:
@@ -563,11 +576,8 @@ def _linear_cost(student: Student, stand_ins: str) -> None:
         f"On top of {len(base)} operations, each further one keeps more than 5 kB: a result should remember only what "
         "it was made from directly.",
     )
-    short = measure(values, few, "seconds", times=3)
-    for _ in range(6):  # a busy machine may disturb some measurements
-        if measure(values, many, "seconds") <= 110 * short:
-            break
-    else:
+    short = partial(measure, values, few, "seconds", times=5)
+    if not _grows_linearly(short, partial(measure, values, many, "seconds")):
         raise Mismatch(
             "32 times as many operations (127, then 4095) take more than 110 times as long: the time should grow "
             "like the number of operations, not like its square."
