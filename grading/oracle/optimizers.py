@@ -318,7 +318,8 @@ def keeps_own_state(
     """Several parameters, one of them without a gradient for a while; two optimizers stepped in turn, and others later.
 
     The third optimizer continues with the parameters of the first, and the values of one run are changed from outside
-    between its steps. Then 2000 steps, the same for all students, because torch takes long for them.
+    between its steps. Then 2000 steps and 40 more without a gradient, the same for all students, because torch takes
+    long for them.
     """
     for n_params in (2, 5):
         rows = gradients(rng, n_params, scale=scale)
@@ -336,7 +337,8 @@ def keeps_own_state(
         "optimizer made later for the first one's parameters",
     ]
     agree(student, name, runs, lambda place: f"{name}, the {words[place]}")
-    agrees(student, name, gradients(np.random.default_rng(2000), 1, n_steps=2000, scale=scale), **hyperparameters)
+    long = gradients(np.random.default_rng(2000), 1, n_steps=2000, scale=scale)
+    agrees(student, name, long + [[0.0]] * 40, **hyperparameters)
 
 
 def heeds_hyperparameters(student: Student, name: str, rng: np.random.Generator, scale: float = 1.0) -> None:
