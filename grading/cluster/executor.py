@@ -192,6 +192,8 @@ class ClusterExecutor(Elsewhere):
         told = identity(self.client)
         if told["id"] != self._scheduler:
             self.client.run_on_scheduler(limit_failures, MAY_KILL)
+            if self._scheduler:
+                self._say("The scheduler was started again; it gets the submissions that it had.")
             self._scheduler = told["id"]
             threading.Thread(target=self._prepare, args=[self.client], daemon=True).start()
         name, events = self.plugin.name, self.client.scheduler.events
