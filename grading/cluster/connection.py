@@ -48,8 +48,11 @@ def connection(cluster: str, certificates: Path) -> Iterator[Client]:
             with LocalCluster(n_workers=1, threads_per_worker=int(number), **options) as made, Client(made) as client:
                 yield client
             return
-        with connect(cluster, certificates) as client:
+        client = connect(cluster, certificates)
+        try:
             yield client
+        finally:
+            close(client)
 
 
 def connect(address: str, certificates: Path) -> Client:
@@ -63,6 +66,12 @@ def connect(address: str, certificates: Path) -> Client:
             f"No scheduler answers at {address} ({str(error).splitlines()[0] if str(error) else 'no answer'}). "
             "Start one with: python -m grading scheduler"
         ) from None
+
+
+def close(client: Client) -> None:
+    """Close a client. Dask raises an error if the client was just connecting again; nothing is left open then."""
+    with contextlib.suppress(OSError, RuntimeError):
+        client.close()
 
 
 def identity(client: Client) -> dict[str, Any]:

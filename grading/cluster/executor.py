@@ -13,7 +13,7 @@ from distributed import Client, KilledWorker
 from distributed import Future as Task
 from nbformat import NotebookNode
 
-from grading.cluster.connection import ANSWER, MAY_KILL, connect, connection, identity, limit_failures
+from grading.cluster.connection import ANSWER, MAY_KILL, close, connect, connection, identity, limit_failures
 from grading.cluster.security import FOLDER
 from grading.cluster.worker import CRASHED, DONE, FULL, NO_COURSE, CourseOnWorker, execute
 from grading.course.folder import Course
@@ -264,7 +264,7 @@ class ClusterExecutor(Elsewhere):
             if self.client.status == "running":
                 unregister = self.client.scheduler.unregister_worker_plugin
                 self.client.sync(unregister, name=self.plugin.name, callback_timeout=WIPED)
-        self.client.close()
+        close(self.client)
 
 
 @contextlib.contextmanager

@@ -234,14 +234,11 @@ def test_a_scheduler_restarts_and_everybody_is_graded_once(course: Course, clust
     cluster.worker()
     ended: list[str] = []
     said: list[str] = []
-
-    def done(record: Record) -> None:
-        ended.append(record.student)
-        if len(ended) == 2:
-            cluster.restart_scheduler()
-
+    restart = threading.Timer(3, cluster.restart_scheduler)  # while at least one submission of two seconds is under way
     with connected(course, ["averages"], cluster.address, said.append) as executor:
-        there = graded(course, executor, done=done)
+        restart.start()
+        there = graded(course, executor, done=lambda record: ended.append(record.student))
+        restart.join()
     assert sorted(ended) == [f"student-{number}" for number in range(6)]
     assert [there.outcomes[student].score for student in sorted(ended)] == [3, 0] * 3
     assert all(record.state == "graded" and record.isolated for record in there.outcomes.values())
@@ -250,22 +247,19 @@ def test_a_scheduler_restarts_and_everybody_is_graded_once(course: Course, clust
 
 @pytest.mark.slow
 def test_a_worker_whose_disk_gets_full_is_set_aside_and_others_grade(course: Course, cluster: Cluster):
-    slow_class(course, 6)
+    slow_class(course, 8)
     cluster.worker()
     cluster.disk = "300m"
     small = cluster.worker()
     ended: list[str] = []
     said: list[str] = []
-
-    def done(record: Record) -> None:
-        ended.append(record.student)
-        if len(ended) == 1:
-            fill(cluster.folder / "process-2" / "tmp", small)
-
+    full = threading.Timer(2, fill, [cluster.folder / "process-2" / "tmp", small])
     with connected(course, ["averages"], cluster.address, said.append) as executor:
-        there = graded(course, executor, done=done)
-    assert sorted(ended) == [f"student-{number}" for number in range(6)]
-    assert [there.outcomes[student].score for student in sorted(ended)] == [3, 0] * 3
+        full.start()
+        there = graded(course, executor, done=lambda record: ended.append(record.student))
+        full.join()
+    assert sorted(ended) == [f"student-{number}" for number in range(8)]
+    assert [there.outcomes[student].score for student in sorted(ended)] == [3, 0] * 4
     assert all(record.state == "graded" for record in there.outcomes.values())
     (words,) = [words for words in said if "takes no work" in words]
     assert re.match(r"Worker tls://\S+ takes no work: its disk is full: \S+/tmp", words)
