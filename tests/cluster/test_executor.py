@@ -228,39 +228,34 @@ def test_the_scheduler_ends_and_what_was_graded_stays(course: Course, cluster: C
     assert [record.score for _, record in sorted(again.outcomes.items())] == [3, 0] * 3
 
 
-@pytest.mark.slow
-def test_a_scheduler_restarts_and_everybody_is_graded_once(course: Course, cluster: Cluster):
-    slow_class(course, 6)
-    cluster.worker()
+def everybody_despite(fault: threading.Timer, course: Course, cluster: Cluster) -> list[str]:
+    """Grade a slow class on the cluster while something happens to it: each student once. Returns what was said."""
+    slow_class(course, 8)
     ended: list[str] = []
     said: list[str] = []
-    restart = threading.Timer(3, cluster.restart_scheduler)  # while at least one submission of two seconds is under way
     with connected(course, ["averages"], cluster.address, said.append) as executor:
-        restart.start()
+        fault.start()
         there = graded(course, executor, done=lambda record: ended.append(record.student))
-        restart.join()
-    assert sorted(ended) == [f"student-{number}" for number in range(6)]
-    assert [there.outcomes[student].score for student in sorted(ended)] == [3, 0] * 3
+        fault.join()
+    assert sorted(ended) == [f"student-{number}" for number in range(8)]
+    assert [there.outcomes[student].score for student in sorted(ended)] == [3, 0] * 4
     assert all(record.state == "graded" and record.isolated for record in there.outcomes.values())
+    return said
+
+
+@pytest.mark.slow
+def test_a_scheduler_restarts_and_everybody_is_graded_once(course: Course, cluster: Cluster):
+    cluster.worker()
+    said = everybody_despite(threading.Timer(3, cluster.restart_scheduler), course, cluster)
     assert [words for words in said if words.startswith("The scheduler was started again")], said
 
 
 @pytest.mark.slow
 def test_a_worker_whose_disk_gets_full_is_set_aside_and_others_grade(course: Course, cluster: Cluster):
-    slow_class(course, 8)
     cluster.worker()
     cluster.disk = "300m"
     small = cluster.worker()
-    ended: list[str] = []
-    said: list[str] = []
-    full = threading.Timer(2, fill, [cluster.folder / "process-2" / "tmp", small])
-    with connected(course, ["averages"], cluster.address, said.append) as executor:
-        full.start()
-        there = graded(course, executor, done=lambda record: ended.append(record.student))
-        full.join()
-    assert sorted(ended) == [f"student-{number}" for number in range(8)]
-    assert [there.outcomes[student].score for student in sorted(ended)] == [3, 0] * 4
-    assert all(record.state == "graded" for record in there.outcomes.values())
+    said = everybody_despite(threading.Timer(2, fill, [cluster.folder / "process-2" / "tmp", small]), course, cluster)
     (words,) = [words for words in said if "takes no work" in words]
     assert re.match(r"Worker tls://\S+ takes no work: its disk is full: \S+/tmp", words)
 
