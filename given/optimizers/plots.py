@@ -114,16 +114,16 @@ def landmarks(start, goal, name):
     return {"type": "scatter", "x": [start[0], goal[0]], "y": [start[1], goal[1]], "marker": marker, **look}
 
 
-def slider(names, prefix, start=0):
-    """A slider that shows one frame for each name."""
+def slider(names, prefix, start=0, left=0.0):
+    """A slider that shows one frame for each name; `left` of it is room for buttons, as a share of the width."""
     now = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     steps = [{"label": name, "method": "animate", "args": [[name], now]} for name in names]
     return {
         "steps": steps,
         "active": start,
         "currentvalue": {"prefix": prefix},
-        "x": 0.22,
-        "len": 0.78,
+        "x": left,
+        "len": 1 - left,
         "pad": {"t": 40},
     }
 
@@ -157,7 +157,7 @@ def play_paths(paths, title, window=(-6.0, 5.0, -3.0, 3.0)):
         "height": 560,
         "xaxis": {"title": {"text": "x₁"}, "range": window[:2]},
         "yaxis": {"title": {"text": "x₂"}, "range": window[2:]},
-        "sliders": [slider([str(k) for k in range(count)], "step ", count - 1)],
+        "sliders": [slider([str(k) for k in range(count)], "step ", count - 1, 0.22)],
         "updatemenus": [buttons()],
     }
     ends = [f"{label} ends at ({path[-1][0]:.2g}, {path[-1][1]:.2g})" for label, path in paths.items()]
