@@ -16,7 +16,8 @@ from grading.authoring import embed, graded_questions, new_exercise, pictures, s
 from grading.authoring.lock import check_lock
 from grading.authoring.release import release
 from grading.course import catalogue, notebooks, rubrics
-from grading.course.folder import Course, CourseError, with_own_gradebook
+from grading.course.errors import CourseError
+from grading.course.folder import Course, with_own_gradebook
 from grading.execution import rehearsal
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -8,7 +8,8 @@ from grading import templates
 from grading.authoring import lock
 from grading.authoring.check import leaks
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 WHEN = (1980, 1, 1, 0, 0, 0)  # one date for all files, so that the same release gives the same bytes
 GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")

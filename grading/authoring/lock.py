@@ -10,7 +10,8 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 LOCK = "requirements.lock"
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"

@@ -26,7 +26,8 @@ from grading import templates
 from grading.authoring import mutation_families
 from grading.compat.mutmut import OPERATORS
 from grading.course import catalogue, notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.execution.rehearsal import rehearse, time_limit
 
 SECONDS = 5

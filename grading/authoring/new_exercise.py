@@ -11,7 +11,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from grading.authoring.graded_questions import answer_cell
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 AUTHOR = "AUTHOR:"  # marks what still has to be written
 

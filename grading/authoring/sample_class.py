@@ -6,6 +6,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from grading.course import catalogue, notebooks
 from grading.course.catalogue import CatalogueError, Entry
 from grading.course.folder import Course, with_own_gradebook
@@ -39,7 +41,7 @@ def entries_of(student: SampleStudent, entries: list[Entry]) -> list[Entry]:
     return [] if isinstance(student.answers, str) else [entry for entry in entries if entry.name in student.answers]
 
 
-def submission(course: Course, assignment: str, student: SampleStudent, entries: list[Entry]) -> notebooks.NotebookNode:
+def submission(course: Course, assignment: str, student: SampleStudent, entries: list[Entry]) -> NotebookNode:
     """The student's notebook: the release with its gaps filled.
 
     Raises:
@@ -60,7 +62,7 @@ def submission(course: Course, assignment: str, student: SampleStudent, entries:
     return notebook
 
 
-def expected(notebook: notebooks.NotebookNode, student: SampleStudent, entries: list[Entry]) -> dict[str, float]:
+def expected(notebook: NotebookNode, student: SampleStudent, entries: list[Entry]) -> dict[str, float]:
     """The points that every test cell must get."""
     lost = {test for entry in entries_of(student, entries) for test in entry.loses}
     return {

@@ -9,7 +9,8 @@ from pathlib import Path
 from nbgrader.api import Comment, Grade, Student, SubmittedAssignment, SubmittedNotebook
 from sqlalchemy import Connection, Table, insert, select
 
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import records
 from grading.gradebook.database import ClassGradebook
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from grading.benchmark.measure import Cost, measure
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 TEST_FILE = """OK_FORMAT = False
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from grading.cli.options import agreed, assignment_option, cluster_option, jobs_option
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

@@ -14,7 +14,8 @@ from grading.cli.cluster import print_workers
 from grading.cli.grades import print_tables, run, warm, write_feedback
 from grading.cli.options import jobs_option
 from grading.compat.process import spare_grammar
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 
 class Commands(click.Group):

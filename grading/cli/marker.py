@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from grading.course import class_list, rubrics
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.course.rubrics import Item
 from grading.course.safe_text import printed
 from grading.gradebook import marking

@@ -5,7 +5,8 @@ import contextlib
 import click
 
 from grading.cli.options import assignment_option
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 
 @click.command()

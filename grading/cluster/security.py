@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 
 if TYPE_CHECKING:
     from distributed.security import Security

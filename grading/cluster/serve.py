@@ -13,7 +13,7 @@ from distributed import Scheduler, Worker
 
 from grading.cluster.connection import LIMITS, MAY_KILL, QUIET
 from grading.cluster.security import is_loopback, require_safe, security
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 
 WAIT = 60  # seconds that a worker waits for its scheduler
 NO_PAGES = "127.0.0.1:0"  # Dask listens there all the same, and has nothing to show: see `QUIET`

@@ -25,7 +25,8 @@ from distributed.system import MEMORY_LIMIT
 from distributed.utils import sync
 
 from grading.course import temporary_folders
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.execution import interpreters
 from grading.execution.execute import Execute
 from grading.execution.interpreters import Interpreters

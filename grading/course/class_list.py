@@ -21,7 +21,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from grading.course import safe_text
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 COLUMNS = (
     "id",

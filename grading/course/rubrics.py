@@ -16,7 +16,8 @@ import re
 import tomllib
 from dataclasses import dataclass
 
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 ITEM = re.compile(r"^- (?:\*\*([+-][\d.]+)\*\*)?", re.MULTILINE)  # see `Item.__str__`
 

@@ -8,7 +8,8 @@ import re
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 # A date, a time of day, and perhaps an offset or the name of a zone.
 WRITTEN = re.compile(

@@ -15,7 +15,8 @@ from sqlalchemy import URL, Connection, create_engine, delete, insert, inspect, 
 from sqlalchemy.exc import DBAPIError
 
 from grading.course import gradebook_url
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 DUMP = b"PGDMP"  # how a file of `pg_dump --format=custom` begins
 ROWS = 5_000  # that are in memory at a time

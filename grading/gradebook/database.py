@@ -34,7 +34,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from grading.compat import nbgrader as compat
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.course.gradebook_url import PATIENCE
 from grading.gradebook.scores import read
 

@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import copies, scores
 from grading.gradebook.records import Record
 from grading.gradebook.scores import Cell, Submission

@@ -38,8 +38,7 @@ def together(course: Course, assignment: str) -> dict[str, list[str]]:
     Raises:
         CourseError: `students.csv` is wrong.
     """
-    notes = course.root / "downloaded" / assignment / "groups.json"
-    shared = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
+    shared = copied_from(course, assignment)
     groups = class_list.groups(class_list.read(course), assignment).values()
     found: dict[str, list[str]] = {}
     for members in [*groups, *([student, of] for student, of in shared.items())]:
@@ -76,13 +75,27 @@ def overview(course: Course, assignment: str) -> HandedIn:
 
 def note_refused(course: Course, assignment: str, reasons: dict[str, str]) -> None:
     """Note, by student, why the last `make collect` took none of their files."""
-    _notes(course, assignment).write_text(json.dumps(reasons, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    notes = _notes(course, assignment, "refused")
+    notes.write_text(json.dumps(reasons, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _refused(course: Course, assignment: str) -> dict[str, str]:
-    path = _notes(course, assignment)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return _read(_notes(course, assignment, "refused"))
 
 
-def _notes(course: Course, assignment: str) -> Path:
-    return course.root / "downloaded" / assignment / "refused.json"
+def note_copied(course: Course, assignment: str, sources: dict[str, str]) -> None:
+    """Note whose submission `make collect` gave to each student who got a copy of their group's."""
+    _notes(course, assignment, "groups").write_text(json.dumps(sources, indent=1) + "\n", encoding="utf-8")
+
+
+def copied_from(course: Course, assignment: str) -> dict[str, str]:
+    """By student who got a copy of their group's submission: the member whose submission it is."""
+    return _read(_notes(course, assignment, "groups"))
+
+
+def _read(notes: Path) -> dict[str, str]:
+    return json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
+
+
+def _notes(course: Course, assignment: str, name: str) -> Path:
+    return course.root / "downloaded" / assignment / f"{name}.json"

@@ -19,7 +19,8 @@ from sqlalchemy.orm import selectinload
 from traitlets import Dict, TraitError, Unicode, validate
 
 from grading.course import class_list, times
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 SECONDS = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 RATE = re.compile(r"(?P<percent>\d+(?:\.\d+)?) ?% (?:a|an|per|each) (?P<unit>hour|day|week)")

@@ -16,7 +16,8 @@ from nbgrader.api import Grade, MissingEntry
 from sqlalchemy import update
 
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import handed_in, records, scores
 from grading.gradebook.database import ClassGradebook
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from nbgrader.api import Grade
 from sqlalchemy import or_
 
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 N_BYTES = 32
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from grading.course import notebooks, times
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import records
 from grading.intake import notebook_file
 from grading.intake.archive import CLUTTER

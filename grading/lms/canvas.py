@@ -27,7 +27,8 @@ from requests.adapters import HTTPAdapter
 
 from grading.course import times
 from grading.course.class_list import Student, plain
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.course.safe_text import printed
 from grading.lms.plan import SAFE_ID
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grading.course.class_list import plain
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.course.safe_text import printed
 from grading.intake.archive import LARGEST_ALL, LARGEST_FILE, MEGABYTE
 from grading.lms import canvas

@@ -12,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 
 from grading.course import class_list, times
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import scores
 from grading.gradebook.scores import Submission
 from grading.lms import canvas

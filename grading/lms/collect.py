@@ -24,7 +24,8 @@ from grading.authoring.release import quiet_logger
 from grading.compat.nbgrader import collect_files, collection_folder
 from grading.course import class_list, times
 from grading.course.class_list import Student, plain
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.course.safe_text import printed
 from grading.gradebook import handed_in
 from grading.intake import archive
@@ -572,9 +573,8 @@ def _share(course: Course, assignment: str, groups: dict[str, list[str]], done: 
 
     Of several that differ the last one counts if the times of all are known; otherwise each member keeps their own.
     """
-    notes = course.root / "downloaded" / assignment / "groups.json"
-    shared = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
-    shared = {s: of for s, of in shared.items() if s not in done.new + done.replaced}
+    before = handed_in.copied_from(course, assignment)
+    shared = {s: of for s, of in before.items() if s not in done.new + done.replaced}
     for group, members in groups.items():
         folders = {student: course.root / "submitted" / student / assignment for student in members}
         own = [s for s in members if s not in shared and (folders[s] / f"{assignment}.ipynb").is_file()]
@@ -596,7 +596,7 @@ def _share(course: Course, assignment: str, groups: dict[str, list[str]], done: 
                 shutil.rmtree(folders[student], ignore_errors=True)
                 shutil.copytree(folders[own[0]], folders[student])
                 shared[student] = done.shared[student] = own[0]
-    notes.write_text(json.dumps(shared, indent=1) + "\n", encoding="utf-8")
+    handed_in.note_copied(course, assignment, shared)
 
 
 def _noted(path: Path, zone: ZoneInfo) -> datetime | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grading.course import class_list, rubrics, times
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import scores
 from grading.gradebook.scores import Submission
 from grading.lms import worksheet

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grading.course import class_list, times
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.lms import worksheet
 from grading.lms.collect import download_names
 from grading.lms.plan import CANVAS, MOODLE, canvas_group

@@ -6,7 +6,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 
 # What collecting notes in downloaded/<assignment>/.
 NOTES = ("names.json", "groups.json", "refused.json", "worksheet.csv")

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from grading.course import safe_text
 from grading.course.class_list import Student, plain
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 from grading.lms import written_dates
 
 NONE = "-"  # what Moodle writes for a time that there is not

@@ -42,19 +42,22 @@ def failed_to_show(shell: InteractiveShell) -> bool:
 
 def remember_texts(remembered: Remember) -> None:
     """Make IPython tokenize each text only once; `remembered` adds a cache to a function of one argument."""
-    from IPython.core import inputtransformer2, interactiveshell
+    from IPython.core import async_helpers, inputtransformer2, interactiveshell
 
     make_tokens = inputtransformer2.make_tokens_by_line
     tokens = remembered(lambda lines: make_tokens(list(lines)))
     inputtransformer2.make_tokens_by_line = lambda lines: tokens(tuple(lines))
-    interactiveshell._should_be_async = remembered(interactiveshell._should_be_async)
+    # interactiveshell calls the function by a name that it imported, so this name is the one to replace.
+    interactiveshell._should_be_async = remembered(async_helpers._should_be_async)  # type: ignore[attr-defined]
 
 
 def look_at(cell: str) -> None:
     """Tokenize a text as IPython will when it runs it."""
     from IPython.core import inputtransformer2, interactiveshell
 
-    interactiveshell._should_be_async(inputtransformer2.TransformerManager().transform_cell(cell))
+    interactiveshell._should_be_async(  # type: ignore[attr-defined]  # this name has the cache
+        inputtransformer2.TransformerManager().transform_cell(cell)
+    )
 
 
 def remember_names(remembered: Remember, cells: list[str]) -> None:
@@ -71,7 +74,7 @@ def spare_modules() -> None:
     from ipykernel import ipkernel
 
     spared = types.SimpleNamespace(**{**vars(sys), "modules": {}})
-    ipkernel.sys = spared  # type: ignore[assignment]  # it has every name that the module sys has
+    ipkernel.sys = spared  # type: ignore[assignment, attr-defined]  # it has every name that the module sys has
 
 
 def start_parsed(app: IPKernelApp, arguments: list[str], settings: dict) -> None:

@@ -22,7 +22,8 @@ from nbgrader.utils import find_all_files
 
 import grading
 from grading.course import cores, notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.execution.bounded import BoundedPool, LimitError
 from grading.execution.workers import begin
 from grading.gradebook import records, scores

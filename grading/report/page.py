@@ -8,10 +8,12 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
+from nbformat import NotebookNode
 
 from grading import templates
 from grading.course import catalogue, class_list, notebooks, times
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import handed_in, late_penalties, records, scores
 from grading.gradebook.records import NEEDS_TORCH, NOT_GRADABLE, Record
 from grading.gradebook.scores import Submission
@@ -279,7 +281,7 @@ def _item(
 
 
 def _misconceptions(
-    course: Course, assignment: str, notebook: notebooks.NotebookNode, records: dict[str, Record], students: list[str]
+    course: Course, assignment: str, notebook: NotebookNode, records: dict[str, Record], students: list[str]
 ) -> list[Misconception]:
     """The diagnosed mistakes, most frequent first."""
     entries = {e.name: e for e in catalogue.load(course.root / "mistakes" / f"{assignment}.toml", notebook)}

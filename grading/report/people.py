@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from grading.course import class_list
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.report.pseudonyms import Pseudonyms
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nbformat import NotebookNode
 from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
@@ -314,7 +315,7 @@ def _what_went_wrong(path: Path, tests: dict[str, list[str]]) -> dict[str, str]:
     return wrong
 
 
-def is_empty(cell: notebooks.NotebookNode) -> bool:
+def is_empty(cell: NotebookNode) -> bool:
     """Whether a solution cell still says that it is a gap."""
     return 'raise NotImplementedError("This gap' in cell.source
 
@@ -335,7 +336,7 @@ def few_words(line: str, mistake: str, exercise: str) -> str | None:
     return line if len(line) <= 90 else f"{line[:87]}..."
 
 
-def first_line(cell: notebooks.NotebookNode) -> str:
+def first_line(cell: NotebookNode) -> str:
     """The first line of a test cell's error; empty if it has none."""
     for output in cell.get("outputs", []):
         if output.output_type == "error":

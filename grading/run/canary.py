@@ -12,7 +12,8 @@ from pathlib import Path
 
 from grading.authoring.sample_class import SampleStudent, submission
 from grading.course import notebooks, temporary_folders
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook.database import ClassGradebook
 from grading.intake.submission import Submission
 from grading.run.conversion import Converter, Executed, tests_of

@@ -17,7 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from grading.authoring.release import release
 from grading.course import temporary_folders
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.execution import interpreters
 from grading.execution.interpreters import Interpreters
 from grading.execution.workers import make_pool

@@ -18,7 +18,8 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from grading.course import temporary_folders
-from grading.course.folder import CourseError, complete
+from grading.course.errors import CourseError
+from grading.course.folder import complete
 from grading.execution.execute import Findings
 from grading.run import pool
 from grading.run.conversion import Converter, Executed

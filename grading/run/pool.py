@@ -11,7 +11,7 @@ from itertools import islice
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 from grading.execution.bounded import BoundedPool, LimitError
 from grading.execution.execute import FINDINGS, Execute
 from grading.execution.interpreters import Interpreters

@@ -40,7 +40,8 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from grading.course import cores, temporary_folders
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.course.safe_text import printed
 from grading.execution import interpreters
 from grading.execution.bounded import BoundedPool, LimitError

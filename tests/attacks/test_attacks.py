@@ -22,7 +22,8 @@ from nbgrader.api import MissingEntry
 
 from grading.authoring.release import release
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook.records import Record
 from grading.report.feedback import feedback
 from grading.run.grade import grade

@@ -11,7 +11,8 @@ from nbformat.v4 import new_markdown_cell
 
 from grading.authoring import check, embed
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from tests.conftest import README, cell
 from tests.written import MODEL, RUBRIC, with_question
 

@@ -12,7 +12,8 @@ from grading.authoring import lock
 from grading.authoring.handout import handout
 from grading.cli.main import main
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from tests.conftest import ROOT
 
 SECRETS = ("len(values)", "oracle", "HIDDEN", "SOLUTION", "[-2.0")  # as in test_release.py

@@ -14,7 +14,8 @@ from packaging.utils import canonicalize_name
 
 from grading.authoring import lock
 from grading.cli.main import main
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from tests.conftest import ROOT
 
 STUDENT = ("jupyterlab", "matplotlib", "numpy", "plotly", "torch")

@@ -7,7 +7,7 @@ from grading.authoring import check
 from grading.authoring.new_exercise import AUTHOR, new_exercise
 from grading.authoring.release import release
 from grading.course import catalogue, notebooks, rubrics
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 from grading.execution.rehearsal import rehearse
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from grading.authoring.release import quiet_logger, release
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from tests.conftest import cell, tiny_source
 
 

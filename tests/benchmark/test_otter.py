@@ -5,7 +5,7 @@ import json
 import pytest
 
 from grading.benchmark.otter import install, measure_otter
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, ROOT, Course, submit
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from grading.cluster.security import KEY, make_certificate, require_safe, security
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 
 
 @pytest.mark.parametrize(

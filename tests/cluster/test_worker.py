@@ -4,7 +4,8 @@ import pytest
 
 from grading.cluster import doctor, worker
 from grading.cluster.worker import CourseOnWorker
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.run import parcel
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from grading.course import class_list
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 
 
 def write(course, text: str, encoding: str = "utf-8") -> dict[str, class_list.Student]:

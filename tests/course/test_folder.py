@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.execution.execute import Execute
 from tests.conftest import ROOT, cell, tiny_notebook, tiny_source
 

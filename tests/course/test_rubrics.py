@@ -3,7 +3,8 @@
 import pytest
 
 from grading.course import rubrics
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.course.rubrics import Item
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from grading.course import times
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 NOON = datetime(2026, 11, 20, 12, 0)

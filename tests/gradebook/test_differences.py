@@ -6,7 +6,7 @@ import shutil
 import pytest
 from rich.console import Console
 
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 from grading.gradebook import differences, scores
 from grading.gradebook.records import Record
 from tests.marks import mark

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from grading.course import rubrics
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import marking
 from grading.gradebook.marking import ChangedError, Place, Question
 from tests.written import MODEL, answer, by_formgrader, given, with_question

@@ -15,7 +15,8 @@ from grading.authoring.release import release
 from grading.authoring.sample_class import prepare
 from grading.cli.main import main
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import copies, marking, records
 from grading.gradebook.database import UNINDEXED, ClassGradebook, scores, told
 from grading.gradebook.differences import compare_files

@@ -3,7 +3,7 @@
 import pytest
 
 from grading.authoring.release import release
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 from grading.gradebook import secret
 from tests.conftest import tiny_source
 from tests.marks import mark

@@ -11,7 +11,8 @@ from nbgrader.apps import ZipCollectApp
 
 from grading.cli.main import main
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import handed_in
 from grading.lms.collect import collect, prepare
 from grading.lms.undo import undo

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 from grading.lms.return_feedback import hand_back
 
 

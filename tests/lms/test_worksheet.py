@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from grading.course import class_list
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 from grading.lms import worksheet
 from grading.lms.collect import collect
 from grading.lms.fill_worksheet import fill

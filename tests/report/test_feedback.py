@@ -9,7 +9,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_output
 
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.execution.bounded import BoundedPool
 from grading.gradebook import records
 from grading.report.feedback import MEMORY, SECONDS, feedback, page, sentence

@@ -6,7 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import handed_in, late_penalties
 from grading.report.page import Facts, gather, report
 from tests.marks import mark

@@ -7,7 +7,7 @@ import pytest
 
 from grading.authoring.release import release
 from grading.course import notebooks
-from grading.course.folder import CourseError
+from grading.course.errors import CourseError
 from grading.execution.workers import make_pool
 from grading.gradebook import records
 from grading.gradebook.database import ClassGradebook, scores

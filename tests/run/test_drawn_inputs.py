@@ -16,7 +16,8 @@ from nbformat.v4 import new_code_cell
 
 from grading.authoring.release import release
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import secret
 from grading.oracle import inputs
 from grading.run import inbox, regrade

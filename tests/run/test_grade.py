@@ -15,7 +15,8 @@ from rich.console import Console
 
 from grading.authoring.release import release
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.execution.execute import Execute
 from grading.gradebook import records
 from grading.gradebook.database import scores

@@ -8,7 +8,8 @@ import pytest
 from nbformat.v4 import new_code_cell
 
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.run import parcel
 from grading.run.conversion import Converter, Executed
 from grading.run.parcel import ParcelError, inside, opened

@@ -7,7 +7,8 @@ import pytest
 from traitlets.config import Config
 
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.run.pool import execute
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from grading.course import notebooks
 from grading.course.catalogue import CatalogueError
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.gradebook import records
 from grading.gradebook.differences import compare_files
 from grading.run import regrade

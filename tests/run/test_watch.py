@@ -21,7 +21,8 @@ from traitlets.config import Config
 
 from grading.cli.main import main
 from grading.course import notebooks
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.report import feedback
 from grading.run import inbox, sanitizing
 from grading.run.attempts import FAILED, GRADED, HELD, WAITING

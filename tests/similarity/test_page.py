@@ -6,7 +6,8 @@ from html import unescape
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.similarity.page import report
 from grading.templates import NO_SCRIPT
 from tests.conftest import submit
