@@ -47,7 +47,7 @@ else ifneq ($(and $(CLUSTER),$(IGNORE_CLUSTER)),)
 $(warning CLUSTER is for grade, regrade, doctor and bench: make $(IGNORE_CLUSTER) runs on this machine only)
 endif
 
-.PHONY: help demo test test-slow lock release handout new-exercise check normalize format mutants bench doctor lab clean
+.PHONY: help demo test test-slow test-root lock release handout new-exercise check normalize format mutants bench doctor lab clean
 .PHONY: watch status collect grade mark feedback grades report similar export return-feedback late regrade diff-grades
 
 help:  ## List the targets.
@@ -63,6 +63,9 @@ test: $(READY)  ## Run the tests in parallel. COVERAGE=yes also measures branch 
 
 test-slow: $(READY)  ## Run the slow tests: the same in other modes, and many mutants.
 	@$(PY) -m pytest $(PARALLEL) -m slow
+
+test-root: $(READY)  ## Run the tests that need root: sudo make test-root. Others skip them.
+	@$(PY) -m pytest -m needs_root
 
 release: $(READY)  ## Generate release/, the students' notebooks, from source/.
 	@$(PY) -m grading release $(ONLY) $(if $(filter yes,$(NEW_SECRET)),--new-secret)
@@ -160,15 +163,18 @@ clean:  ## Delete build/ and caches, but no student work and no grades.
 	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-# The first of these Pythons that is new enough. pyenv may provide a name that fails to run.
-FIND_PYTHON = for python in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done
+# The first of these that runs and is Python 3.11 to 3.14: newer ones lack wheels. pyenv may provide a name that fails to run.
+PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
+FIND_PYTHON = for python in $(PYTHONS); do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$python && break; done
 
 .venv/ready: pyproject.toml $(filter-out none,$(LOCK))
 	@python=$$($(FIND_PYTHON)); \
-	test -n "$$python" || { echo "Install Python 3.11 or later, or give PYTHON=<interpreter>."; exit 1; }; \
+	test -n "$$python" || { echo "make needs Python 3.11, 3.12, 3.13 or 3.14, and none of these is one: $(PYTHONS)."; \
+		echo "Install one (Debian and Ubuntu: apt install python3 python3-venv), or use an environment of your own:"; \
+		echo "PYTHON=<its interpreter>, see README.md."; exit 1; }; \
 	echo "Creating the environment in .venv with $$($$python --version) (a few minutes, the first time only) ..."; \
-	$$python -m venv .venv || { echo "Cannot create an environment: install python3-venv, then try again."; exit 1; }
+	$$python -m venv .venv || { echo "Cannot create an environment: install venv (Debian and Ubuntu: apt install python3-venv), then try again."; exit 1; }
 	@{ $(PIP_INSTALL) $(CONSTRAINTS) "pip>=25.3" && \
 		$(if $(filter yes,$(CPU)),$(PIP_INSTALL) $(CONSTRAINTS) --no-deps --index-url $(CPU_WHEELS) torch &&) \
 		$(PIP_INSTALL) $(CONSTRAINTS) $(subst --constraint,--build-constraint,$(CONSTRAINTS)) --group dev --editable .; } || \

@@ -116,15 +116,23 @@ DEPENDS_ON_TIMING = (
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Run a failed test once more, visibly, if it depends on timing; every other one must pass at once."""
+    """Run a failed test once more, visibly, if it depends on timing; every other one must pass at once.
+
+    A test with the marker `needs_root` is skipped for everybody else.
+    """
     if item.path.relative_to(ROOT / "tests").as_posix().startswith(DEPENDS_ON_TIMING):
         item.add_marker(pytest.mark.flaky(reruns=1))
+    needs_root = item.get_closest_marker("needs_root")
+    if needs_root and os.geteuid():
+        item.add_marker(pytest.mark.skip(reason=f"{needs_root.args[0]}: sudo make test-root"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """With REQUIRE_ALL=yes, as in CI, a run with a skipped test has failed: something is missing there."""
+    """With REQUIRE_ALL=yes, as in CI, a run with a skipped test has failed, unless the test needs root and has none."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if reporter else []
+    if os.geteuid():
+        skipped = [report for report in skipped if "needs_root" not in report.keywords]
     if skipped and os.environ.get("REQUIRE_ALL") == "yes":
         reporter.ensure_newline()
         reporter.write_line(f"REQUIRE_ALL=yes, and {len(skipped)} tests were skipped, see below.", red=True)

@@ -25,6 +25,8 @@ from playwright.sync_api import Browser, Page
 
 from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, ROOT, tiny_source
 
+pytestmark = pytest.mark.needs_root("only root can start servers for other users")
+
 STUDENTS = ("hub-ada", "hub-bob", "hub-cleo")
 INSTRUCTOR = "hub-instructor"
 SETTINGS = """
@@ -51,8 +53,6 @@ def open_python() -> str | None:
 
 def why_not() -> str | None:
     """Why there can be no hub here."""
-    if os.geteuid():
-        return "only root can start servers for other users"
     if find_spec("jupyterhub") is None:
         return "JupyterHub is not installed"
     if not shutil.which("configurable-http-proxy"):

@@ -190,7 +190,7 @@ print(cell.outputs[0].text, end="")
 """
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can be two other users")
+@pytest.mark.needs_root("only root can become two other users")
 @pytest.mark.parametrize("kind", ["warm", "cold"])
 def test_graded_by_an_ordinary_user_it_leaves_nothing_for_others_to_run(tmp_path, kind):
     """A kernel opens all its folders to everybody, and wants to leave a shell that runs as the user who grades."""
