@@ -1,5 +1,7 @@
 """From hand-in to page, with the real watcher and nbgrader's own exchange folders."""
 
+import pytest
+
 from grading.authoring.release import release
 from grading.authoring.sample_class import SampleStudent, prepare
 from grading.benchmark.hand_in import measure_hand_in
@@ -7,6 +9,7 @@ from grading.course.folder import Course
 from tests.conftest import ROOT
 
 
+@pytest.mark.slow
 def test_pages_come_for_one_after_another_and_for_a_rush(tmp_path):
     course = prepare(Course(ROOT), tmp_path / "course")
     release(course, "mini-torch")

@@ -11,6 +11,7 @@ from grading.course.folder import Course
 from tests.conftest import ROOT
 
 
+@pytest.mark.slow
 def test_every_stage_of_a_class_is_measured(tmp_path):
     course = prepare(Course(ROOT), tmp_path / "course")
     release(course, "optimizers")

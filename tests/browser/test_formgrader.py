@@ -9,6 +9,8 @@ from grading.report.feedback import feedback
 from tests.browser.conftest import Lab
 from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, Graded, graded, submit
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def classroom_of_two(lab: Lab, pool) -> Graded:

@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, ROOT, tiny_source
 
-pytestmark = pytest.mark.needs_root("only root can start servers for other users")
+pytestmark = [pytest.mark.needs_root("only root can start servers for other users"), pytest.mark.slow]
 
 STUDENTS = ("hub-ada", "hub-bob", "hub-cleo")
 INSTRUCTOR = "hub-instructor"

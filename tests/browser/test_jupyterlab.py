@@ -15,6 +15,8 @@ from grading.run.grade import grade
 from tests.browser.conftest import Lab
 from tests.conftest import ROOT, scores_of
 
+pytestmark = pytest.mark.slow
+
 ASSIGNMENT, EXERCISE, TEST = "mini-torch", "hand_gradient", "test_hand_gradient_x2"
 SOURCE = notebooks.read(ROOT / "source" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
 RELEASE = notebooks.read(ROOT / "release" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")

@@ -28,6 +28,8 @@ from tests.run.test_watch import Class
 from tests.terminal import Terminal
 from tests.written import answer, by_formgrader, given, question_source
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[Server]:

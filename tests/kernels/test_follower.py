@@ -305,8 +305,14 @@ def test_a_copy_of_torch_elsewhere_is_found(tmp_path, monkeypatch):
             student.value("x")
 
 
-@pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
-@pytest.mark.parametrize("missing", Missing)
+@pytest.mark.parametrize(
+    ("missing", "warm"),
+    [
+        pytest.param(missing, warm, marks=[] if warm and missing is Missing.OPTIMIZERS else [pytest.mark.slow])
+        for missing in Missing
+        for warm in (True, False)
+    ],
+)
 def test_behind_a_symbolic_link_it_is_missing_too(tmp_path, missing, warm):
     """The environment's folder, or one above it, may be a link: what is inside has the link's name there."""
     link = tmp_path / "link"

@@ -36,12 +36,12 @@ print(sorted(set(found)))
 @pytest.mark.parametrize(
     ("kind", "warm"),
     [
-        ("wheel", "no"),
+        pytest.param("wheel", "no", marks=pytest.mark.slow),
         pytest.param("wheel", "yes", marks=pytest.mark.slow),
         pytest.param("wheel behind a link", "no", marks=pytest.mark.slow),
-        ("wheel behind a link", "yes"),
+        pytest.param("wheel behind a link", "yes", marks=pytest.mark.slow),
         pytest.param("editable", "no", marks=pytest.mark.slow),
-        pytest.param("editable", "yes", marks=pytest.mark.slow),
+        ("editable", "yes"),
     ],
 )
 def test_a_submission_finds_no_file_of_the_package(tiny: Course, request, tmp_path: Path, kind: str, warm: str):
