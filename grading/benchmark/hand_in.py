@@ -72,7 +72,7 @@ def measure_hand_in(
     sample_class.hand_in(course, assignment, students)
     waiting = course.root / "homes"
     (course.root / "submitted").rename(waiting)  # else the grader would take them from there
-    with _watching(course, assignment) as grader:
+    with watching(course, assignment) as grader:
         said(f"{assignment}: make watch starts")
         names = [student.id for student in students]
         seconds = [_page_of(course, assignment, [name], waiting, grader) for name in names[: alone + 1]]
@@ -82,7 +82,8 @@ def measure_hand_in(
 
 
 @contextmanager
-def _watching(course: Course, assignment: str) -> Iterator[subprocess.Popen]:
+def watching(course: Course, assignment: str) -> Iterator[subprocess.Popen]:
+    """A running `make watch`, with its log in `watch.log` of the course; it is stopped at the end."""
     command = [sys.executable, "-m", "grading", "watch", "--assignment", assignment]
     with (course.root / "watch.log").open("wb") as log:
         grader = subprocess.Popen(command, cwd=course.root, stdout=log, stderr=subprocess.STDOUT)
@@ -101,7 +102,7 @@ def _page_of(course: Course, assignment: str, names: list[str], homes: Path, gra
     exchange = exchange_folder(course)
     if exchange is None:
         raise RuntimeError(f"{course.root}: no exchange")
-    ready = [_prepared(exchange, course, assignment, name, homes / name / assignment) for name in names]
+    ready = [prepare(exchange, course, assignment, name, homes / name / assignment) for name in names]
     began = time.monotonic()
     for folder, target, _ in ready:
         folder.rename(target)
@@ -113,8 +114,11 @@ def _page_of(course: Course, assignment: str, names: list[str], homes: Path, gra
     return time.monotonic() - began
 
 
-def _prepared(exchange: Path, course: Course, assignment: str, student: str, work: Path) -> tuple[Path, Path, Path]:
+def prepare(exchange: Path, course: Course, assignment: str, student: str, work: Path) -> tuple[Path, Path, Path]:
     """A folder as nbgrader's `submit` makes it; where it will be in the exchange, and its page.
+
+    Args:
+        work: the folder with the student's notebook.
 
     The name of the page follows from a secret that is handed in, see `nbgrader.exchange.default.submit`.
     """

@@ -4,14 +4,19 @@ import json
 import logging
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from grading.cli.options import assignment_option, jobs_option
-from grading.course.folder import Course
+from grading.course.folder import Course, CourseError
 from grading.course.safe_text import printed
+
+if TYPE_CHECKING:
+    from grading.run.attempts import Attempt
 
 
 @click.command()
@@ -63,11 +68,29 @@ def status(course: Course) -> None:
         click.echo(
             f"waiting    from arrival to grade: median {statistics.median(waits):.2f} s, longest {max(waits):.2f} s"
         )
+    for words in _regrades_due(course, attempts):
+        click.echo(f"regrade    {words}")
     failed = [attempt for attempt in attempts if attempt.state == "not graded"]
     click.echo(f"by hand    {len(failed) or 'none'}{', because they could not be graded:' if failed else ''}")
     for attempt in failed[-10:]:
         when = _local(attempt.received.isoformat())
         click.echo(f"  {printed(attempt.student)}, {attempt.assignment}, {when}: {printed(attempt.note or '')}")
+
+
+def _regrades_due(course: Course, attempts: "list[Attempt]") -> Iterator[str]:
+    """For each assignment, how many grades were made with other tests or settings than there are now."""
+    from grading.run import fingerprint
+
+    latest = {(attempt.assignment, attempt.student): attempt.state for attempt in attempts}
+    for name in sorted({attempt.assignment for attempt in attempts}.intersection(course.assignments)):
+        try:
+            old = [student for student in fingerprint.outdated(course, name) if latest.get((name, student)) == "graded"]
+        except CourseError as error:
+            yield str(error)
+            continue
+        if old:
+            grades = f"{len(old)} grade{'s were' if len(old) > 1 else ' was'}"
+            yield f"the tests or settings of {name} have changed since {grades} made: make regrade ASSIGNMENT={name}"
 
 
 def _local(text: str) -> str:

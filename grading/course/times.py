@@ -5,7 +5,7 @@ used here.
 """
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from grading.course.errors import CourseError
@@ -91,6 +91,15 @@ def _in_zone(local: datetime, name: str | None, zone: tzinfo) -> datetime:
     if len(moments) > 1:
         raise ValueError(f"{shown} happens twice in {readings[0].tzinfo}, when clocks go back; write it with an offset")
     return moments.pop()
+
+
+def later(moment: datetime, more: timedelta, zone: ZoneInfo) -> datetime:
+    """A time of the gradebook, put off by days on the clocks of a zone.
+
+    Three days after Friday 23:59 is Monday 23:59, even if clocks change in between. A time that clocks skip moves on
+    with them.
+    """
+    return (moment.replace(tzinfo=UTC).astimezone(zone) + more).astimezone(UTC).replace(tzinfo=None)
 
 
 def written(moment: datetime) -> str:

@@ -141,6 +141,7 @@ def apply(course: Course) -> dict[tuple[str, str], tuple[float, float]]:
     """
     students = class_list.read(course)
     policy, due = settings(course)
+    zone = times.zone_of(course)
     changed = {}
     with course.gradebook() as gradebook:
         rows = {row.id: row for row in gradebook.students}
@@ -163,7 +164,8 @@ def apply(course: Course) -> dict[tuple[str, str], tuple[float, float]]:
                 if assignment.duedate is None:
                     submission.extension = None  # nbgrader itself fails on an extension of no date
                 elif listed:
-                    submission.extension = listed.extension(assignment.name) or None
+                    until = times.later(assignment.duedate, listed.extension(assignment.name), zone)
+                    submission.extension = until - assignment.duedate or None
                 late = submission.total_seconds_late
                 for notebook in submission.notebooks:
                     before = notebook.late_submission_penalty or 0.0

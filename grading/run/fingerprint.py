@@ -11,7 +11,8 @@ from traitlets.config import Config
 
 import grading
 from grading.course.folder import Course
-from grading.gradebook import secret
+from grading.gradebook import records, secret
+from grading.intake.submission import Submission
 
 # Parts of `grading/` that decide grades: packages, and single modules of others.
 DECIDING = (
@@ -59,6 +60,25 @@ def of_course(course: Course, assignment: str) -> str:
 def of_submission(of_course: str, digest: str) -> str:
     """The fingerprint of a submission, from those of its course and of its files (`Submission.digest`)."""
     return hashlib.sha256(f"{of_course} {digest}".encode()).hexdigest()
+
+
+def outdated(course: Course, assignment: str) -> list[str]:
+    """The students whose grade was made with other tests, other settings or another grader: `make regrade` is due.
+
+    A student whose submission has changed since it was graded is among them.
+
+    Raises:
+        CourseError: the course's secret is missing, see `grading.gradebook.secret`.
+    """
+    graded = {student: known for student, known in records.read(course, assignment).items() if known.has_grade}
+    now = of_course(course, assignment)
+    found = []
+    for student, known in graded.items():
+        folder = course.root / "submitted" / student / assignment
+        submission = Submission(student, assignment, folder, course.coursedir.ignore)
+        if folder.is_dir() and known.fingerprint != of_submission(now, submission.digest()):
+            found.append(student)
+    return found
 
 
 def grader_files() -> list[Path]:

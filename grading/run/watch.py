@@ -332,6 +332,8 @@ class Watcher:
         if name in burst.wrong:
             return False
         if self._sound.get(name) != burst.settings[name]:
+            before, self.remark = self.remark, f"grades the reference of {name} first, to check the grader"
+            self._write_health()
             try:
                 canary.require_right(self.course, name, burst.gradebook, self.isolated, partial(submit, burst.pool))
             except CourseError as error:
@@ -340,6 +342,9 @@ class Watcher:
             except Exception:
                 self._requeue(work)
                 raise
+            finally:
+                self.remark = before
+                self._write_health()
             self._sound[name] = burst.settings[name]
         return True
 

@@ -1,6 +1,6 @@
 """Times are read with any offset, in the course's zone without one, and refused where they are not understood."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -49,6 +49,19 @@ def test_one_moment_in_many_forms(text):
 def test_over_a_change_of_daylight_saving(text, zone, utc):
     utc = utc if len(utc) > 5 else f"{text[:10]} {utc}"
     assert times.parse(text, zone) == datetime.fromisoformat(utc)
+
+
+@pytest.mark.parametrize(
+    ("due", "days", "extended"),
+    [
+        ("2026-03-27 23:59", 3, "2026-03-30 23:59"),  # clocks go forward in between
+        ("2026-10-24 23:59", 1, "2026-10-25 23:59"),  # and back
+        ("2026-10-24 23:59", 1.5, "2026-10-26 11:59"),
+        ("2026-03-28 02:30", 1, "2026-03-29 03:30"),  # a time that clocks skip
+    ],
+)
+def test_an_extension_ends_at_the_same_time_of_day(due, days, extended):
+    assert times.later(times.parse(due, BERLIN), timedelta(days), BERLIN) == times.parse(extended, BERLIN)
 
 
 @pytest.mark.parametrize(

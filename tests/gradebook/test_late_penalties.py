@@ -82,6 +82,17 @@ def test_an_extension_counts_and_can_be_taken_back(course):
         assert gradebook.find_student("cleo").first_name == "Cleo"
 
 
+def test_an_extension_ends_at_the_clock_time_of_the_due_date(tiny):
+    tiny.config.LatePolicy.timezone = "Europe/Berlin"
+    tiny.config.LatePolicy.rule = "no points"
+    tiny.config.LatePolicy.due = {"averages": "2026-10-24 23:59"}  # clocks go back the night after
+    (tiny.root / "students.csv").write_text("id,extensions\nada,1\nbob,1\n", encoding="utf-8")
+    hand_in_at(tiny, "ada", datetime(2026, 10, 25, 22, 58))
+    hand_in_at(tiny, "bob", datetime(2026, 10, 25, 23, 1))
+    late_penalties.apply(tiny)
+    assert after_penalty(tiny) == {"ada": 3, "bob": 0}
+
+
 def test_without_a_due_date_nobody_is_late(tiny):
     tiny.config.LatePolicy.rule = "no points"
     (tiny.root / "students.csv").write_text("id,extensions\nada,3\n", encoding="utf-8")

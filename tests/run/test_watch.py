@@ -24,7 +24,7 @@ from grading.course import notebooks
 from grading.course.errors import CourseError
 from grading.course.folder import Course
 from grading.report import feedback
-from grading.run import inbox, sanitizing
+from grading.run import canary, inbox, regrade, sanitizing
 from grading.run.attempts import FAILED, GRADED, HELD, WAITING
 from grading.run.watch import Watcher, health_file, journal_of
 from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, scores_of, submit
@@ -232,10 +232,41 @@ def test_a_notebook_that_takes_long_to_read_stops_nobody_and_is_tried_twice(klas
     assert (first.state, second.state) == (FAILED, GRADED)
     assert first.note == "reading the notebook exceeded a limit twice: it took more than 1 s"
     assert "exceeded a limit twice: it took more than 1 s." in klass.pages("ada")[0]
-    shown = CliRunner().invoke(main, ["--root", str(klass.course.root), "status"]).output
+    shown = status_of(klass.course)
     assert re.search("by hand +1", shown) and first.note in shown
     assert sum(scores_of(klass.course, "ada").values()) == 3
     assert not list((klass.course.root / "autograded").rglob(".averages.new"))
+
+
+def status_of(course: Course) -> str:
+    return CliRunner().invoke(main, ["--root", str(course.root), "status"]).output
+
+
+def test_status_says_that_a_regrade_is_due_until_it_is_done(klass):
+    klass.hand_in("ada", RIGHT)
+    klass.hand_in("bob", RIGHT)
+    klass.grade()
+    assert "regrade" not in status_of(klass.course)
+    source = klass.course.source("averages")
+    source.write_text(source.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert "since 2 grades were made: make regrade ASSIGNMENT=averages" in status_of(klass.course)
+    regrade.accept(klass.course, regrade.preview(klass.course, ["averages"], jobs=1))
+    assert "regrade" not in status_of(klass.course)
+
+
+def test_status_says_that_the_reference_is_graded_first(klass, monkeypatch):
+    said = []
+    right = canary.require_right
+
+    def look(*arguments):
+        said.append(status_of(klass.course))
+        right(*arguments)
+
+    monkeypatch.setattr(canary, "require_right", look)
+    klass.hand_in("ada", RIGHT)
+    klass.grade()
+    assert len(said) == 1 and "grades the reference of averages first" in said[0]
+    assert "reference" not in status_of(klass.course)
 
 
 def test_an_assignment_that_is_not_released_is_released(tiny):
