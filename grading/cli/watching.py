@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from grading.cli.options import assignment_option, jobs_option
-from grading.course.folder import Course, CourseError
+from grading.course.errors import CourseError
+from grading.course.folder import Course
 from grading.course.safe_text import printed
 
 if TYPE_CHECKING:
