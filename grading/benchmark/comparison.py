@@ -173,9 +173,10 @@ def run(
     if otter:
         said(f"{assignment}: otter run grades {few}")
         otter_cost = measure_otter(otter, stock, assignment, [student.id for student in students[:few]])
+    released = class_of(course, folder / "released", assignment, [])
     growth, classes = {}, {}
     for size in sorted(sizes):
-        classes[size] = class_of(course, folder / f"ours-{size}", assignment, students[:size])
+        classes[size] = _copy(released, folder / f"ours-{size}", assignment, students[:size])
         said(f"{assignment}: make grade grades {size}")
         growth[size] = measure(command_line("grade", assignment, "--jobs", str(jobs), "--force"), classes[size].root)
     small = classes[min(sizes)]
@@ -183,10 +184,10 @@ def run(
     feedback, feedback_again = (measure(command_line("feedback", assignment), small.root) for _ in range(2))
     expected, got = scores(stock, assignment), scores(small, assignment)
     said(f"{assignment}: where the processor time goes")
-    alone = class_of(course, folder / "stages", assignment, students[: min(3, *sizes)])
+    alone = _copy(released, folder / "stages", assignment, students[: min(3, *sizes)])
     stages = measure_stages(alone, assignment)
     differing = [student for student in expected if expected[student] != got.get(student)]
-    own = class_of(course, folder / "hand-in", assignment, [])
+    own = _copy(released, folder / "hand-in", assignment, [])
     hand_in = measure_hand_in(own, assignment, mixed_class(course, assignment, 1 + ALONE + min(sizes)), ALONE, said)
     return Result(
         assignment,
@@ -242,6 +243,15 @@ def class_of(
         (own.root / "nbgrader_config.py").write_text(settings, encoding="utf-8")
         own = with_own_gradebook(Course(own.root))
     release(own, assignment)
+    sample_class.hand_in(own, assignment, students)
+    return own
+
+
+def _copy(released: Course, folder: Path, assignment: str, students: list[SampleStudent]) -> Course:
+    """A class that has handed in, in a copy of a course that is released."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(released.root, folder)
+    own = with_own_gradebook(Course(folder))
     sample_class.hand_in(own, assignment, students)
     return own
 

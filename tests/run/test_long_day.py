@@ -68,12 +68,20 @@ class Day:
         started = main.children(recursive=True)
         return {
             # Only what is their own: other programs on this machine may share the pages of PyTorch's libraries.
-            "MiB": sum(process.memory_full_info().uss for process in [main, *started]) >> 20,
+            "MiB": sum(map(own_memory, [main, *started])) >> 20,
             "processes": len(started),
             "files": main.num_fds(),
             "threads": main.num_threads(),
             "entries": len(list(self.temporary.iterdir())),
         }
+
+
+def own_memory(process: psutil.Process) -> int:
+    """Bytes that a process shares with no other; 0 if it has just ended."""
+    try:
+        return process.memory_full_info().uss
+    except psutil.NoSuchProcess:
+        return 0
 
 
 @pytest.mark.slow
