@@ -129,8 +129,10 @@ def stand_back(pid: int, threads: bool = False) -> None:
         for one in ids:
             if not threads or one != pid:
                 os.setpriority(os.PRIO_PROCESS, one, KINDLY)
-        if not threads and os.getsid(pid) == pid:
-            Path(f"/proc/{pid}/autogroup").write_text(str(KINDLY), encoding="ascii")
+        session = Path(f"/proc/{pid}/autogroup")
+        # Linux refuses an ordinary user's changes that follow one another too fast: change each session once.
+        if not threads and os.getsid(pid) == pid and not session.read_text(encoding="ascii").endswith(f" {KINDLY}\n"):
+            session.write_text(str(KINDLY), encoding="ascii")
 
 
 def waited(pid: int) -> float:
