@@ -130,7 +130,7 @@ def stand_back(pid: int, threads: bool = False) -> None:
             if not threads or one != pid:
                 os.setpriority(os.PRIO_PROCESS, one, KINDLY)
         session = Path(f"/proc/{pid}/autogroup")
-        # Linux refuses an ordinary user's changes that follow one another too fast: change each session once.
+        # An ordinary user may change one session in a tenth of a second: the others have their turn at the next looks.
         if not threads and os.getsid(pid) == pid and not session.read_text(encoding="ascii").endswith(f" {KINDLY}\n"):
             session.write_text(str(KINDLY), encoding="ascii")
 
