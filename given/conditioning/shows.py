@@ -5,6 +5,7 @@ import numpy as np
 
 from given.conditioning.methods import FIVE, HILL, START, TURN, level_lines, steps_to_arrive, walk
 from given.pictures import BLACK, BLUE, ORANGE, STYLES, show_figure
+from given.predictions import how_near
 
 # ---- The notebook's cell begins here. ----
 
@@ -66,23 +67,26 @@ def show_fifty_directions(best_learning_rate):
     )
 
 
-def show_digit(best_learning_rate, steps_for_a_digit):
-    """The predicted number of steps for a digit beside the measured one."""
-    print(f"Your prediction: a digit costs {float(steps_for_a_digit):.1f} steps.")
+def show_digit(best_learning_rate):
+    """The steps after which a tenth of the distance is left in the flattest direction, measured."""
     eta, _ = best_learning_rate([1.0, 1000.0])
     x, steps = 1.0, 0
     while x > 0.1:
         x, steps = (1 - eta * 1.0) * x, steps + 1
-    print(f"Measured: the flattest direction is below a tenth after {steps} steps.")
+    print(f"The flattest direction is below a tenth after {steps} steps.")
+    return steps
 
 
-def show_doubled_eta(momentum_rate, doubled_eta):
-    """The rate before and after eta is doubled, predicted and measured."""
-    print(f"Your prediction: the rate is {doubled_eta}.")
+def show_doubled_eta(momentum_rate):
+    """The rate before and after eta is doubled, computed and measured; in which way it changes, in a word."""
+    rates = []
     for eta in (0.5, 1.0):
         path = abs(walk("Momentum", np.eye(1), [1.0], eta, 200, gamma=0.81)[:, 0])
         measured = (path[160:200].max() / path[40:80].max()) ** (1 / 120)
         print(f"η = {eta:g}: your rate {momentum_rate(1.0, eta, 0.81):.4f}, measured over 120 steps {measured:.4f}")
+        rates.append(measured)
+    change = rates[1] / rates[0] - 1
+    return "the same" if abs(change) < 0.01 else "smaller" if change < 0 else "larger"
 
 
 def show_trough(best_momentum, momentum_rate):
@@ -113,8 +117,8 @@ def show_trough(best_momentum, momentum_rate):
     )
 
 
-def show_price_of_a_digit(best_learning_rate, best_momentum, speed_up):
-    """What a digit costs, over the condition number."""
+def show_price_of_a_digit(best_learning_rate, best_momentum):
+    """What a digit costs, over the condition number; how many times as much without momentum, at 10 000."""
     kappas = np.logspace(0.5, 6, 23)
     digits = {
         "gradient descent": [math.log(0.1) / math.log(best_learning_rate([1.0, k])[1]) for k in kappas],
@@ -129,11 +133,7 @@ def show_price_of_a_digit(best_learning_rate, best_momentum, speed_up):
         "Steps for a digit over the condition number, both logarithmic: gradient descent rises with slope 1, "
         "from 4 to over a million steps, momentum with slope one half, from about 2 to over a thousand."
     )
-    ratio = math.log(best_momentum([1.0, 1e4])[2]) / math.log(best_learning_rate([1.0, 1e4])[1])
-    print(
-        f"At κ = 10 000 gradient descent needs {ratio:.1f} times as many steps; your prediction was "
-        f"{float(speed_up):g}."
-    )
+    return math.log(best_momentum([1.0, 1e4])[2]) / math.log(best_learning_rate([1.0, 1e4])[1])
 
 
 def show_race(best_learning_rate, best_momentum):
@@ -167,16 +167,22 @@ def show_race(best_learning_rate, best_momentum):
 
 def show_experiment(formulas, turn_hurts, steepness_hurts, tolerance=0.01):
     """The steps of five methods on four hills; formulas: best_learning_rate and best_momentum."""
-    print(f"You said: the turn hurts {turn_hurts}; steeper walls hurt {steepness_hurts}.\n")
     print(f"Steps to a point within {tolerance:g} of the minimum:\n")
     print(f"{'curvatures':>31}: 0.2 and 4{'0.2 and 40':>25}")
     print(f"{'':20}{'aligned':>12}{'turned':>9}{'aligned':>15}{'turned':>9}")
+    turned, steeper = [], []
     for method in FIVE:
         row = []
         for hill in (HILL, np.diag([0.2, 40.0])):
             row += [steps_to_arrive(method, hill, START, tolerance, formulas)[0]]
             row += [steps_to_arrive(method, TURN @ hill @ TURN.T, TURN @ START, tolerance, formulas)[0]]
         print(f"{method:20}{row[0]:12g}{row[1]:9g}{row[2]:15g}{row[3]:9g}")
+        turned += [method] if row[3] >= 1.5 * row[2] else []
+        steeper += [method] if row[2] >= 1.5 * row[0] else []
+    groups = {(): "nobody", FIVE[:2]: "the two that are not adaptive", FIVE[2:]: "the adaptive three", FIVE: "all five"}
+    print()
+    for what, yours, who in (("the turn", turn_hurts, turned), ("a steeper wall", steepness_hurts, steeper)):
+        print(f"Who notices {what}? {how_near(yours, groups.get(tuple(who), ', '.join(who)))}")
 
 
 def show_staying(formulas, steps_needed):
@@ -216,9 +222,9 @@ PRECONDITIONERS = {
 }
 
 
-def show_preconditioners(best_learning_rate, preconditioned_gd, steps_needed, kappa_after):
-    """Three preconditioners on the aligned and on the turned valley."""
-    print(f"Your prediction: {float(kappa_after):g}\n")
+def show_preconditioners(best_learning_rate, preconditioned_gd, steps_needed):
+    """Three preconditioners on the aligned and on the turned valley; the condition number after the cheap one."""
+    kappas = {}
     print(f"{'':25}{'aligned':>19}{'turned by 45°':>24}")
     print(f"{'P':25}{'κ of PA':>9}{'steps':>10}{'κ of PA':>14}{'steps':>10}")
     for name, make in PRECONDITIONERS.items():
@@ -228,7 +234,9 @@ def show_preconditioners(best_learning_rate, preconditioned_gd, steps_needed, ka
             spectrum = np.sort(np.linalg.eigvals(P @ A).real)
             path = preconditioned_gd(A, np.zeros(2), start, P, best_learning_rate(spectrum)[0], 200)
             row += [spectrum[-1] / spectrum[0], steps_needed(path, 1e-4)]
+        kappas[name] = row[2]
         print(f"{name:25}{row[0]:9.1f}{row[1]:10}{row[2]:14.1f}{row[3]:10}")
+    return kappas["1 / the diagonal"]
 
 
 def show_full_matrix():

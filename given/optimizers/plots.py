@@ -164,15 +164,15 @@ def play_paths(paths, title, window=(-6.0, 5.0, -3.0, 3.0)):
     show_plotly(data, layout, frames, f"{title}: paths on level lines, with a slider for the step. {'; '.join(ends)}.")
 
 
-def show_learning_rates(rates=(0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.48, 0.5, 0.51, 0.52, 0.55), num_steps=25):
-    """Gradient descent on the valley for many learning rates, with a slider. The path is known in closed form."""
+def show_learning_rates(rates=(0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.64, 0.66, 0.67, 0.68, 0.7), num_steps=25):
+    """Gradient descent for many learning rates, with a slider; not on f_2d, whose border is a question further down."""
     window, frames = (-6.0, 5.0, -4.0, 4.0), []
     for rate in rates:
-        path = [(-5 * (1 - 0.2 * rate) ** k, -2 * (1 - 4 * rate) ** k) for k in range(num_steps + 1)]
+        path = [(-5 * (1 - 0.2 * rate) ** k, -2 * (1 - 3 * rate) ** k) for k in range(num_steps + 1)]
         curves = lines({f"{num_steps} steps": path}, *window)
         frames.append({"name": f"{rate:g}", "traces": [1], "data": curves})
     start = rates.index(0.1)
-    hill = level_lines(lambda x, y: np.sqrt(0.1 * x**2 + 2 * y**2), window)
+    hill = level_lines(lambda x, y: np.sqrt(0.1 * x**2 + 1.5 * y**2), window)
     layout = {
         "title": {"text": "Walking downhill with one learning rate"},
         "width": 760,
@@ -182,6 +182,6 @@ def show_learning_rates(rates=(0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.48, 0.5, 
         "yaxis": {"title": {"text": "x₂"}, "range": window[2:]},
         "sliders": [slider([f"{rate:g}" for rate in rates], "learning rate η = ", start)],
     }
-    text = "A path down a long, narrow valley, with a slider for the learning rate. With 0.02 it hardly moves; with 0.4 it "
-    text += "jumps from wall to wall; beyond 0.5 every jump is longer than the last."
+    text = "A path down a long, narrow valley, with a slider for the learning rate. With 0.02 it hardly moves; with 0.5 it "
+    text += "jumps from wall to wall; beyond 0.66 every jump is longer than the last."
     show_plotly([hill, *frames[start]["data"], landmarks((-5.0, -2.0), (0.0, 0.0), "minimum")], layout, frames, text)

@@ -246,14 +246,5 @@ def without_torch_optim():
     return by_hand("/torch/optim/", "/torch/nn/utils/clip_grad", words=words)
 
 
-def prediction(name):
-    """The answer to a question, for a cell that shows what is right: it waits until the answer is there."""
-    expect(
-        name in NOTEBOOK,
-        f"predict first: `{name}` is still empty. Write your answer into its cell and run it, then this one.",
-    )
-    return NOTEBOOK[name]
-
-
 # If one of these names is overwritten, a check that fails says so.
 self_check.given.update(np=np, torch=torch, nn=nn, plt=plt, warnings=warnings, time=time)

@@ -4,7 +4,7 @@ import pytest
 
 from grading.course import notebooks
 from grading.course.folder import Course
-from grading.execution.rehearsal import definitions, rehearse
+from grading.execution.rehearsal import rehearse
 from tests.conftest import ROOT
 
 SOURCE = notebooks.read(Course(ROOT).source("training"))
@@ -69,21 +69,6 @@ def test_an_optimizer_that_is_torchs_earns_nothing(source):
     assert None not in visible.values()
     other = {test for test, message in visible.items() if "torch.optim or torch.nn.utils do the work" not in message}
     assert other <= {"test_adamw_settings"}, "it looks at the learning rate first"
-
-
-def test_a_prediction_is_asked_for_before_the_answer_is_shown():
-    names, _ = definitions(SOURCE, {"noise_factor": ""})
-    with pytest.raises(AssertionError, match="predict first: `noise_factor` is still empty"):
-        names["prediction"]("noise_factor")
-    assert names["prediction"]("updates_per_epoch") == [1, 1000, 21]
-    shown = [
-        cell.source.replace("'", '"')
-        for cell in SOURCE.cells
-        if "prediction(" in cell.source and not notebooks.grade_id(cell)
-    ]
-    asked = [name for name in TESTS if CELLS[name].source.startswith("# TODO")]
-    for name in asked:
-        assert any(f'prediction("{name}")' in source for source in shown), name
 
 
 def test_every_question_to_think_about_has_an_answer_below_it():
