@@ -1,17 +1,18 @@
 """Hostile submissions, graded by the real pipeline in one class: see `arsenal.py` for what each of them does.
 
 None may earn a point that its answer does not deserve, show a hidden line, or change another exercise's score.
+`make test` grades some of each kind, see `SOME`; `make test-slow` grades the rest.
 """
 
 import ast
 import hashlib
 import json
 import os
-import shutil
 import signal
-import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ from grading.course.folder import Course
 from grading.gradebook.records import Record
 from grading.report.feedback import feedback
 from grading.run.grade import grade
-from tests.attacks.arsenal import ATTACKS, BAD_MEAN, CANARIES, Attack
+from tests.attacks.arsenal import ATTACKS, CANARIES, Attack
+from tests.conftest import once
 from tests.processes import processes_left
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +86,43 @@ plover_steps = reference.gradients(np.random.default_rng(6), 5, 3)
 oracle.same_path(student.follow("GradientDescent", plover_steps, eta=0.7),
                  reference.torch_path(torch.optim.SGD, plover_steps, lr=0.7), what="GradientDescent (eta=0.7)")
 ### END HIDDEN TESTS"""
+
+# Some of each part of the arsenal.
+NAMES = """
+nothing wrong_answers no_answer checks_against_torch_above prints_logs_locks_draws_and_saves
+transformer_replaces_test_cell run_cell_replaced exception_handler_swallows
+reads_in_and_history reads_frames_and_gc imports_the_real_oracle
+assertion_error_redefined float_abs_isinstance_len_redefined exec_and_eval_redefined
+torch_patched probe_core_replaced user_expressions_patched
+forged_reply_not_finite forged_reply_no_json forged_expressions_with_odd_parts
+float_subclass_that_lies str_that_injects_json tolist_and_shape_lie values_that_lie
+hard_coded_visible_input hard_coded_visible_step hard_coded_by_caller
+torch_optim_wrapped_and_in_a_thread torch_optim_fused_by_ops_and_under_another_file_name torch_optim_subclassed
+torch_optim_while_encoding torch_optim_unseen_from_its_file_and_by_gc torch_optim_by_a_torch_elsewhere
+torch_arithmetic doubtful_and_right
+ships_modules_of_python ships_torch ships_grading ships_nbgrader_config ships_a_link_to_the_source
+points_raised emptied test_marked_as_solution tags_skip_execution metadata_of_the_grader
+tests_deleted tests_duplicated own_test_cell markers_in_own_cells
+forges_a_score clears_the_outputs forges_the_reply_status malformed_error unsigned_message
+sends_payloads updates_a_display_that_became_an_error messages_from_a_thread_long_after
+question_rewritten namespace_replaced numbers_that_change forged_paths ends_the_kernel_in_which_torch_has_optimizers
+sys_modules_replaced frames_of_the_probe_changed the_probe_module_changes_its_class stub_on_disk
+answers_ahead closes_the_line sys_exit_in_the_call os_exit_in_the_call huge_reply deep_forged_reply
+exception_with_markup kills_the_kernel_many_times
+reads_the_source_notebook reads_the_gradebook writes_the_gradebook reads_the_graders_memory leaves_a_process_behind
+kills_the_grader
+"""
+SOME = NAMES.split()
+# The second class has an honest student, too, whose work one of them tries to read.
+CLASSES = {"some": SOME, "rest": ["nothing", *(name for name in ATTACKS if name not in SOME)]}
+EACH = [
+    pytest.param(class_, name, id=name, marks=[pytest.mark.slow] if class_ == "rest" else [])
+    for class_, names in CLASSES.items()
+    for name in names
+    if class_ == "some" or name not in SOME
+]
+
+LINKER = "links_to_the_source"  # in both classes
 
 # Short limits, or the attacks that never answer would take minutes.
 LIMITS = "\nc.Execute.timeout = 10\nc.Execute.question_timeout = 5\nc.Execute.startup_timeout = 20\n"
@@ -175,22 +214,35 @@ class Battle:
 
 
 @pytest.fixture(scope="session")
-def battle(tmp_path_factory: pytest.TempPathFactory) -> Battle:
-    """Every attack, handed in by a student of its name, graded once."""
-    course = make_course(tmp_path_factory.mktemp("attacks") / "course")
-    for name, attack in ATTACKS.items():
-        hand_in(course, name, attack)
+def battles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Battle]:
+    """The battle of a class: attacks, each handed in by a student of its name, graded once."""
+
+    @cache
+    def of(class_: str) -> Battle:
+        folder, fought = once(tmp_path_factory, f"attacks-{class_}", partial(fight, CLASSES[class_]))
+        return Battle(Course(folder / "course"), *fought)
+
+    return of
+
+
+@pytest.fixture(params=["some", pytest.param("rest", marks=pytest.mark.slow)])
+def battle(request: pytest.FixtureRequest, battles: Callable[[str], Battle]) -> Battle:
+    """One of both battles."""
+    return battles(request.param)
+
+
+def fight(names: list[str], folder: Path) -> tuple[dict[str, Record], dict[str, str], dict[str, str], list[int]]:
+    """Grade these attacks and a link to the source. Returns what a `Battle` has besides the course."""
+    course = make_course(folder / "course")
+    for name in names:
+        hand_in(course, name, ATTACKS[name])
+    folder = course.root / "submitted" / LINKER / "duel"
+    folder.mkdir(parents=True)
+    (folder / "duel.ipynb").symlink_to(course.source("duel"))
     before = fingerprint(course)
-    began = time.monotonic()
-    seconds: dict[str, float] = {}
-
-    def done(outcome: Record) -> None:
-        seconds[outcome.student] = time.monotonic() - began
-
     with warnings.catch_warnings():  # as `make grade` runs: pytest's own settings would turn warnings into errors
         warnings.simplefilter("ignore")
-        outcomes = {outcome.student: outcome for outcome in grade(course, "duel", done=done)}
-    (course.root / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
+        outcomes = {outcome.student: outcome for outcome in grade(course, "duel")}
     left = processes_left("left-by-the-attack")
     for pid in left:
         os.kill(pid, signal.SIGKILL)
@@ -198,7 +250,7 @@ def battle(tmp_path_factory: pytest.TempPathFactory) -> Battle:
         feedback(course, "duel")
     except CourseError as error:  # no page for a submission that was not graded; its test says so
         print(error)
-    return Battle(course, outcomes, before, fingerprint(course), left)
+    return outcomes, before, fingerprint(course), left
 
 
 def pages(course: Course, student: str) -> str:
@@ -226,13 +278,14 @@ def test_is_python(name: str):
         ast.parse(TransformerManager().transform_cell(source))
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize(("battle", "name"), EACH, indirect=["battle"])
 def test_earns_only_what_it_deserves(battle: Battle, name: str):
     outcome = battle.outcomes[name]
     assert outcome.has_grade, f"{ATTACKS[name].why}: {outcome.reason}"
     assert scores(battle.course, name) == ATTACKS[name].deserves, f"{ATTACKS[name].why}: {outcome}"
 
 
+@pytest.mark.parametrize("battle", ["some"], indirect=True)
 def test_who_lets_torch_take_the_steps_is_named_to_the_instructor(battle: Battle):
     suspicions = {name: outcome.suspicions for name, outcome in battle.outcomes.items()}
     (first, second) = suspicions["torch_optim_subclassed"]
@@ -241,13 +294,14 @@ def test_who_lets_torch_take_the_steps_is_named_to_the_instructor(battle: Battle
     assert suspicions["nothing"] == suspicions["wrong_answers"] == []
 
 
+@pytest.mark.parametrize("battle", ["some"], indirect=True)
 def test_an_answer_that_needs_torch_is_listed_for_a_person(battle: Battle):
     suspicions = battle.outcomes["torch_arithmetic"].suspicions
     assert [words.partition(": ")[0] for words in suspicions] == list(TESTS["gradient_descent"])
     assert all("it needs torch" in words for words in suspicions)
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize(("battle", "name"), EACH, indirect=["battle"])
 def test_shows_no_hidden_line(battle: Battle, name: str):
     text = shown(battle.course, name)
     found = [word for word in CANARIES if word in text]
@@ -255,6 +309,7 @@ def test_shows_no_hidden_line(battle: Battle, name: str):
     assert not found, f"{ATTACKS[name].why}: ...{text[max(0, text.find(found[0]) - 200) :][:400]}..."
 
 
+@pytest.mark.parametrize("battle", ["some"], indirect=True)
 def test_a_cell_that_is_run_again_says_everything_once(battle: Battle):
     path = battle.course.root / "autograded" / "ends_the_kernel_in_which_torch_has_optimizers" / "duel" / "duel.ipynb"
     for name in TESTS["gradient_descent"]:
@@ -277,23 +332,8 @@ def test_every_graded_submission_has_a_feedback_page(battle: Battle):
     assert [name for name in graded if not pages(battle.course, name)] == []
 
 
-def test_the_grader_survives_being_killed(tmp_path: Path):
-    """A kernel that ends the process that grades it must not cost another student a point."""
-    course = make_course(tmp_path / "course")
-    kill = "\nimport os, signal\nos.kill(os.getppid(), signal.SIGKILL)"
-    hand_in(course, "killer", Attack("kills the grader", mean=BAD_MEAN + kill))
-    hand_in(course, "victim", ATTACKS["nothing"])
-    outcomes = {outcome.student: outcome.state for outcome in grade(course, "duel", jobs=1)}
-    assert outcomes["victim"] == "graded"
-    assert scores(course, "victim") == ATTACKS["nothing"].deserves
-
-
-def test_a_linked_notebook_is_refused(tmp_path: Path):
+@pytest.mark.parametrize("battle", ["some"], indirect=True)
+def test_a_linked_notebook_is_refused(battle: Battle):
     """A submission that is a link to the instructor's notebook would be graded as the reference solution."""
-    course = make_course(tmp_path / "course")
-    folder = course.root / "submitted" / "linker" / "duel"
-    folder.mkdir(parents=True)
-    (folder / "duel.ipynb").symlink_to(course.source("duel"))
-    assert [outcome.state for outcome in grade(course, "duel", jobs=1)] == ["symbolic_link"]
-    assert scores(course, "linker") == {"mean": 0.0, "gradient_descent": 0.0}
-    shutil.rmtree(folder)
+    assert battle.outcomes[LINKER].state == "symbolic_link"
+    assert scores(battle.course, LINKER) == {"mean": 0.0, "gradient_descent": 0.0}
