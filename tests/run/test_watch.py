@@ -1,5 +1,6 @@
 """The resident grader, with nbgrader's real exchange: from a hand-in to the page that the student fetches."""
 
+import contextlib
 import json
 import logging
 import os
@@ -281,7 +282,7 @@ def start(course: Course) -> subprocess.Popen:
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def wait_for(condition, seconds: float = 60.0) -> bool:
+def wait_for(condition, seconds: float = 180.0) -> bool:
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         if condition():
@@ -404,3 +405,38 @@ def test_a_grader_that_is_wrong_takes_nothing_until_it_is_right(tiny):
     path.write_text(good, encoding="utf-8")
     watcher.until_idle()
     assert scores_of(tiny, "ada") == {"test_mean": 2, "test_mean_negative": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.needs_root("it mounts a small disk")
+def test_a_full_disk_loses_nothing(tiny, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], check=True)
+    process = None
+    try:
+        klass = Class(Course(Path(shutil.copytree(tiny.root, disk / "course"))), tmp_path)
+        process = start(klass.course)
+        klass.hand_in("ada", RIGHT)
+        assert wait_for(lambda: states(klass, "ada") == [GRADED])
+        process.send_signal(signal.SIGSTOP)
+        klass.hand_in("bob", RIGHT)
+        with contextlib.suppress(OSError), (disk / "filler").open("wb") as filler:
+            while filler.write(bytes(2**16)):
+                filler.flush()
+        process.send_signal(signal.SIGCONT)
+        time.sleep(8)  # it looks twice meanwhile
+        assert process.poll() is None and GRADED not in states(klass, "bob")
+        (disk / "filler").unlink()
+        assert wait_for(lambda: states(klass, "bob") == [GRADED])
+        assert wait_for(lambda: klass.attempts("bob")[0].page is not None)
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+        assert "cannot go on: " in said and "Traceback" not in said, said
+        assert [sum(scores_of(klass.course, student).values()) for student in ("ada", "bob")] == [3, 3]
+        assert "3 of 3 points" in klass.pages("bob")[0]
+    finally:
+        if process is not None:
+            process.kill()
+            process.communicate()
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
