@@ -168,8 +168,13 @@ def scoreboard_table(notebook: NotebookNode) -> str:
         '"""For the scoreboard: what you write in each exercise, and its points."""\n\n'
         f"self_check.exercises = {table!r}\n"
     )
+    return formatted(text)
+
+
+def formatted(code: str) -> str:
+    """The source of a cell as `ruff format` wants it."""
     line = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length=120", "--stdin-filename=cell.py", "-"]
-    return subprocess.run(line, input=text, capture_output=True, text=True, check=True).stdout.strip("\n")
+    return subprocess.run(line, input=code, capture_output=True, text=True, check=True).stdout.strip("\n")
 
 
 def written_in(cell: NotebookNode) -> str:

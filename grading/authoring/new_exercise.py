@@ -9,12 +9,14 @@ import re
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from grading.authoring.embed import formatted
 from grading.authoring.graded_questions import answer_cell
 from grading.course import notebooks
 from grading.course.errors import CourseError
 from grading.course.folder import Course
 
 AUTHOR = "AUTHOR:"  # marks what still has to be written
+LONGEST = 32  # characters of a name: with more, the check's message does not fit into a line of 120
 
 HEADING = """## Exercise {number}: {title} (2 points)
 
@@ -31,7 +33,10 @@ CHECK = """@self_check("{name}")
 def _():
     expect_number({name}(3.0), 6.0, "{name}(3)", "AUTHOR: a hint for who gets this wrong.")"""
 
-PLAIN_CHECK = """assert {name}(3.0) == 6.0, f"{name}(3) should be 6, yours is {{{name}(3.0)}}. AUTHOR: a hint." """
+PLAIN_CHECK = """assert {name}(3.0) == 6.0, (
+    f"{name}(3) should be 6, yours is {{{name}(3.0)}}. "
+    "AUTHOR: a hint."
+)"""
 
 TEST = """{visible}
 ### BEGIN HIDDEN TESTS
@@ -111,7 +116,7 @@ def new_exercise(course: Course, assignment: str, name: str, written: bool = Fal
         What to do next, in words.
 
     Raises:
-        CourseError: the name cannot be one, or is taken.
+        CourseError: the name cannot be one, is too long, or is taken.
     """
     path = course.source(assignment)
     notebook = notebooks.read(path)
@@ -119,6 +124,10 @@ def new_exercise(course: Course, assignment: str, name: str, written: bool = Fal
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise CourseError(
             f"{name!r} cannot be the name of a function in lower case words joined by _, such as clip_norm"
+        )
+    if len(name) > LONGEST:
+        raise CourseError(
+            f"{name} has {len(name)} characters: too many for one line of code; choose a name of at most {LONGEST}"
         )
     own = [name] if written else [name, f"test_{name}", f"test_{name}_zero"]
     clash = [other for other in taken if other in own or notebooks.exercise_of(other, [name])]
@@ -131,7 +140,7 @@ def new_exercise(course: Course, assignment: str, name: str, written: bool = Fal
     words = {"name": name, "title": name.replace("_", " ").capitalize(), "number": number}
     if written:
         return _add_question(course, assignment, notebook, name, words)
-    visible = (CHECK if "given_checks" in taken else PLAIN_CHECK).format(**words).rstrip()
+    visible = (CHECK if "given_checks" in taken else PLAIN_CHECK).format(**words)
     cells = [
         new_markdown_cell(HEADING.format(**words), id=f"heading-{name.replace('_', '-')}"),
         _cell(SOLUTION.format(**words), own[0], solution=True),
@@ -189,4 +198,4 @@ def _prose(notebook: NotebookNode) -> str:
 def _cell(source: str, name: str, solution: bool = False, points: int | None = None) -> NotebookNode:
     data = {"grade": not solution, "grade_id": name, "locked": not solution, "schema_version": 3}
     data |= {"solution": solution, "task": False} | ({} if points is None else {"points": points})
-    return new_code_cell(source, metadata={"nbgrader": data}, id=name.replace("_", "-")[:64])
+    return new_code_cell(formatted(source), metadata={"nbgrader": data}, id=name.replace("_", "-"))

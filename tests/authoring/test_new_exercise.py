@@ -1,14 +1,18 @@
 """A new exercise is right from the first moment, and check says what its author still has to do."""
 
+import subprocess
+import sys
+
 import nbformat
 import pytest
 
 from grading.authoring import check
-from grading.authoring.new_exercise import AUTHOR, new_exercise
+from grading.authoring.new_exercise import AUTHOR, LONGEST, new_exercise
 from grading.authoring.release import release
 from grading.course import catalogue, notebooks, rubrics
 from grading.course.errors import CourseError
 from grading.execution.rehearsal import rehearse
+from tests.conftest import cell
 
 
 def read(course):
@@ -21,13 +25,13 @@ def course(tiny):
     return tiny
 
 
-def test_it_stands_behind_the_last_exercise_with_its_number(course):
+def test_a_new_exercise_comes_after_the_last_one_and_gets_its_number(course):
     cells = read(course).cells
     assert [notebooks.grade_id(c) for c in cells[-3:]] == ["clip_norm", "test_clip_norm", "test_clip_norm_zero"]
     assert cells[-4].source.startswith("## Exercise 2: Clip norm (2 points)")
 
 
-def test_solution_and_catalogue_do_what_they_say(course):
+def test_its_solution_passes_and_its_mistakes_lose_the_tests_they_name(course):
     notebook = read(course)
     assert not any(rehearse(notebook).values())
     entries = [e for e in catalogue.load(course.root / "mistakes/averages.toml", notebook) if e.cell == "clip_norm"]
@@ -37,12 +41,12 @@ def test_solution_and_catalogue_do_what_they_say(course):
         assert {test for test, said in verdicts.items() if said} == set(entry.loses), entry.name
 
 
-def test_it_can_be_released(course):
+def test_a_new_exercise_can_be_released(course):
     released = notebooks.by_id(notebooks.read(release(course, "averages") / "averages.ipynb"))
     assert "raise NotImplementedError" in released["clip_norm"].source and "2 * x" not in released["clip_norm"].source
 
 
-def test_check_lists_what_is_left_and_nothing_when_it_is_written(course):
+def test_check_lists_what_is_left_to_write_and_then_nothing(course):
     (course.root / "README.md").write_text("| notebook | points |\n| averages | 5 |\n", encoding="utf-8")
     faults = check.check_written(course, "averages")
     assert all("still waits to be written" in fault for fault in faults), faults
@@ -56,15 +60,37 @@ def test_check_lists_what_is_left_and_nothing_when_it_is_written(course):
     assert check.check_readme(course, ["averages"]) == []
 
 
+@pytest.mark.parametrize("given_checks", [False, True], ids=["plain", "self_check"])
+@pytest.mark.parametrize("length", [1, 17, 22, 27, LONGEST])
+def test_its_cells_are_formatted_whatever_the_length_of_its_name(tiny, length, given_checks):
+    if given_checks:
+        notebook = read(tiny)
+        notebook.cells.insert(1, cell("", "given", "given_checks"))
+        notebooks.write(notebook, tiny.source("averages"))
+    new_exercise(tiny, "averages", "x" * length)
+    for arguments in (["format", "--check"], ["check", "--select=E501"]):
+        line = [sys.executable, "-m", "ruff", *arguments, "--isolated", "--line-length=120"]
+        done = subprocess.run([*line, str(tiny.source("averages"))], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_name_that_makes_lines_too_long_is_refused(tiny, written):
+    before = tiny.source("averages").read_bytes()
+    with pytest.raises(CourseError, match=f"at most {LONGEST}"):
+        new_exercise(tiny, "averages", "x" * (LONGEST + 1), written)
+    assert tiny.source("averages").read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["Clip", "2clip", "clip-norm", "lambda", "", "mean"])
-def test_names_that_cannot_be(tiny, name):
+def test_a_name_that_no_function_can_have_or_that_is_taken_is_refused(tiny, name):
     before = tiny.source("averages").read_bytes()
     with pytest.raises(CourseError):
         new_exercise(tiny, "averages", name)
     assert tiny.source("averages").read_bytes() == before
 
 
-def test_a_name_whose_tests_would_belong_to_another_exercise(course):
+def test_a_name_whose_tests_belong_to_another_exercise_is_refused(course):
     with pytest.raises(CourseError, match="has test_clip_norm, test_clip_norm_zero already"):
         new_exercise(course, "averages", "clip")
 
@@ -87,7 +113,7 @@ def test_a_question_is_released_without_its_model_answer(asked):
     assert asked.source("averages").read_text(encoding="utf-8") == nbformat.writes(read(asked)) + "\n"
 
 
-def test_check_lists_what_is_left_of_a_question_and_nothing_when_it_is_written(asked):
+def test_check_lists_what_is_left_to_write_of_a_question_and_then_nothing(asked):
     (asked.root / "README.md").write_text("| notebook | points |\n| averages | 5 |\n", encoding="utf-8")
     faults = check.check_written(asked, "averages")
     places = {fault.split(" still")[0].rstrip(":") for fault in faults}
@@ -100,7 +126,7 @@ def test_check_lists_what_is_left_of_a_question_and_nothing_when_it_is_written(a
     assert check.check_readme(asked, ["averages"]) == []
 
 
-def test_the_rubric_of_a_second_question_comes_behind_the_first(asked):
+def test_the_rubric_of_a_second_question_comes_after_the_first(asked):
     new_exercise(asked, "averages", "why_not", written=True)
     assert {name: len(items) for name, items in rubrics.load(asked, "averages").items()} == {
         "why_mean": 2,
