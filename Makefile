@@ -61,7 +61,7 @@ demo: $(READY)  ## Grade a sample class in build/demo/ and show the results.
 test: $(READY)  ## Run the tests in parallel. COVERAGE=yes also measures branch coverage, in twice the time.
 	@$(PY) -m pytest $(PARALLEL) -m "not slow" $(if $(filter yes,$(COVERAGE)),--cov=grading)
 
-test-slow: $(READY)  ## Run the slow tests: the same in other modes, and many mutants.
+test-slow: $(READY)  ## Run the slow tests: other modes, more attacks and mistakes, mutants.
 	@$(PY) -m pytest $(PARALLEL) -m slow
 
 test-root: $(READY)  ## Run the tests that need root: sudo make test-root. Others skip them.

@@ -5,9 +5,11 @@ import os
 import pickle
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from grading.authoring.release import release
 from grading.course import notebooks
 from grading.course.folder import Course
-from grading.execution.workers import make_pool
+from grading.execution import interpreters
+from grading.execution.interpreters import PRELOAD, Interpreters
+from grading.execution.workers import begin, make_pool
 from grading.gradebook.records import Record
+from grading.kernels import zygote_client
 from grading.run.grade import grade
 from tests.installed import install
 
@@ -228,10 +233,40 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return once(tmp_path_factory, "installed", install)[1]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def preloaded() -> None:
+    """Whichever test starts the process that forks others: it imports first what they need, and only once."""
+    make_pool(1, preload=[PRELOAD]).shutdown()
+
+
 @pytest.fixture(scope="session")
-def pool():
-    """The workers that all tests share: starting one takes seconds."""
-    with make_pool(2) as pool:
+def started() -> Iterator[Interpreters]:
+    """The interpreters from which workers and kernels are forked; all tests share them: starting them takes seconds."""
+    begin([PRELOAD])
+    with zygote_client.zygotes([]) as folders:
+        zygote_client.share(folders)  # for kernels that a test starts by itself
+        yield Interpreters(partial(make_pool, preload=[PRELOAD], first=partial(zygote_client.share, folders)))
+
+
+@contextmanager
+def sharing(started: Interpreters) -> Iterator[None]:
+    """What starts interpreters in this process meanwhile gets those that all tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interpreters, "start", lambda course, assignments, kernels=True: nullcontext(started))
+        yield
+
+
+@pytest.fixture
+def shared_interpreters(started: Interpreters) -> Iterator[None]:
+    """For tests of something else than how interpreters start."""
+    with sharing(started):
+        yield
+
+
+@pytest.fixture(scope="session")
+def pool(started: Interpreters) -> Iterator[Executor]:
+    """The workers that all tests share."""
+    with started.make_pool(2) as pool:
         yield pool
 
 

@@ -8,12 +8,14 @@ import sys
 from concurrent.futures import Executor, Future
 
 import pytest
+from click.testing import CliRunner
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.api import MissingEntry
 from rich.console import Console
 
 from grading.authoring.release import release
+from grading.cli.main import main
 from grading.course import notebooks
 from grading.course.errors import CourseError
 from grading.course.folder import Course
@@ -253,11 +255,11 @@ def test_an_unknown_assignment_is_told(tiny):
         grade(tiny, "medians")
 
 
-def test_what_was_never_released_is_released(tmp_path):
+def test_what_was_never_released_is_released(tmp_path, pool):
     course = tiny_source(tmp_path / "course")
     path = course.root / "submitted" / "ada" / "averages" / "averages.ipynb"
     notebooks.write(tiny_notebook(), path)
-    (ended,) = grade(course, "averages")
+    (ended,) = grade(course, "averages", executor=pool)
     assert (ended.state, ended.score) == ("graded", 3)
     assert (course.root / "release" / "averages" / "averages.ipynb").is_file()
     assert release_if_unknown(course, "averages") is False
@@ -359,7 +361,8 @@ def test_what_may_not_be_read_stops_nobody(tiny, tmp_path):
     become = [] if os.getuid() else ["unshare", "--user", "--map-user=1234", "--map-group=1234"]
     script = tmp_path / "grade.py"
     script.write_text(FORBIDDEN, encoding="utf-8")
-    said = subprocess.run([*become, sys.executable, script, tiny.root], capture_output=True, text=True, check=False)
+    line, environment = [*become, sys.executable, script, tiny.root], {**os.environ, "WARM": "no"}
+    said = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
     for path in (tiny.root / "submitted").iterdir():
         path.chmod(0o755)
         (path / "averages").chmod(0o755)
@@ -379,17 +382,18 @@ class Here(Executor):
         return future
 
 
-def test_with_a_function_of_nbclient_missing_no_score_is_written(tiny, monkeypatch):
+def test_with_a_function_of_nbclient_missing_no_score_is_written(tiny, started, monkeypatch):
     """After an upgrade, say: right answers got 0 points, because everything was blamed on the kernel."""
     submit(tiny, "ada", RIGHT)
     monkeypatch.delattr(NotebookClient, "_async_poll_output_msg")
     with pytest.raises(CourseError, match=r"no score is written.*\n.*_async_poll_output_msg"):
-        graded(tiny, Here(), warm=False)
+        graded(tiny, Here())
     assert not (tiny.root / "records" / "averages" / "ada.json").exists()
     with tiny.gradebook() as gradebook, pytest.raises(MissingEntry):
         gradebook.find_submission("averages", "ada")
 
 
+@pytest.mark.usefixtures("shared_interpreters")
 def test_a_hidden_test_that_fails_itself_gives_no_zero(tiny):
     path = tiny.root / "source" / "averages" / "averages.ipynb"
     source = notebooks.read(path)
@@ -401,9 +405,8 @@ def test_a_hidden_test_that_fails_itself_gives_no_zero(tiny):
     release(tiny, "averages")
     submit(tiny, "ada", "def mean(values):\n    return 7.0 if len(values) == 1 else sum(values) / len(values)")
     submit(tiny, "bob", "def mean(values):\n    return 5.0")
-    line = [sys.executable, "-m", "grading", "grade", "--assignment", "averages", "--jobs", "1"]
-    ended = subprocess.run(line, cwd=tiny.root, capture_output=True, text=True, env={**os.environ, "WARM": "no"})
-    assert ended.returncode == 1 and "1 submission could not be graded" in ended.stderr
+    ended = CliRunner().invoke(main, ["--root", str(tiny.root), "grade", "--assignment", "averages", "--jobs", "1"])
+    assert ended.exit_code == 1 and "1 submission could not be graded" in ended.output
     with tiny.gradebook() as gradebook:
         grade_, other = (gradebook.find_grade("test_mean_negative", "averages", "averages", s) for s in ("ada", "bob"))
         assert (grade_.auto_score, grade_.needs_manual_grade) == (None, True)
@@ -415,13 +418,13 @@ def test_a_hidden_test_that_fails_itself_gives_no_zero(tiny):
     assert "The hidden test test_mean_negative itself failed" in page.attention[0].reasons[0]
 
 
-def test_a_test_cell_is_judged_whatever_its_tags(tiny):
+def test_a_test_cell_is_judged_whatever_its_tags(tiny, pool):
     def tag(notebook):
         for cell in notebook.cells:
             cell.metadata["tags"] = ["skip-execution", "demonstration"]
 
     submit(tiny, "ada", FORGETS_TO_DIVIDE, tag)
-    assert graded(tiny, warm=False).outcomes["ada"].score == 0
+    assert graded(tiny, pool).outcomes["ada"].score == 0
 
 
 @pytest.mark.parametrize("missing", ["release/averages/averages.ipynb", "mistakes/averages.toml"])
