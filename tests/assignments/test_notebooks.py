@@ -44,7 +44,9 @@ def test_the_solved_notebook_runs_without_an_error_or_a_word_on_stderr(assignmen
     assert complaints == []
 
 
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+@pytest.mark.parametrize(
+    "assignment", [pytest.param(name, marks=[] if name == "mini-torch" else [pytest.mark.slow]) for name in ASSIGNMENTS]
+)
 def test_the_release_stops_at_the_first_gap_with_a_clear_message(assignment):
     path = ROOT / "release" / assignment / f"{assignment}.ipynb"
     notebook = notebooks.read(path)

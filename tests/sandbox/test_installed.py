@@ -33,17 +33,9 @@ print(sorted(set(found)))
 """
 
 
-@pytest.mark.parametrize(
-    ("kind", "warm"),
-    [
-        pytest.param("wheel", "no", marks=pytest.mark.slow),
-        pytest.param("wheel", "yes", marks=pytest.mark.slow),
-        pytest.param("wheel behind a link", "no", marks=pytest.mark.slow),
-        pytest.param("wheel behind a link", "yes", marks=pytest.mark.slow),
-        pytest.param("editable", "no", marks=pytest.mark.slow),
-        ("editable", "yes"),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("warm", ["no", "yes"])
+@pytest.mark.parametrize("kind", ["wheel", "wheel behind a link", "editable"])
 def test_a_submission_finds_no_file_of_the_package(tiny: Course, request, tmp_path: Path, kind: str, warm: str):
     python = Path(sys.executable)
     if kind != "editable":
