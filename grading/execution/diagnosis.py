@@ -18,7 +18,7 @@ from grading.probe.private import postpone_compiler
 
 SECONDS = 2  # for an entry of the catalogue to answer a question
 # Probes whose numbers differ from run to run. They are not asked again: a slow answer would need gigabytes.
-MEASURED = ("autodiff.cost", "autodiff.built", "autodiff.seconds")
+MEASURED = ("autodiff.cost", "autodiff.built", "autodiff.long_backward", "autodiff.long_order")
 Transcript = list[tuple[str, dict]]
 UNSAID = ("Missing", "NotImplementedError")  # there is no answer yet, so no mistake either
 

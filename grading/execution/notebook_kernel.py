@@ -3,9 +3,11 @@
 import asyncio
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_client.provisioning import LocalProvisioner
 from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -14,7 +16,7 @@ from nbformat.v4 import new_output
 from grading.kernels.channel import KernelChannel, KernelStuck, needs_event_loop
 from grading.kernels.messages import BrokenMessage
 from grading.oracle.student_code import StudentError
-from grading.sandbox.watchdog import Watchdog
+from grading.sandbox.watchdog import Watchdog, processor_time
 
 if TYPE_CHECKING:
     from grading.execution.execute import Execute
@@ -46,7 +48,8 @@ class NotebookKernel:
         assert client.km is not None  # its kernel has just been started
         folder = Path(client.km.ip).parent
         waited = guard.waited if guard is not None else lambda: 0.0
-        self.channel = KernelChannel(client.kc, sources, client.question_timeout, folder, waited)
+        time_of = partial(_processor_time, client)
+        self.channel = KernelChannel(client.kc, sources, client.question_timeout, folder, waited, time_of)
         self._open.callback(self.channel.close)
         try:
             self.channel.load_probes(there=getattr(client.km, "has_probes", False))
@@ -138,6 +141,12 @@ class NotebookKernel:
             await client.kc.wait_for_ready(timeout=client.question_timeout)
         except RuntimeError as error:
             raise DeadKernelError(str(error)) from None
+
+
+def _processor_time(client: "Execute") -> float | None:
+    """What the kernel has computed so far. Asked only without a sandbox: with one, followers answer timed questions."""
+    provisioner = client.km.provisioner if client.km is not None else None
+    return processor_time(provisioner.pid) if isinstance(provisioner, LocalProvisioner) and provisioner.pid else None
 
 
 def seconds_left(deadline: float) -> float:

@@ -80,6 +80,16 @@ class Patience:
         return 0.01
 
 
+def ask_timed(
+    ask: Callable[[str], str], question: str, processor_time: Callable[[], float | None]
+) -> tuple[str, float | None]:
+    """The answer to a question, and the seconds of processor time that it took; None if that is unknown."""
+    before = processor_time()
+    said = ask(question)
+    after = processor_time()
+    return said, None if before is None or after is None else after - before
+
+
 class KernelStuck(Exception):
     """The kernel did not answer within the time limit and can no longer be used."""
 
@@ -151,6 +161,7 @@ class KernelChannel:
         seconds: how long one question may take.
         folder: one that the kernel can reach under the same path.
         waited: how long the kernel has waited for a processor so far, see `Patience`.
+        processor_time: seconds that the kernel has computed so far, see `Watchdog.processor_time`.
 
     Attributes:
         deadline: on the monotonic clock; after it, no question waits for an answer.
@@ -163,8 +174,9 @@ class KernelChannel:
         seconds: float,
         folder: Path,
         waited: Callable[[], float] = lambda: 0.0,
+        processor_time: Callable[[], float | None] = lambda: None,
     ):
-        self.waited = waited
+        self.waited, self.processor_time = waited, processor_time
         self.client, self.sources, self.seconds, self.folder = client, sources, seconds, folder
         self.deadline = float("inf")
         self._line: socket.socket | None = None
@@ -177,6 +189,9 @@ class KernelChannel:
         except DeadKernelError as error:
             error.args = ("Python itself ended (the kernel died) while the hidden test called the code above",)
             raise
+
+    def ask_timed(self, question: str) -> tuple[str, float | None]:
+        return ask_timed(self.ask, question, self.processor_time)
 
     def source_of(self, name: str) -> str | None:
         return defining(name, self.sources)

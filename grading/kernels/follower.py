@@ -30,7 +30,7 @@ from nbclient.exceptions import DeadKernelError
 from grading import probe
 from grading.course import temporary_folders
 from grading.kernels import zygote_client
-from grading.kernels.channel import KernelStuck, Patience
+from grading.kernels.channel import KernelStuck, Patience, ask_timed
 from grading.kernels.torch_masks import NO_CLIPPING, NO_OPTIMIZER, Missing, masks, torch_places
 from grading.kernels.zygote_client import INSIDE, Fork
 from grading.oracle.student_code import StudentError
@@ -73,6 +73,7 @@ class Running:
         guarded: the arguments of its `Watchdog`.
         line: the grader's end of the connection.
         waited: how long it has waited for a processor so far, see `Patience`.
+        processor_time: seconds that it has computed so far, see `Watchdog.processor_time`.
         said: bytes that have arrived but have not been read.
     """
 
@@ -80,6 +81,7 @@ class Running:
     guarded: Guarded
     line: socket.socket
     waited: Callable[[], float] = lambda: 0.0
+    processor_time: Callable[[], float | None] = lambda: None
     said: bytes = b""
 
     def write(self, text: str, seconds: float) -> None:
@@ -153,6 +155,13 @@ class Follower:
             StudentError: the cells above do not run here.
             SandboxError: it could not be started, or what must be missing is there; no fault of the student's.
         """
+        return self._ask(question)[0]
+
+    def ask_timed(self, question: str) -> tuple[str, float | None]:
+        """Like `ask`, and the seconds of processor time that the answer took; None if that is unknown."""
+        return self._ask(question, timed=True)
+
+    def _ask(self, question: str, timed: bool = False) -> tuple[str, float | None]:
         if self.failure:
             raise StudentError(self.failure)
         running = self._running or self._start()
@@ -171,7 +180,8 @@ class Follower:
                 # leaves behind, in a default argument for example, must show here too.
                 self._used.add(about[1])
                 self._exchange(running, question, min(self.seconds.question, left))
-            return self._exchange(running, question, min(self.seconds.question, left))
+            exchange = partial(self._exchange, running, seconds=min(self.seconds.question, left))
+            return ask_timed(exchange, question, running.processor_time) if timed else (exchange(question), None)
         except (DeadKernelError, KernelStuck) as error:
             if self.ran < len(self.sources):  # the next attempt would fail in the same way
                 self.failure = f"A cell that has run before does not run a second time: {error}."
@@ -189,7 +199,7 @@ class Follower:
             running = self._open.enter_context((_forked if self.warm else _fresh)(self.missing, self.files))
             guard = self.watch(**running.guarded)
             self._open.callback(guard.stop)
-            running.waited = guard.waited
+            running.waited, running.processor_time = guard.waited, guard.processor_time
             proof = json.loads(running.read(Patience(STARTUP_SECONDS, guard.waited)))
         except (DeadKernelError, KernelStuck, OSError, ValueError) as error:
             self.close()

@@ -12,18 +12,21 @@ from nbformat import NotebookNode
 
 from grading.course import notebooks
 from grading.kernels.channel import KernelChannel
-from grading.kernels.follower import Followers
+from grading.kernels.follower import Follower, Followers
 from grading.kernels.torch_masks import Missing
 from grading.oracle.student_code import StudentError
 from grading.probe import wire
 
 # Probes whose questions torch could answer, with its optimizers or otherwise: they are asked where there is no torch.
 FOLLOWED = {"optimizers.follow", "training.iterate", "training.batches", "autodiff.differentiate"}
+# Measured from outside: they are asked where no other process can do the work.
+FOLLOWED |= {"autodiff.long_backward", "autodiff.long_order"}
 CALLS = {"core.call", "training.calls"}  # likewise, if they call one of these
 TORCH_HAS_IT = re.compile(r"\w+_(update|schedule)|mse_gradient")
 # Probes that need torch itself, because they work on its parameters: they are asked where torch has no optimizers.
 ON_TORCH = {"real_parameters.follow", "real_parameters.zero_grad", "real_parameters.clip"}
-PLAIN = "autodiff.differentiate"  # the exercise asks for plain Python, so this one is never asked where torch is
+# The exercise asks for plain Python, so these are never asked where torch is.
+PLAIN = ("autodiff.differentiate", "autodiff.long_backward")
 QUESTION = re.compile(r'\{"probe": "([\w.]+)", "arguments": \{(?:"function": "(\w+)")?')
 ABOUT = re.compile(r'\{"probe": "[\w.]+", "arguments": \{"(?:name|function)": "(\w+)"')
 TORCHS = {  # fields of replies
@@ -56,11 +59,18 @@ class GuardedChannel:
         self._followed: list[tuple[Missing, str]] = []
 
     def ask(self, question: str) -> str:
+        return self._answering(question).ask(question)
+
+    def ask_timed(self, question: str) -> tuple[str, float | None]:
+        return self._answering(question).ask_timed(question)
+
+    def _answering(self, question: str) -> KernelChannel | Follower:
+        """The interpreter that answers a question."""
         missing = self._missing(question)
         if missing is None or self.followers is None:
-            return self.kernel.ask(question)
+            return self.kernel
         self._followed.append((missing, question))
-        return self.followers[missing].ask(question)
+        return self.followers[missing]
 
     def source_of(self, name: str) -> str | None:
         return self.kernel.source_of(name)
@@ -104,7 +114,7 @@ class GuardedChannel:
 
     def _plain(self) -> bool:
         """Whether this test asks for plain Python."""
-        return any(PLAIN in question for _, question in self._followed)
+        return any(probe in question for _, question in self._followed for probe in PLAIN)
 
     def _missing(self, question: str) -> Missing | None:
         """What the interpreter that answers this question must lack; None if the student's kernel may answer."""

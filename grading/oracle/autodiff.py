@@ -5,8 +5,8 @@ inputs, each step `[operator, a, b]` appends a place, an operand is a place or `
 """
 
 import math
+import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -146,6 +146,32 @@ def chain(n_places: int, n_steps: int) -> list:
     return [[turns[i % 2][0], n_places + i - 1, turns[i % 2][1]] for i in range(n_steps)]
 
 
+def web(rng: np.random.Generator, width: int, n_layers: int) -> tuple[list[float], list]:
+    """Inputs, and a program in which most results are used several times: 2 * width * n_layers + width - 1 operations.
+
+    In each layer every column becomes (itself + another column) * factor. All columns of a layer have the same value,
+    so stand-ins need few rows; their gradients differ. The longest way has 2 * n_layers + log2(width) operations.
+
+    Args:
+        width: the number of columns, a power of 2.
+    """
+    factors = np.round(rng.uniform(0.45, 0.55, 8), 3).tolist()
+    values, steps = [*factors, *[round(float(rng.uniform(1, 2)), 3)] * width], []
+    columns = list(range(len(factors), len(values)))
+
+    def add(symbol: str, first: int, second: int) -> int:
+        steps.append([symbol, first, second])
+        return len(values) + len(steps) - 1
+
+    for layer in range(n_layers):
+        others = [columns[number] for number in rng.integers(width, size=width)]
+        sums = [add("+", own, other) for own, other in zip(columns, others)]
+        columns = [add("*", one, layer % len(factors)) for one in sums]
+    while len(columns) > 1:
+        columns = [add("+", *pair) for pair in zip(columns[::2], columns[1::2])]
+    return values, steps
+
+
 def written(n_inputs: int, steps: list) -> str:
     """A program as a student would write it: `y1 = x1 * x2, z = y1 + y1`; a long one in short."""
     if len(steps) > 12:
@@ -194,6 +220,20 @@ def torch_differentiate(
         "value": places[losses[-1]].item(),
         "gradients": [0.0 if leaf.grad is None else leaf.grad.item() for leaf in places[: len(values)]],
     }
+
+
+def reverse_mode(values: list[float], steps: list) -> list[float]:
+    """The gradients of a program of sums and products of its inputs. Torch needs 20 times as long for a long one."""
+    places = list(values)
+    for symbol, a, b in steps:
+        places.append(places[a] + places[b] if symbol == "+" else places[a] * places[b])
+    gradients = [0.0] * (len(places) - 1) + [1.0]
+    for place in range(len(places) - 1, len(values) - 1, -1):
+        symbol, a, b = steps[place - len(values)]
+        upstream = gradients[place]
+        gradients[a] += upstream if symbol == "+" else upstream * places[b]
+        gradients[b] += upstream if symbol == "+" else upstream * places[a]
+    return gradients[: len(values)]
 
 
 # Comparisons
@@ -460,7 +500,7 @@ def _judge_order(order: list[int | None] | None, sources: list[list[int]], root:
 def linear_ordering(student: Student, rng: np.random.Generator) -> None:
     """Check that `topological_order` visits each node once, and that its time grows like the number of nodes.
 
-    Both are claims of the student's process; the order itself is compared as well.
+    The first is a claim of the student's process, the second is measured from outside; the order is compared as well.
     """
 
     def order(n_nodes: int) -> dict:
@@ -481,31 +521,63 @@ def linear_ordering(student: Student, rng: np.random.Generator) -> None:
     )
     order(100)
 
-    def seconds(n_products: int, times: int) -> float:
-        steps = wide_sum(16, n_products)
-        sources = [[], *([[]] * 15), *([operand for operand in operands] for _, *operands in steps)]
-        asked = {"sources": student.plain(sources), "root": len(sources) - 1, "times": times}
-        return student.ask("autodiff.ordering_seconds", about="topological_order", **asked)
+    def measure(values: list[float], steps: list, gradients: list[float]) -> float | None:
+        links = [*([[]] * len(values)), *([a, b] for _, a, b in steps)]
+        names = rng.permutation(len(links)).tolist()
+        sources: list[list[int]] = [[] for _ in links]
+        for node, found in enumerate(links):
+            sources[names[node]] = [names[source] for source in found]
+        asked = {"sources": student.plain(sources), "root": names[-1]}
+        nodes, seconds = student.ask_timed("autodiff.long_order", about="topological_order", **asked)
+        _judge_order(nodes, sources, names[-1])
+        return seconds
 
-    if _grows_linearly(lambda: seconds(64, 5), lambda: seconds(2048, 1)):
-        return
-    raise Mismatch(
-        "A graph with 29 times as many nodes (143, then 4111) takes more than 110 times as long: the time should grow "
-        "like the number of nodes. Looking for a node in a long list takes long, in a set it does not."
-    )
+    if not grows_linearly(rng, measure):
+        raise Mismatch(
+            "68 times as many nodes take much more than 68 times as long: the time should grow like their number. "
+            "Looking for a node in a long list takes long, in a set it does not."
+        )
 
 
-def _grows_linearly(short: Callable[[], float], long: Callable[[], float]) -> bool:
-    """Whether a calculation with about 30 times as many nodes takes at most 110 times as long as another one.
+FEW, MANY = (8, 7), (64, 63)
+"""The widths and numbers of layers of a `web` of 119 and of 8127 operations: 68 times as many."""
 
-    A busy machine makes single measurements too long, the short one as well as the long one: the shortest ones count.
+LARGE = 3  # tries with many operations
+
+
+def grows_linearly(rng: np.random.Generator, measure: Callable[[list[float], list, list[float]], float | None]) -> bool:
+    """Whether an operation among many costs about as much as one among few.
+
+    The time is measured from outside the student's process, and each measurement has a graph of its own: an answer
+    that was remembered is of no use. The shortest measurements count, because a busy machine makes others longer.
+
+    The grader's own time for the gradients sets two limits. An answer takes about 10 times as long if its time grows
+    linearly, and at least 200 times as long if it looks every node up in a list. At 30 times it passes. Above 120 times
+    it fails: wasting time in the small graphs must not hide how fast the time grows.
+
+    Args:
+        measure: the processor time for a program, see `web`, in seconds; called with its inputs, steps and gradients.
+            None where nothing can tell: then only the answers count.
     """
-    shorts, longs = [short(), short()], []
-    for _ in range(6):
-        longs.append(long())
-        if min(longs) <= 110 * min(shorts):
+    own = math.inf  # seconds for each operation
+
+    def of_each(size: tuple[int, int]) -> float:
+        nonlocal own
+        values, steps = web(rng, *size)
+        start = time.thread_time()
+        gradients = reverse_mode(values, steps)
+        if size == MANY:
+            own = min(own, (time.thread_time() - start) / len(steps))
+        return (measure(values, steps, gradients) or 0.0) / len(steps)
+
+    few, many = min(of_each(FEW) for _ in range(5)), math.inf
+    for _ in range(LARGE):
+        many = min(many, of_each(MANY))
+        allowed = min(max(8 * few, 30 * own), 120 * own)
+        if many <= allowed:
             return True
-        shorts.append(short())
+        if many > 2 * allowed:  # no machine is that busy
+            return False
     return False
 
 
@@ -526,15 +598,16 @@ def clears(student: Student, rng: np.random.Generator) -> None:
 def linear_cost(student: Student, rng: np.random.Generator) -> None:
     """Check that time and memory of the repaired `Tensor` grow like the number of operations.
 
-    The costs are claims of the student's process, so the gradient of a long program is compared as well. What goes
-    wrong is measured again with stand-ins for `topological_order` and the operations: these are other exercises.
+    Time is measured from outside; numbers of calls and bytes are claims of the student's process. Gradients are
+    compared as well. What goes wrong is measured again with stand-ins for `topological_order` and the operations: these
+    are other exercises.
     """
     fault: AssertionError | None = None
     for stand_ins in ("none", "order", "all"):
         try:
-            _linear_cost(student, stand_ins)
+            _linear_cost(student, rng, stand_ins)
             break
-        except StudentError as error:
+        except (StudentError, _WrongGradient) as error:
             fault = fault or error
         except AssertionError as error:
             fault = error
@@ -552,9 +625,13 @@ def linear_cost(student: Student, rng: np.random.Generator) -> None:
     same_number(reply["gradients"][0], 2.0**60, f"{what}: the gradient of x")
 
 
-def _linear_cost(student: Student, stand_ins: str) -> None:
+class _WrongGradient(Mismatch):
+    """An operation may be wrong, which is another exercise."""
+
+
+def _linear_cost(student: Student, rng: np.random.Generator, stand_ins: str) -> None:
     values, base = [round(0.5 + 0.06 * i, 2) * (-1) ** i for i in range(16)], wide_sum(16, 512)
-    few, many, more = wide_sum(16, 64), wide_sum(16, 2048), chain(16 + len(base), 150)
+    more = chain(16 + len(base), 150)
 
     def measure(values: list[float], steps: list, probe: str = "cost", **options: object) -> Any:
         asked = {"values": values, "steps": student.plain(steps), **options}
@@ -576,15 +653,26 @@ def _linear_cost(student: Student, stand_ins: str) -> None:
         f"On top of {len(base)} operations, each further one keeps more than 5 kB: a result should remember only what "
         "it was made from directly.",
     )
-    short = partial(measure, values, few, "seconds", times=5)
-    if not _grows_linearly(short, partial(measure, values, many, "seconds")):
+
+    def timed(values: list[float], steps: list, gradients: list[float]) -> float | None:
+        asked = {"values": values, "steps": student.plain(steps)}
+        if stand_ins != "none":
+            asked["slopes"] = student.plain(slopes(values, steps) if stand_ins == "all" else [])
+        found, seconds = student.ask_timed("autodiff.long_backward", about="Tensor", **asked)
+        try:
+            same_list(found, gradients, f"{written(len(values), steps)}: the gradients of its {len(values)} inputs")
+        except Mismatch as error:
+            raise _WrongGradient(str(error)) from None
+        return seconds
+
+    if not grows_linearly(rng, timed):
         raise Mismatch(
-            "32 times as many operations (127, then 4095) take more than 110 times as long: the time should grow "
+            "68 times as many operations (119, then 8127) take much more than 68 times as long: the time should grow "
             "like the number of operations, not like its square."
         )
     that(
         measure([1.5], doublings(8))["calls"] <= 3000,
-        "8 doublings (y = y + y) take more than 3000 function calls after another program of 4095 operations: "
+        "8 doublings (y = y + y) take more than 3000 function calls after another program of 8127 operations: "
         "`backward()` should go through what its own tensor was made from, and nothing else.",
     )
 

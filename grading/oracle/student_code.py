@@ -9,6 +9,7 @@ import contextlib
 import contextvars
 import json
 import math
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -33,6 +34,12 @@ class Channel(Protocol):
     def ask(self, question: str) -> str:
         """Send JSON text, return JSON text; see `grading.probe.core.answer`."""
 
+    def ask_timed(self, question: str) -> tuple[str, float | None]:
+        """Like `ask`, and the seconds of processor time that the answer took; None where nothing can tell.
+
+        Where students' code has a process of its own, the time is measured from outside.
+        """
+
     def source_of(self, name: str) -> str | None:
         """The source of the cell in which the student defines a name, if it is known."""
 
@@ -48,6 +55,10 @@ class InProcess:
         if namespace is None:
             namespace = _shell().user_ns
         return core.answer(question, namespace)
+
+    def ask_timed(self, question: str) -> tuple[str, float | None]:
+        start = time.thread_time()
+        return self.ask(question), time.thread_time() - start
 
     def source_of(self, name: str) -> str | None:
         sources = self._sources if self._namespace is not None else _shell().user_ns.get("In", [])
@@ -128,10 +139,24 @@ class Student:
         Raises:
             StudentError: the student's code raised an error, is missing, or is not written yet.
         """
+        return self._asked(_current().ask, probe, about, arguments)
+
+    def ask_timed(self, probe: str, about: str, **arguments: Any) -> tuple[Any, float | None]:
+        """Like `ask`, and the seconds of processor time that the answer took; see `Channel.ask_timed`."""
+        taken: float | None = None
+
+        def send(question: str) -> str:
+            nonlocal taken
+            reply, taken = _current().ask_timed(question)
+            return reply
+
+        return self._asked(send, probe, about, arguments), taken
+
+    def _asked(self, send: Callable[[str], str], probe: str, about: str, arguments: dict) -> Any:
         encoded = {name: wire.encode(value) for name, value in arguments.items()}
         question = json.dumps({"probe": probe, "arguments": encoded})
         try:
-            reply = replies.envelope(wire.loads(_current().ask(question)))
+            reply = replies.envelope(wire.loads(send(question)))
             if "error" not in reply:
                 replies.check(probe, arguments, reply["value"])
         except (wire.WireError, replies.Unreadable) as error:

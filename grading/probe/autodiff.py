@@ -1,11 +1,9 @@
 """Run the student's `Tensor` on an expression, its single operations, and measure what they cost."""
 
 import contextlib
-import gc
 import itertools
 import operator
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
@@ -26,10 +24,9 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 OPERATIONS = ("Add", "Mul", "Pow", "Tanh")
 
 # Taken before any cell of the student's runs.
-_setprofile, _getprofile, _thread_time = sys.setprofile, sys.getprofile, time.thread_time
+_setprofile, _getprofile = sys.setprofile, sys.getprofile
 _trace, _trace_no_more, _is_tracing = tracemalloc.start, tracemalloc.stop, tracemalloc.is_tracing
 _traced_memory, _reset_peak = tracemalloc.get_traced_memory, tracemalloc.reset_peak
-_disable_gc, _enable_gc, _gc_is_enabled = gc.disable, gc.enable, gc.isenabled
 
 AUTOGRAD = {"backward", "grad", "grad_and_value", "vjp", "jvp", "jacobian", "jacrev", "jacfwd", "gradcheck"}
 
@@ -220,15 +217,13 @@ def ordered(namespace: dict, sources: list, root: int) -> dict:
     return {"nodes": found, "asked": asked, "kept": kept}
 
 
-def ordering_seconds(namespace: dict, sources: list, root: int, times: int = 1) -> float:
-    """The minimum processor time over several runs of `topological_order` on a graph; see `ordered`."""
-    nodes, taken = [Node(float(number)) for number in range(len(sources))], []
-    made_from = {id(node): [nodes[number] for number in numbers] for node, numbers in zip(nodes, sources)}
-    for _ in range(times):
-        start = _thread_time()
-        core.lookup(namespace, "topological_order")(nodes[root], lambda node: made_from[id(node)])
-        taken.append(_thread_time() - start)
-    return min(taken)
+def long_order(namespace: dict, sources: list, root: int) -> list | None:
+    """The order of a large graph, see `ordered`, while the grader measures how much time that takes."""
+    nodes = [Node(float(number % 2)) for number in range(len(sources))]
+    numbers = {id(node): number for number, node in enumerate(nodes)}
+    made_from = {id(node): [nodes[number] for number in one] for node, one in zip(nodes, sources)}
+    order = core.lookup(namespace, "topological_order")(nodes[root], lambda node: made_from[id(node)])
+    return [numbers.get(id(node)) for node in order] if isinstance(order, list) else None
 
 
 def zero_grad(namespace: dict, values: list, gradients: list) -> dict:
@@ -277,21 +272,16 @@ def built(namespace: dict, values: list, steps: list, more: list, slopes: list |
         return held()[0] - before
 
 
-def seconds(namespace: dict, values: list, steps: list, times: int = 1, slopes: list | None = None) -> float:
-    """The minimum processor time over several runs of building a program and `backward()` on its last place."""
+def long_backward(namespace: dict, values: list, steps: list, slopes: list | None = None) -> list:
+    """The gradients of the inputs of a long program, while the grader measures how much time that takes.
+
+    Args:
+        values, steps, slopes: as in `differentiate`.
+    """
     with _operations(namespace, slopes):
-        tensor, taken = core.lookup(namespace, "Tensor"), []
-        collecting = _gc_is_enabled()
-        _disable_gc()
-        try:
-            for _ in range(times):
-                start = _thread_time()
-                _run([tensor(value) for value in values], steps)[-1].backward()
-                taken.append(_thread_time() - start)
-        finally:
-            if collecting:
-                _enable_gc()
-        return min(taken)
+        inputs = [core.lookup(namespace, "Tensor")(value) for value in values]
+        _run(inputs, steps)[-1].backward()
+        return [leaf.grad for leaf in inputs]
 
 
 @contextlib.contextmanager
@@ -343,7 +333,7 @@ def _operations(namespace: dict, slopes: list | None, own_tensor: bool = True) -
 
 
 def _key(name: str, values: list) -> tuple:
-    return (name, *(f"{value:.9g}" for value in values))
+    return (name, *(f"{value + 0.0:.9g}" for value in values))  # -0.0 is 0.0
 
 
 def _keys(name: str, values: list) -> list[tuple]:

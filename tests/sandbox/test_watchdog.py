@@ -159,6 +159,16 @@ def test_it_knows_how_long_a_kernel_has_waited_for_a_processor(tmp_path):
     assert guard.waited() == 0
 
 
+def test_it_knows_how_long_a_kernel_has_computed(tmp_path):
+    line = [sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert Watchdog(process.pid, 0, tmp_path, 2**30, 2**20).processor_time() >= 0.3
+        assert Watchdog(os.getpid(), 1, tmp_path, 2**30, 2**20).processor_time() >= 0.3
+        process.communicate(b"\n")
+    assert Watchdog(process.pid, 0, tmp_path, 2**30, 2**20).processor_time() is None
+
+
 def test_generations_above_the_kernel_are_spared(family, tmp_path):
     process = family(60)
     assert watch(process, tmp_path, spared=1, memory=100 * MIB)
