@@ -29,12 +29,18 @@ def run_backward(kind, *parts, grad):
     """Make an operation of these parts, the result last; let the result's gradient arrive, then run its backward()."""
     operation, boxes, result = kind(*parts), [part for part in parts if isinstance(part, Box)], parts[-1]
     result.grad = grad
-    before = [box.value for box in boxes], getattr(operation, "n", None)
+    before, grads = ([box.value for box in boxes], getattr(operation, "n", None)), [box.grad for box in boxes]
     operation.backward()
     after = [box.value for box in boxes], getattr(operation, "n", None)
     only = f"`{kind.__name__}.backward()` should change the gradients of its inputs and nothing else"
     expect(result.grad == grad, f"{only}; yours changes result.grad from {shown(grad)} to {shown(result.grad)}.")
     expect(before == after, f"{only}; yours changes a value, or the exponent n.")
+    same = [box.grad for box in boxes] == grads and grad and all(box.value for box in boxes)
+    hint = "An attribute changes by `x.grad += ...`; a sum alone, or `==`, changes nothing."
+    expect(
+        not same,
+        f"`{kind.__name__}.backward()` should add to the gradients of its inputs; yours leaves them as they were. {hint}",
+    )
 
 
 class Recorder:
@@ -51,7 +57,7 @@ class Recorder:
 def two_numbers(answer):
     """The two components of a gradient, or a message if the answer is something else."""
     try:
-        first, second = answer
+        first, second = None if isinstance(answer, (dict, str, set)) else answer
     except (TypeError, ValueError):
         raise NotYet(f"return two numbers, the derivatives by x1 and by x2; yours returns {shown(answer)}.") from None
     return first, second
@@ -60,7 +66,7 @@ def two_numbers(answer):
 def operations_of(z, text):
     """The operations of a result, or a message if it is none of the Tensors of Exercise 5."""
     expect(isinstance(z, Tensor), f"{text} should be a Tensor, yours is {shown(z)}.")
-    mind = "If this is the Tensor of Exercise 6, run the cell of Exercise 5 again, then this one."
+    mind = "If this is the Tensor of Exercise 7, run the cell of Exercise 5 again, then this one."
     expect(hasattr(z, "operations"), f"{text}: the result has no `.operations`; `__init__` makes them. {mind}")
     expect(
         isinstance(z.operations, (list, tuple)),

@@ -339,7 +339,7 @@ def _say_where(optimizer, params, points, step, tolerance, hints, hyperparameter
         optimizer.step()
         if _moved(float(params[name].value) - STARTS[name]):
             raise NotYet(
-                f"{text}Yours moves it in the second step only: is it moved before the new number is computed from the gradient?"
+                f"{text}Yours moves it in the second step only: is it moved before the new number is computed from the gradient, or do two terms cancel in the first step?"
             )
         raise NotYet(f"{text}Your `step` left it as it was: assign the new number to `param.value`.")
     if first and step == 1:
