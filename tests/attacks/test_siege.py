@@ -1,15 +1,19 @@
 """Submissions that eat, flood, break and escape, graded in one batch between good ones.
 
 Each good student keeps full points, each bad one ends in a named state, nothing outside a submission's scratch folder
-is read or changed, and no process is left.
+is read or changed, and no process is left. `make test` grades those that take little, `make test-slow` the rest.
 """
 
+import contextlib
 import json
 import os
 import resource
 import shutil
 import socket
 import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +27,7 @@ from grading.report.feedback import feedback
 from grading.report.page import report
 from grading.run import sanitizing
 from grading.run.conversion import Converter
-from tests.conftest import RIGHT, Graded, graded, submit
+from tests.conftest import RIGHT, Graded, graded, once, submit
 from tests.processes import processes_with
 
 # What runs before a right answer, the state in which it must end, and the points that may still be earned.
@@ -425,18 +429,58 @@ FILES = {
 }
 KNOWN = set(records.WORDS) - {records.NOT_GRADABLE}
 GOOD = [f"good_{number}" for number in range(6)]
+# Those that take much, while others of their kind take less.
+LONG = {
+    "braces",
+    "computes_in_a_crowd",
+    "fifty_megabytes",
+    "fills_the_sockets_folder_with_nothing",
+    "forks_without_end",
+    "has_many_cells_that_loop",
+    "hundred_thousand_cells",
+    "hundreds_of_magics",
+    "prints_half_a_gb_in_one_line",
+    "starts_thousands_of_threads",
+    "ten_thousand_pictures",
+}
+CLASSES = {
+    "quick": [name for name in (*PROGRAMS, *FILES) if name not in LONG],
+    "rest": [name for name in (*PROGRAMS, *FILES) if name in LONG],
+}
 
 
-@pytest.fixture(scope="module")
-def port():
-    """A port on which somebody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
+def each(names: Iterable[str]) -> pytest.MarkDecorator:
+    """Parametrize a test with students, each in the class that is graded with it."""
+    slow = [pytest.mark.slow]
+    found = [
+        pytest.param(
+            *(("rest", name) if name in LONG else ("quick", name)), id=name, marks=slow if name in LONG else []
+        )
+        for name in names
+    ]
+    return pytest.mark.parametrize(("siege", "student"), found, indirect=["siege"])
 
 
-@pytest.fixture(scope="module")
-def stages():
-    """How long the grader's process took for each stage of each student, as (student, stage) and seconds."""
+@dataclass
+class Siege(Graded):
+    """A class that was besieged.
+
+    Attributes:
+        marker: a word in the environment of the processes that graded.
+        changed: the files of the course that are other than before.
+        stages: how long the grader's process took for each stage of each student, as (student, stage) and seconds.
+        most_memory: what the grader itself has taken at most, in KiB.
+    """
+
+    marker: str
+    changed: list[str]
+    stages: dict[tuple[str, str], float]
+    most_memory: int
+
+
+@contextlib.contextmanager
+def timed() -> Iterator[dict[tuple[str, str], float]]:
+    """Measure the stages of all submissions that are graded meanwhile."""
     took: dict[tuple[str, str], float] = {}
 
     def timed(stage: str, clock, method):
@@ -450,33 +494,60 @@ def stages():
         return call
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sanitizing, "SECONDS", 2.0)
         patch.setattr(Converter, "__init__", timed("look", time.thread_time, Converter.__init__))
         patch.setattr(Converter, "sanitize", timed("sanitize", time.monotonic, Converter.sanitize))
         patch.setattr(Converter, "save", timed("save", time.thread_time, Converter.save))
         yield took
 
 
-@pytest.fixture(scope="module")
-def siege(tmp_path_factory, released, port, stages) -> Graded:
-    """All of them in one class, in the order of their names, so that the good ones stand in between."""
-    course = Course(Path(shutil.copytree(released, tmp_path_factory.mktemp("siege") / "course")))
-    for name, (code, _) in PROGRAMS.items():
-        codes = code if isinstance(code, list) else [code.replace("ROOT", str(course.root)).replace("PORT", str(port))]
-        cells = [new_code_cell(text) for text in codes]
-        submit(course, name, RIGHT, lambda notebook, cells=cells: notebook.cells.__setitem__(slice(0, 0), cells))
-    for name, (spoil, _) in FILES.items():
-        spoil(submit(course, name, RIGHT))
-    for number, name in enumerate(GOOD):
-        submit(course, f"{'acfpsz'[number]}_{name}", RIGHT)
-    os.environ["MARKER"] = "siege"
-    before = {path: path.read_bytes() for path in course.root.rglob("*") if is_theirs(course.root, path)}
-    try:
-        class_ = graded(course, warm=True, jobs=2)  # as `make grade` does it, with what its workers share
-    finally:
-        del os.environ["MARKER"]
-    class_.changed = [path for path, text in before.items() if not path.is_file() or path.read_bytes() != text]
-    return class_
+def besiege(class_: str, released: Path, folder: Path) -> tuple:
+    """Grade one of the `CLASSES`, in the order of the names, so that the good students stand in between.
+
+    Returns what a `Siege` has besides the course.
+    """
+    course = Course(Path(shutil.copytree(released, folder / "course")))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]  # somebody listens there
+        for name in CLASSES[class_]:
+            hand_in(course, name, port)
+        for number, name in enumerate(GOOD):
+            submit(course, f"{'acfpsz'[number]}_{name}", RIGHT)
+        before = {path: path.read_bytes() for path in course.root.rglob("*") if is_theirs(course.root, path)}
+        with pytest.MonkeyPatch.context() as patch, timed() as stages:
+            patch.setenv("MARKER", marker := f"siege-{class_}")
+            patch.setattr(sanitizing, "SECONDS", 2.0)
+            done = graded(course, warm=True, jobs=2)  # as `make grade` does it, with what its workers share
+    changed = [str(path) for path, text in before.items() if not path.is_file() or path.read_bytes() != text]
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return done.outcomes, done.seconds, marker, changed, stages, memory
+
+
+def hand_in(course: Course, name: str, port: int) -> None:
+    if name in FILES:
+        FILES[name][0](submit(course, name, RIGHT))
+        return
+    code = PROGRAMS[name][0]
+    codes = code if isinstance(code, list) else [code.replace("ROOT", str(course.root)).replace("PORT", str(port))]
+    cells = [new_code_cell(text) for text in codes]
+    submit(course, name, RIGHT, lambda notebook: notebook.cells.__setitem__(slice(0, 0), cells))
+
+
+@pytest.fixture(scope="session")
+def sieges(tmp_path_factory: pytest.TempPathFactory, released: Path) -> Callable[[str], Siege]:
+    """One of the `CLASSES`, graded once."""
+
+    @cache
+    def of(class_: str) -> Siege:
+        folder, made = once(tmp_path_factory, f"siege-{class_}", partial(besiege, class_, released))
+        return Siege(Course(folder / "course"), *made)
+
+    return of
+
+
+@pytest.fixture(params=["quick", pytest.param("rest", marks=pytest.mark.slow)])
+def siege(request: pytest.FixtureRequest, sieges: Callable[[str], Siege]) -> Siege:
+    """One of both."""
+    return sieges(request.param)
 
 
 def is_theirs(root: Path, path: Path) -> bool:
@@ -491,7 +562,7 @@ def test_every_good_student_gets_full_points(siege):
     assert {siege.outcomes[student].state for student in good} == {"graded"} and len(good) == len(GOOD)
 
 
-@pytest.mark.parametrize("student", [*PROGRAMS, *FILES])
+@each([*PROGRAMS, *FILES])
 def test_every_other_ends_in_a_named_state(siege, student):
     wanted = {**PROGRAMS, **FILES}[student][1]
     ended = siege.outcomes[student]
@@ -500,13 +571,12 @@ def test_every_other_ends_in_a_named_state(siege, student):
     assert "Traceback" not in ended.reason and ended.state in (wanted, *KNOWN), ended.reason
 
 
-@pytest.mark.parametrize("student", [name for name, (_, state) in PROGRAMS.items() if state])
+@each(name for name, (_, state) in PROGRAMS.items() if state)
 def test_one_bad_cell_costs_no_point_of_the_others(siege, student):
     assert siege.scores(student) == (2, 1), siege.outcomes[student]
 
 
-@pytest.mark.parametrize(
-    "student",
+@each(
     [
         "traces_its_parent",
         "connects",
@@ -515,31 +585,38 @@ def test_one_bad_cell_costs_no_point_of_the_others(siege, student):
         "mounts_and_makes_devices",
         "talks_to_the_machine_below",
         "leaves_a_shell_with_the_graders_rights",
-    ],
+    ]
 )
 def test_what_is_forbidden_did_not_work(siege, student):
     errors = [output for output in siege.notebook(student).cells[0].outputs if output.output_type == "error"]
     assert not errors, errors
 
 
+QUICK = pytest.mark.parametrize("siege", ["quick"], indirect=True)
+
+
+@QUICK
 def test_memory_taken_by_many_is_told(siege):
     assert "This cell was ended: more than 1 GiB of memory" in siege.outcomes["takes_memory_in_small_processes"].reason
 
 
+@QUICK
 def test_what_cannot_be_read_in_time_says_so(siege):
     reason = siege.outcomes["takes_hours_to_read"].reason
     assert "it took more than 2 s" in reason
 
 
-def test_no_stage_of_any_submission_takes_long(siege, stages):
+def test_no_stage_of_any_submission_takes_long(siege):
     """Bounds are wide: this process and those that read submissions share the processors with all others."""
     most = {"look": 5, "sanitize": 60, "save": 5}
-    slow = {key: seconds for key, seconds in stages.items() if seconds > most[key[1]]}
-    assert not slow and {stage for _, stage in stages} == most.keys(), slow
+    slow = {key: seconds for key, seconds in siege.stages.items() if seconds > most[key[1]]}
+    assert not slow and {stage for _, stage in siege.stages} == most.keys(), slow
 
 
 def test_pages_and_report_of_hostile_submissions_take_no_longer(siege):
-    hostile = ["quadratic_markdown", "hundreds_of_magics", "braces", "ten_thousand_pictures", "broken_halves"]
+    odd = {"quadratic_markdown", "hundreds_of_magics", "braces", "ten_thousand_pictures", "broken_halves"}
+    hostile = sorted(odd & siege.outcomes.keys())
+    assert hostile
     feedback(siege.course, "averages", students=hostile)
     for student in hostile:
         page = siege.course.root / "feedback" / student / "averages" / "averages.html"
@@ -556,15 +633,16 @@ def test_no_notebook_is_flooded(siege):
 
 def test_nothing_of_the_course_has_changed_and_no_process_is_left(siege):
     assert siege.changed == []
-    left = [line for line in processes_with("MARKER=siege") if "resource_tracker" not in line]
+    left = [line for line in processes_with(f"MARKER={siege.marker}") if "resource_tracker" not in line]
     # The process that workers are forked from ends with the grader, which is this process.
     assert len(left) <= 1 and all("forkserver" in line for line in left), left
 
 
 def test_the_grader_itself_needs_little_memory(siege):
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2_000_000  # KiB
+    assert siege.most_memory < 2_000_000  # KiB
 
 
+@QUICK
 def test_it_is_in_the_notebook_where_output_is_cut(siege):
     texts = [str(output.get("text")) for output in siege.notebook("prints_a_million_lines").cells[0].outputs]
     assert any("The output is cut here, after 100,000 characters." in text for text in texts) or any(
