@@ -165,7 +165,7 @@ def require_names(course: Course, assignment: str, students: list[SampleStudent]
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_mistakes_are_named(course, graded, assignment):
+def test_feedback_names_the_mistakes(course, graded, assignment):
     require_names(course, assignment, some(assignment))
 
 

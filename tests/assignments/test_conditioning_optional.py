@@ -63,7 +63,7 @@ def said(name: str, source: str) -> str:
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_what_is_optional_may_be_left(name):
+def test_optional_exercises_may_be_skipped(name):
     assert "(optional): not written yet" in said(name, CELLS[f"optional-{name}-write"])
 
 
@@ -87,6 +87,6 @@ def test_a_right_answer_passes(name):
         ("lion", "return x -", "return -x,", "should return the next x and the next m"),
     ],
 )
-def test_a_wrong_answer_is_told_where_to_look(name, old, new, words):
+def test_a_wrong_answer_gets_a_hint(name, old, new, words):
     assert old in RIGHT[name]
     assert words in said(name, RIGHT[name].replace(old, new, 1) if name != "lion" else RIGHT[name].replace(old, new))

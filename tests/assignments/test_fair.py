@@ -116,14 +116,14 @@ def test_a_wrong_operation_or_order_costs_its_own_exercise_alone(entry, monkeypa
     assert lost("mini-torch", {entry.cell: entry.source}).keys() == set(entry.loses)
 
 
-def test_what_builds_on_a_wrong_operation_fails_in_the_students_own_notebook(monkeypatch):
+def test_self_checks_that_use_a_wrong_operation_fail(monkeypatch):
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
     entry = next(entry for entry in BASICS if entry.name == "add_assigns_gradient")
     found = lost("mini-torch", {entry.cell: entry.source})
     assert 'The self-check "add, accumulates" above fails, too.' in found["test_shared_tensor_shared"]
 
 
-def test_slips_in_two_exercises_do_not_hide_each_other():
+def test_mistakes_in_two_exercises_do_not_hide_each_other():
     """Half the gradient and steps of twice the length come to the right weights."""
     halves = {"mse_gradient": ("2.0 * X.T @ residuals", "X.T @ residuals")}
     both = {**halves, "sgd": ("w = w - lr *", "w = w - 2 * lr *")}

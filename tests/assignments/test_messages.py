@@ -30,7 +30,7 @@ def gap(assignment: str, exercise: str, text: str) -> str:
 
 
 @pytest.mark.parametrize(("assignment", "exercise"), EXERCISES)
-def test_what_is_not_there_is_not_written_yet(assignment, exercise):
+def test_a_missing_answer_is_reported_as_not_written_yet(assignment, exercise):
     sources = [gap(assignment, exercise, "raise NotImplementedError")]
     if exercise != "shared_tensor":  # there the name stands for the Tensor of the exercise before
         sources.append("")
@@ -41,7 +41,7 @@ def test_what_is_not_there_is_not_written_yet(assignment, exercise):
 
 
 @pytest.mark.parametrize(("assignment", "exercise"), EXERCISES)
-def test_an_empty_gap_is_told_what_should_have_come(assignment, exercise):
+def test_an_empty_gap_gets_a_hint(assignment, exercise):
     messages = [
         message for message in said(assignment, {exercise: gap(assignment, exercise, "pass")}, exercise) if message
     ]
@@ -246,7 +246,7 @@ def test_a_message_says_where_to_look(assignment, exercise, change, words):
     assert any(message and words in message for message in messages), messages
 
 
-def test_a_parameter_that_moves_before_its_velocity_is_told_so():
+def test_moving_a_parameter_before_its_velocity_is_reported():
     source = notebooks.by_id(NOTEBOOKS["optimizers"])["momentum"].source
     velocity = "self.v[i] = self.gamma * self.v[i] + self.eta * param.grad"
     move = "param.value = param.value - self.v[i]"
@@ -254,17 +254,17 @@ def test_a_parameter_that_moves_before_its_velocity_is_told_so():
     assert "in the second step only" in said("optimizers", {"momentum": late}, "momentum")[0]
 
 
-def test_an_attribute_of_something_else_is_no_missing_self():
+def test_a_missing_attribute_of_another_object_is_not_blamed_on_self():
     source = notebooks.by_id(NOTEBOOKS["optimizers"])["gradient_descent"].source.replace("* param.grad", "* grad")
     assert "`self.grad`" not in said("optimizers", {"gradient_descent": source}, "gradient_descent")[0]
 
 
-def test_a_given_name_that_was_overwritten_is_named():
+def test_an_overwritten_given_name_is_reported():
     for message in said("optimizers", {"gradient_descent": "x1 = -5.0\nGradientDescent = None"}, "gradient_descent"):
         assert "you have overwritten `x1`" in message
 
 
-def test_the_tensor_of_a_later_exercise_is_noticed():
+def test_the_tensor_of_a_later_exercise_is_recognized():
     later = notebooks.by_id(NOTEBOOKS["mini-torch"])["shared_tensor"].source
     messages = said("mini-torch", {"tensor": later}, "tensor")
     assert any(message and "run the cell of Exercise 5 again" in message for message in messages)

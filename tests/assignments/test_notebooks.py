@@ -83,7 +83,7 @@ def lines_of(cells):
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_little_code_is_open_that_a_student_need_not_read(assignment):
+def test_code_that_a_student_need_not_read_is_mostly_folded(assignment):
     code = [
         cell
         for cell in notebooks.read(ROOT / "release" / assignment / f"{assignment}.ipynb").cells
@@ -125,7 +125,7 @@ def test_the_scoreboard_knows_every_check_and_its_points(assignment):
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_run_all_above_goes_on_after_an_empty_answer(assignment):
+def test_run_all_above_continues_after_an_empty_answer(assignment):
     # A gap in a class or a function raises when it is called; a gap in an answer raises when its cell is run.
     notebook = notebooks.read(ROOT / "release" / assignment / f"{assignment}.ipynb")
     cells = notebooks.by_id(notebook)

@@ -38,7 +38,7 @@ def run(name: str, source: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["nesterov"])
-def test_what_is_optional_may_be_left(name):
+def test_optional_exercises_may_be_skipped(name):
     assert "(optional): not written yet" in run(name, CELLS[f"optional-{name}-write"])
 
 
@@ -54,5 +54,5 @@ def test_a_right_answer_passes(name, source):
         ("nesterov", LOOK_AHEAD.replace("range(num_steps)", "range(3)"), "should return 11 pairs"),
     ],
 )
-def test_a_wrong_answer_is_told_where_to_look(name, source, words):
+def test_a_wrong_answer_gets_a_hint(name, source, words):
     assert words in run(name, source)

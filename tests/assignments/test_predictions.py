@@ -41,7 +41,7 @@ def test_a_question_is_followed_by_a_cell_that_reads_the_answer(assignment, name
 
 
 @pytest.mark.parametrize(("assignment", "cell"), REVEALED)
-def test_nothing_is_shown_before_a_prediction_is_there(assignment, cell, capsys):
+def test_nothing_is_shown_before_a_prediction_is_made(assignment, cell, capsys):
     name, start = READS.search(cell.source)[1], cell.source.index("@reveal(")
     names, _ = definitions(SOURCES[assignment])
     names[name] = None
@@ -92,6 +92,6 @@ def test_a_right_prediction_is_called_right_and_a_wrong_one_is_not(assignment, n
         (float("inf"), 5, "That is inf off"),
     ],
 )
-def test_it_is_told_how_near_a_prediction_was(yours, right, said):
+def test_the_cell_says_how_near_a_prediction_was(yours, right, said):
     names, _ = definitions(SOURCES["mini-torch"])
     assert said in names["how_near"](yours, right)

@@ -54,7 +54,7 @@ CHECK = 'with self_check("mean"):\n    expect_number(mean([1, 3]), 2, "mean([1, 
 MORE = 'with self_check("mean, negative"):\n    expect_number(mean([-1, -3]), -2, "mean([-1, -3])")'
 
 
-def test_nothing_counts_that_was_not_checked(notebook):
+def test_only_checked_exercises_count(notebook):
     notebook.run(RIGHT)
     assert notebook.states()["mean"] == ("○ not checked yet", 0)
     notebook.run(CHECK)
@@ -74,13 +74,13 @@ def test_a_failure_shows_its_reason_and_a_later_success_replaces_it(notebook):
 
 
 @pytest.mark.parametrize("stub", ["", "def mean(x):\n    raise NotImplementedError"])
-def test_a_gap_is_not_written_yet(notebook, stub):
+def test_an_empty_gap_is_shown_as_not_written_yet(notebook, stub):
     notebook.run(stub)
     assert "not written yet" in notebook.run(CHECK)
     assert notebook.states()["mean"] == ("○ not written yet", 0)
 
 
-def test_an_exercise_that_is_written_anew_counts_again_when_it_is_checked_again(notebook):
+def test_a_rewritten_exercise_counts_again_after_its_next_check(notebook):
     for source in (RIGHT, CHECK, MORE, RIGHT):
         notebook.run(source)
     assert notebook.states()["mean"] == ("↻ changed since its check: run the check again", 0)
@@ -92,7 +92,7 @@ def test_an_exercise_that_is_written_anew_counts_again_when_it_is_checked_again(
     assert notebook.states()["mean"] == ("✓ done", 3)
 
 
-def test_of_two_exercises_that_write_one_name_only_the_second_is_watched(notebook):
+def test_if_two_exercises_define_one_name_only_the_second_is_watched(notebook):
     notebook.names["self_check"].exercises["again"] = ("mean", {"again": 1})
     for source in (RIGHT, CHECK, MORE, RIGHT, 'with self_check("again"):\n    pass'):
         notebook.run(source)
@@ -102,7 +102,7 @@ def test_of_two_exercises_that_write_one_name_only_the_second_is_watched(noteboo
     assert notebook.states()["again"][0].startswith("↻ changed")
 
 
-def test_an_answer_to_a_question_is_no_point_yet(notebook):
+def test_an_answer_to_a_question_earns_no_point_on_the_scoreboard(notebook):
     form = 'with self_check("guess", form_only=True):\n    expect_finite(guess, "guess")'
     assert "not written yet" in notebook.run(form)
     for wrong in ("float('nan')", "'3'", "None", "[3]", "True"):
@@ -113,7 +113,7 @@ def test_an_answer_to_a_question_is_no_point_yet(notebook):
     assert notebook.states()["guess"] == ("✎ answered: it is graded when you hand in", 0)
 
 
-def test_a_choice_is_one_of_the_choices(notebook):
+def test_a_choice_must_be_one_of_the_choices(notebook):
     form = 'with self_check("guess", form_only=True):\n    expect_choice(guess, "guess", "x1", "x2")'
     notebook.run("guess = 'x3'")
     assert "`guess` should be 'x1' or 'x2'; yours is 'x3'." in notebook.run(form)
@@ -121,7 +121,7 @@ def test_a_choice_is_one_of_the_choices(notebook):
     assert "can be graded" in notebook.run(form)
 
 
-def test_it_is_a_table_with_words_in_a_browser_and_text_elsewhere(notebook):
+def test_the_scoreboard_is_a_table_in_a_browser_and_text_elsewhere(notebook):
     notebook.run("def mean(x):\n    return '<b>'")
     notebook.run(CHECK)
     page, text = notebook.names["scoreboard"]()._repr_html_(), repr(notebook.names["scoreboard"]())
@@ -131,7 +131,7 @@ def test_it_is_a_table_with_words_in_a_browser_and_text_elsewhere(notebook):
         assert words in text
 
 
-def test_without_the_table_it_says_what_to_run(notebook):
+def test_without_its_table_the_scoreboard_says_which_cell_to_run(notebook):
     notebook.names["self_check"].exercises = {}
     assert notebook.names["scoreboard"]()._repr_html_() is None
     assert "run the cells from the top" in repr(notebook.names["scoreboard"]())
@@ -233,7 +233,7 @@ def test_a_method_that_reads_a_notebooks_name_instead_of_its_own_is_noted(notebo
     assert "without `self.` in front. Did you mean `self.v`?" in notebook.run(CHECK)
 
 
-def test_an_error_that_comes_again_is_told_once(notebook):
+def test_a_repeated_error_is_shown_once(notebook):
     notebook.run('self_check.exercises = {"mean": ("mean", {"mean": 1, "mean, negative": 1})}')
     notebook.run("def mean(values):\n    return values.sum()")
     first = notebook.run('with self_check("mean"):\n    mean([1, 3])')
@@ -242,7 +242,7 @@ def test_an_error_that_comes_again_is_told_once(notebook):
     assert second == '✗ mean, negative: the same as in the self-check "mean" above. Mend that one first.'
 
 
-def test_a_missing_self_is_told_as_that(notebook):
+def test_a_missing_self_is_reported(notebook):
     notebook.run("class Box:\n    def __init__(self):\n        self.v = 1\n    def get(self):\n        return v")
     said = notebook.run('with self_check("mean"):\n    Box().get()')
     assert "Did you mean `self.v`?" in said

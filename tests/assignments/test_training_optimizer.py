@@ -61,7 +61,7 @@ class AdamW:
 
 
 @pytest.mark.parametrize("source", [INHERITS, CALLS_A_COPY])
-def test_an_optimizer_that_is_torchs_earns_nothing(source):
+def test_an_optimizer_that_wraps_torchs_earns_nothing(source):
     hidden = rehearse(SOURCE, {"adamw": source}, only=TESTS["adamw"], hidden_only=True)
     assert None not in hidden.values()
     assert all("calls torch's own optimizer" in message for message in hidden.values())

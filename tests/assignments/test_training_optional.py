@@ -49,7 +49,7 @@ def said(source: str) -> str:
     return out.getvalue()
 
 
-def test_it_may_be_left():
+def test_the_optional_exercise_may_be_skipped():
     assert "(optional): not written yet" in said(CELLS["optional-finder-write"])
 
 
@@ -68,6 +68,6 @@ def test_a_right_answer_passes():
         ("return rates, losses", "return rates", "should return 2 things"),
     ],
 )
-def test_a_wrong_answer_is_told_where_to_look(old, new, words):
+def test_a_wrong_answer_gets_a_hint(old, new, words):
     assert FINDER.count(old) == 1
     assert words in said(FINDER.replace(old, new))

@@ -272,21 +272,21 @@ def shown(course: Course, student: str) -> str:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_is_python(name: str):
+def test_every_attack_parses_as_python(name: str):
     """A slip of ours would make a cell fail at once, and the attack would never be tried."""
     for source in (ATTACKS[name].mean, ATTACKS[name].descent):
         ast.parse(TransformerManager().transform_cell(source))
 
 
 @pytest.mark.parametrize(("battle", "name"), EACH, indirect=["battle"])
-def test_earns_only_what_it_deserves(battle: Battle, name: str):
+def test_an_attack_earns_only_what_its_answer_deserves(battle: Battle, name: str):
     outcome = battle.outcomes[name]
     assert outcome.has_grade, f"{ATTACKS[name].why}: {outcome.reason}"
     assert scores(battle.course, name) == ATTACKS[name].deserves, f"{ATTACKS[name].why}: {outcome}"
 
 
 @pytest.mark.parametrize("battle", ["some"], indirect=True)
-def test_who_lets_torch_take_the_steps_is_named_to_the_instructor(battle: Battle):
+def test_delegating_updates_to_torch_is_reported_to_the_instructor(battle: Battle):
     suspicions = {name: outcome.suspicions for name, outcome in battle.outcomes.items()}
     (first, second) = suspicions["torch_optim_subclassed"]
     assert first.startswith("test_gradient_descent: it calls torch's own optimizer (`torch.optim`, in `")
@@ -302,7 +302,7 @@ def test_an_answer_that_needs_torch_is_listed_for_a_person(battle: Battle):
 
 
 @pytest.mark.parametrize(("battle", "name"), EACH, indirect=["battle"])
-def test_shows_no_hidden_line(battle: Battle, name: str):
+def test_no_output_shows_a_hidden_line(battle: Battle, name: str):
     text = shown(battle.course, name)
     found = [word for word in CANARIES if word in text]
     found += [word for word in ATTACKS[name].forbidden if word in pages(battle.course, name)]
@@ -310,7 +310,7 @@ def test_shows_no_hidden_line(battle: Battle, name: str):
 
 
 @pytest.mark.parametrize("battle", ["some"], indirect=True)
-def test_a_cell_that_is_run_again_says_everything_once(battle: Battle):
+def test_a_repeated_cell_prints_everything_once(battle: Battle):
     path = battle.course.root / "autograded" / "ends_the_kernel_in_which_torch_has_optimizers" / "duel" / "duel.ipynb"
     for name in TESTS["gradient_descent"]:
         outputs = notebooks.by_id(notebooks.read(path))[name].outputs

@@ -563,7 +563,7 @@ def test_every_good_student_gets_full_points(siege):
 
 
 @each([*PROGRAMS, *FILES])
-def test_every_other_ends_in_a_named_state(siege, student):
+def test_every_hostile_submission_ends_in_a_known_state(siege, student):
     wanted = {**PROGRAMS, **FILES}[student][1]
     ended = siege.outcomes[student]
     assert wanted in (None, ended.state), f"{ended.state}: {ended.reason}"
@@ -587,7 +587,7 @@ def test_one_bad_cell_costs_no_point_of_the_others(siege, student):
         "leaves_a_shell_with_the_graders_rights",
     ]
 )
-def test_what_is_forbidden_did_not_work(siege, student):
+def test_no_forbidden_operation_worked(siege, student):
     errors = [output for output in siege.notebook(student).cells[0].outputs if output.output_type == "error"]
     assert not errors, errors
 
@@ -596,12 +596,12 @@ QUICK = pytest.mark.parametrize("siege", ["quick"], indirect=True)
 
 
 @QUICK
-def test_memory_taken_by_many_is_told(siege):
+def test_memory_taken_by_many_processes_is_reported(siege):
     assert "This cell was ended: more than 1 GiB of memory" in siege.outcomes["takes_memory_in_small_processes"].reason
 
 
 @QUICK
-def test_what_cannot_be_read_in_time_says_so(siege):
+def test_a_submission_that_takes_too_long_to_read_is_reported(siege):
     reason = siege.outcomes["takes_hours_to_read"].reason
     assert "it took more than 2 s" in reason
 
@@ -643,7 +643,7 @@ def test_the_grader_itself_needs_little_memory(siege):
 
 
 @QUICK
-def test_it_is_in_the_notebook_where_output_is_cut(siege):
+def test_the_notebook_shows_where_output_was_cut(siege):
     texts = [str(output.get("text")) for output in siege.notebook("prints_a_million_lines").cells[0].outputs]
     assert any("The output is cut here, after 100,000 characters." in text for text in texts) or any(
         "Output truncated" in text for text in texts

@@ -93,7 +93,7 @@ def test_a_missing_release_is_a_fault(tiny):
     ]
 
 
-def test_an_unknown_assignment_is_told(tiny):
+def test_an_unknown_assignment_is_refused(tiny):
     with pytest.raises(CourseError, match="medians"):
         check.check(tiny, "medians")
 
@@ -168,7 +168,7 @@ def test_a_fault_in_the_source_is_found(tiny, change, words):
         lambda notebook, cells: cells["mean"].update(source=cells["mean"].source + "  "),
     ],
 )
-def test_what_is_not_in_normal_form_is_told_with_the_command(tiny, change):
+def test_a_notebook_not_in_normal_form_is_reported_with_the_remedy(tiny, change):
     edit(tiny, change, normal=False)
     (fault,) = check.check_source(tiny, "averages")
     assert "is not in normal form" in fault and "Run: make normalize" in fault
@@ -206,7 +206,7 @@ def plant(course: Course, change) -> None:
         ("test_mean", "from grading import oracle", "test_mean shows a line that is not for students"),
     ],
 )
-def test_a_leak_is_found(tiny, name, line, words):
+def test_a_leak_in_the_release_is_found(tiny, name, line, words):
     assert check.leaks(tiny, "averages") == []
     plant(tiny, lambda cells: cells[name].update(source=f"{cells[name].source}\n{line}"))
     faults = check.leaks(tiny, "averages")
@@ -267,7 +267,7 @@ def test_faults_of_the_sample_class_are_found(tiny, text, words):
         (README.replace("averages", "medians"), ["README.md: the table of notebooks has no row for averages"]),
     ],
 )
-def test_the_readme_says_the_points(tiny, readme, faults):
+def test_the_points_in_the_readme_are_compared(tiny, readme, faults):
     (tiny.root / "README.md").write_text(readme, encoding="utf-8")
     assert check.check_readme(tiny, ["averages"]) == faults
 
@@ -322,13 +322,13 @@ def test_gitignore_covers_every_private_file(tiny):
     assert [name for name in PRIVATE if name not in ignored and "/gradebook" not in name] == []
 
 
-def test_a_solution_that_fails_its_own_test_is_told(tiny):
+def test_a_solution_that_fails_its_own_test_is_reported(tiny):
     edit(tiny, set_source("test_mean", "4.0", "5.0"))
     (fault,) = check.check_solutions(tiny, "averages")
     assert "averages.ipynb: the solution itself fails test_mean: mean([2, 3, 7]) should be 5" in fault
 
 
-def test_an_exercise_without_entries_is_told(tiny):
+def test_an_exercise_without_catalogue_entries_is_reported(tiny):
     path = tiny.root / "mistakes" / "averages.toml"
     path.write_text(path.read_text(encoding="utf-8").split("[[right]]")[0], encoding="utf-8")
     (fault,) = check.check_catalogue(tiny, "averages")
@@ -348,14 +348,14 @@ def test_an_exercise_without_entries_is_told(tiny):
         ("breaks = 2", "breaks = 3", "mean_drops_the_sign: it breaks sentence 3, which the contract of mean does not"),
     ],
 )
-def test_sentences_and_mistakes_that_do_not_belong_together_are_told(tiny, old, new, words):
+def test_sentences_and_mistakes_that_do_not_match_are_reported(tiny, old, new, words):
     path = tiny.root / "mistakes" / "averages.toml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(old, new), encoding="utf-8")
     assert old in text and words in "\n".join(check.check_catalogue(tiny, "averages"))
 
 
-def test_an_exercise_without_a_contract_is_told(tiny):
+def test_an_exercise_without_a_contract_is_reported(tiny):
     path = tiny.root / "mistakes" / "averages.toml"
     lines = path.read_text(encoding="utf-8").splitlines()
     begin = lines.index("[contract.mean]")
@@ -365,17 +365,17 @@ def test_an_exercise_without_a_contract_is_told(tiny):
     assert "mean has no contract; write its promises as [contract.mean]" in fault
 
 
-def test_without_git_nothing_is_tracked(tiny):
+def test_without_git_no_file_counts_as_tracked(tiny):
     assert check.check_private(tiny) == []
 
 
-def test_an_unformatted_file_is_one_fault(tiny):
+def test_an_unformatted_file_is_reported_once(tiny):
     (tiny.root / "code.py").write_text("x = [\n  'a',\n  'b',\n]\n", encoding="utf-8")
     (fault,) = check.check_ruff(tiny)
     assert fault.startswith("ruff format: ") and "code.py" in fault
 
 
-def test_faults_of_a_question_and_of_its_rubric(tmp_path):
+def test_faults_of_a_question_and_of_its_rubric_are_found(tmp_path):
     course = with_question(tmp_path / "course")
     assert [*check.check_source(course, "averages"), *check.check_rubrics(course, "averages")] == []
     edit(course, lambda notebook, cells: cells["why"].update(source="### BEGIN SOLUTION\n### END SOLUTION"))
@@ -400,7 +400,7 @@ def test_faults_of_a_question_and_of_its_rubric(tmp_path):
 CODE_ROW = "| 4 | Code | an answer in words | 2 |"
 
 
-def test_a_task_of_nbgraders_and_a_code_cell_for_a_person_are_questions(tmp_path):
+def test_manually_graded_tasks_and_code_cells_count_as_questions(tmp_path):
     course = with_question(tmp_path / "course")
     task = new_markdown_cell("## Exercise 3: A picture (1 point)\n\nDraw it.", id="picture")
     task.metadata["nbgrader"] = {"grade": False, "grade_id": "picture", "locked": True, "points": 1}

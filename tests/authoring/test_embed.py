@@ -31,7 +31,7 @@ def test_an_assignments_own_file_comes_before_the_shared_one(tiny):
     assert embed.file_of(tiny, "averages", cell("", "given", "given_other")) is None
 
 
-def test_tables_come_from_the_cells(tiny):
+def test_the_tables_are_computed_from_the_cells(tiny):
     intro = new_markdown_cell("Before\n\n<!-- points -->\n| stale |\n<!-- /points -->\n\nAfter", id="intro")
     notebook = with_cells(intro, cell("self_check.exercises = {}", "given", "given_exercises"))
     made = embed.assembled(tiny, "averages", notebook)
@@ -41,13 +41,13 @@ def test_tables_come_from_the_cells(tiny):
     assert embed.differing(tiny, "averages", made) == []
 
 
-def test_what_is_written_is_a_class_a_function_or_a_name():
+def test_written_in_returns_the_name_of_a_class_function_or_variable():
     sources = {"class Adam:\n    pass": "Adam", "import math\n\ndef f():\n    pass": "f", "# TODO\neta = 2": "eta"}
     for source, name in sources.items():
         assert embed.written_in(cell(source, "solution", "exercise")) == name
 
 
-def test_code_that_nobody_need_read_is_folded_once():
+def test_code_that_students_need_not_read_is_folded_once():
     picture = new_code_cell("plt.plot([1])", metadata={"tags": ["demonstration"]}, id="picture")
     read = new_code_cell("print(1)", metadata={"tags": ["demonstration"]}, id="read")
     notebook = notebooks.normal_form(with_cells(picture, read, cell("x = 1", "given", "given_x")))
@@ -88,7 +88,7 @@ def test_a_self_check_becomes_a_function(tiny):
     assert any(fault.startswith("test_mean_open should run its self-check as a function") for fault in faults)
 
 
-def test_given_names_are_kept_for_the_self_checks_from_these_on(tiny):
+def test_self_checks_use_the_given_names_as_they_were_defined(tiny):
     (tiny.root / "given").mkdir()
     for name in ("early", "checks", "late"):
         (tiny.root / "given" / f"{name}.py").write_text(

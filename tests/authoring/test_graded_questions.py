@@ -35,7 +35,7 @@ def test_normalizing_adds_the_answer_and_changes_nothing_the_second_time(tiny):
     assert embed.differing(tiny, "averages", made) == [] and embed.assembled(tiny, "averages", made) == made
 
 
-def test_a_name_in_the_tag_is_that_of_the_answer_also_if_it_comes_later(tiny):
+def test_the_name_in_the_tag_names_the_answer_also_if_added_later(tiny):
     named = assembled(tiny, tags=("points-2-Empty_list",))
     assert list(notebooks.answers_of(named)) == ["think_empty_list"]
     made = assembled(tiny)
@@ -59,7 +59,7 @@ def test_a_question_without_an_answer_and_without_the_word_think(tiny):
     assert any("think_empty_list still waits to be written" in fault for fault in check.check_written(tiny, "averages"))
 
 
-def test_other_points_reach_the_text_and_the_answer_and_check_says_so_first(tiny):
+def test_changed_points_reach_text_and_answer_and_check_reports_them_first(tiny):
     made = assembled(tiny)
     made.cells[1].metadata.tags = ["points-4"]
     said = embed.differing(tiny, "averages", made)
@@ -70,7 +70,7 @@ def test_other_points_reach_the_text_and_the_answer_and_check_says_so_first(tiny
     assert "has no cell for its answer, think_empty_list" in embed.differing(tiny, "averages", made)[0]
 
 
-def test_it_counts_everywhere_and_the_release_shows_no_answer(tiny):
+def test_the_question_counts_everywhere_and_the_release_shows_no_answer(tiny):
     made = assembled(tiny, f"<!-- points -->\n<!-- /points -->\n\n## Lists\n\n{THINK}")
     assert "| | Lists | an answer in words | 2 |" in made.cells[1].source and "| all | 5 |" in made.cells[1].source
     notebooks.write(made, tiny.source("averages"))
@@ -82,7 +82,7 @@ def test_it_counts_everywhere_and_the_release_shows_no_answer(tiny):
 
 
 @pytest.mark.parametrize("assignment", ["conditioning", "optimizers"])
-def test_a_question_of_the_course_can_be_one(assignment):
+def test_a_question_of_the_real_course_can_be_graded(assignment):
     course = Course(ROOT)
     notebook = notebooks.read(course.source(assignment))
     asked = next(cell for cell in notebook.cells if cell.source.startswith("**Think"))

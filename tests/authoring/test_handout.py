@@ -39,7 +39,7 @@ def unpacked(course: Course, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "averages"
 
 
-def test_it_holds_all_that_a_student_needs_in_one_folder(unpacked):
+def test_the_handout_contains_all_that_a_student_needs_in_one_folder(unpacked):
     names = ["START-HERE.html", "averages.ipynb", "data.csv", "environment.yml", "requirements.txt"]
     assert sorted(path.name for path in unpacked.parent.rglob("*") if path.is_file()) == sorted(names)
     assert (unpacked / "data.csv").read_text(encoding="utf-8") == "1,2\n"
@@ -105,7 +105,7 @@ def test_a_published_course_gets_links_that_open_the_notebook(course):
         ({"hub": "javascript:alert(1)"}, "the address of a JupyterHub"),
     ],
 )
-def test_a_strange_address_is_told(course, options, words):
+def test_an_invalid_address_is_refused(course, options, words):
     with pytest.raises(CourseError, match=words):
         handout(course, "averages", **options)
 
@@ -120,13 +120,13 @@ def test_a_release_that_shows_a_solution_is_not_handed_out(tiny):
     assert not (tiny.root / "build").exists()
 
 
-def test_without_a_release_the_next_step_is_told(tiny):
+def test_without_a_release_the_message_names_the_next_step(tiny):
     shutil.rmtree(tiny.root / "release")
     with pytest.raises(CourseError, match="make release ASSIGNMENT=averages"):
         handout(tiny, "averages")
 
 
-def test_without_a_lock_the_next_step_is_told(tiny):
+def test_without_a_lock_the_message_names_the_next_step(tiny):
     with pytest.raises(CourseError, match="make lock"):
         handout(tiny, "averages")
 

@@ -59,7 +59,7 @@ def needed(names: list[str]) -> set[str]:
     return seen
 
 
-def test_the_lock_has_every_package_down_to_the_last_one():
+def test_the_lock_contains_every_package_transitively():
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = [line for group in pyproject["dependency-groups"].values() for line in group if isinstance(line, str)]
     direct = [
@@ -71,7 +71,7 @@ def test_the_lock_has_every_package_down_to_the_last_one():
     assert needed(direct) <= set(lock.read_lock(Course(ROOT)))
 
 
-def test_the_lock_names_no_place_and_no_build():
+def test_the_lock_names_no_local_path_and_no_build():
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert re.search(r"://|--\w|/(home|opt|root|tmp|usr)/| @ |\+", text) is None
 
@@ -112,7 +112,7 @@ def test_where_the_version_depends_on_python_conda_gets_the_one_of_its_python(co
         ("pyproject.toml", "student = ", "pupil = ", "no dependency group `student`"),
     ],
 )
-def test_what_differs_is_reported_with_the_remedy(course, name, old, new, words):
+def test_a_file_that_differs_from_the_lock_is_reported_with_the_remedy(course, name, old, new, words):
     assert lock.check_lock(course) == []
     change(course, name, old, new)
     assert re.search(words, "\n".join(lock.check_lock(course)))
@@ -130,7 +130,7 @@ def test_a_course_folder_without_a_pyproject_has_nothing_to_compare(tmp_path):
         lock.requirements_txt(Course(tmp_path))
 
 
-def test_the_command_writes_the_environment_anew(course):
+def test_the_command_rewrites_the_environment(course):
     change(course, "environment.yml", "numpy=", "numpy=1")
     assert CliRunner().invoke(main, ["--root", str(course.root), "lock"]).output == "environment.yml: written\n"
     assert lock.check_lock(course) == []

@@ -68,7 +68,7 @@ SHARED = """class Average:
             ### END SOLUTION"""
 
 
-def test_slips_of_a_person_are_among_the_mutants():
+def test_typical_human_mistakes_are_among_the_mutants():
     made = [mutant.source for mutant in mutants.mutants("averages", "average", SHARED)]
     for words in (
         "Average.values = list(range(0))",  # state of the class

@@ -43,7 +43,7 @@ def test_a_picture_without_a_text_is_found(source, words):
         "%matplotlib inline",
     ],
 )
-def test_a_picture_with_a_text_is_none(source):
+def test_a_picture_with_a_text_is_not_reported(source):
     assert found(source) == []
 
 

@@ -18,12 +18,12 @@ def notebook(released: Path) -> notebooks.NotebookNode:
     return notebooks.read(released / "release" / "averages" / "averages.ipynb")
 
 
-def test_solutions_and_hidden_tests_are_gone(released):
+def test_solutions_and_hidden_tests_are_removed(released):
     text = (released / "release" / "averages" / "averages.ipynb").read_text(encoding="utf-8")
     assert not any(secret in text for secret in ("len(values)", "oracle", "HIDDEN", "SOLUTION", "[-2.0"))
 
 
-def test_a_gap_says_what_to_do_also_when_it_runs(notebook):
+def test_a_gap_says_what_to_do_in_its_comment_and_its_error(notebook):
     source = notebooks.by_id(notebook)["mean"].source
     assert "# TODO: return the sum of the values over their number" in source
     assert "# YOUR CODE HERE" in source
@@ -40,7 +40,7 @@ def test_visible_tests_and_points_stay(notebook):
     assert [notebooks.points(cell) for cell in cells.values()] == [0, 2, 1]
 
 
-def test_again_with_another_gradebook_and_with_the_same_gives_the_same_bytes(released, tmp_path):
+def test_releasing_again_gives_the_same_bytes_with_any_gradebook(released, tmp_path):
     first = (released / "release" / "averages" / "averages.ipynb").read_bytes()
     other = tiny_source(tmp_path / "somewhere" / "else")
     made = release(other, "averages") / "averages.ipynb"
@@ -61,7 +61,7 @@ def test_files_beside_the_source_are_handed_out_and_checkpoints_not(tiny):
     assert sorted(path.name for path in release(tiny, "averages").iterdir()) == ["averages.ipynb", "data.csv"]
 
 
-def test_a_source_that_nbgrader_refuses_is_told_with_what_it_said(tiny):
+def test_a_source_that_nbgrader_refuses_is_reported_with_its_message(tiny):
     path = tiny.source("averages")
     notebook = notebooks.read(path)
     notebook.cells.append(cell("", "test", "test_mean", 1))
@@ -73,12 +73,12 @@ def test_a_source_that_nbgrader_refuses_is_told_with_what_it_said(tiny):
     assert (tiny.root / "release" / "averages" / "averages.ipynb").read_bytes() == before
 
 
-def test_an_unknown_assignment_is_told(tiny):
+def test_an_unknown_assignment_is_refused(tiny):
     with pytest.raises(CourseError, match="no assignment 'medians'"):
         release(tiny, "medians")
 
 
-def test_what_students_got_before_stays_graded_after_a_new_release(classroom, tmp_path):
+def test_grades_of_an_earlier_release_survive_a_new_one(classroom, tmp_path):
     course = Course(Path(shutil.copytree(classroom.course.root, tmp_path / "course")))
     release(course, "averages")
     with course.gradebook() as gradebook:

@@ -31,7 +31,7 @@ def test_solutions_fill_the_gaps_without_markers(tiny, entries):
     assert "    return sum(values) / len(values)" in source and "SOLUTION" not in source
 
 
-def test_nothing_is_the_release(tiny, entries):
+def test_answers_nothing_hands_in_the_release(tiny, entries):
     path = tiny.root / "release" / "averages" / "averages.ipynb"
     assert written(tiny, "nothing", entries) == notebooks.read(path)
 
@@ -65,7 +65,7 @@ def test_two_answers_to_one_exercise_are_refused(tiny, entries):
         (("answer_of_another_assignment",), (2, 1)),
     ],
 )
-def test_expected_points(entries, answers, points):
+def test_expected_points_follow_from_the_catalogue(entries, answers, points):
     expected = sample_class.expected(tiny_notebook(), SampleStudent("x", answers), entries)
     assert expected == dict(zip(("test_mean", "test_mean_negative"), points))
 

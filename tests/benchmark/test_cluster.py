@@ -10,7 +10,7 @@ from grading.benchmark.measure import Cost
 from grading.course.folder import Course
 
 
-def test_the_last_row_leaves_the_start_out():
+def test_the_last_row_excludes_the_start():
     costs = {10: (Cost(10, 15, 0), Cost(22, 30, 0)), 60: (Cost(60, 65, 0), Cost(77, 130, 0))}
     rows = list(zip(*(column.cells for column in table("averages", costs).columns)))
     assert rows[0] == ("10", "10.00 s", "22.00 s", "+120%", "15.00 s", "30.00 s")

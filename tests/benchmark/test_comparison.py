@@ -61,7 +61,7 @@ def test_otter_is_in_the_report_if_it_was_measured(tmp_path):
     assert "otter" not in (tmp_path / "without.md").read_text(encoding="utf-8")
 
 
-def test_ratios_that_changed_since_the_last_report_are_told(tmp_path):
+def test_ratios_that_changed_since_the_last_report_are_listed(tmp_path):
     write_report(made(), tmp_path / "report.md")
     changed = write_report(made(wall=60), tmp_path / "report.md")
     assert changed == {"averages, grade 110: times as fast as stock": (27.5, 55.0)}

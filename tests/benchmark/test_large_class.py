@@ -12,7 +12,7 @@ from grading.gradebook.database import UNINDEXED, add_indexes
 from grading.report import table
 
 
-def test_new_students_have_the_grades_of_old_ones(classroom, tmp_path):
+def test_copied_students_have_the_grades_of_the_originals(classroom, tmp_path):
     course = Course(Path(shutil.copytree(classroom.course.root, tmp_path / "course", symlinks=True)))
     before = {result.student: result for result in table.collect(course, "averages")}
     new = enlarge(course, "averages", len(before) + 50)
@@ -34,7 +34,7 @@ def test_scores_are_those_of_nbgraders_own_objects(classroom):
             } == {cell.name: (cell.points, cell.full, cell.needs_grading) for cell in cells.values()}
 
 
-def test_indexes_are_made_once_and_again(tiny):
+def test_adding_indexes_twice_does_no_harm(tiny):
     with tiny.gradebook() as gradebook:
         add_indexes(gradebook.engine)
         add_indexes(gradebook.engine)

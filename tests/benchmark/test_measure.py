@@ -36,6 +36,6 @@ def test_a_command_is_measured_with_what_it_leaves_running(tmp_path):
     assert memory > 60 * 2**20
 
 
-def test_a_command_that_fails_is_told_with_what_it_said(tmp_path):
+def test_a_failing_command_is_reported_with_its_output(tmp_path):
     said = measured("raise SystemExit('no such course')", tmp_path).stderr
     assert "RuntimeError: " in said and said.rstrip().endswith("no such course")

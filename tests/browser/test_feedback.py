@@ -59,16 +59,16 @@ def page(opened):
     return opened[0]
 
 
-def test_it_needs_no_network_and_has_no_errors(opened):
+def test_the_page_needs_no_network_and_has_no_errors(opened):
     _, complaints = opened
     assert complaints == []
 
 
-def test_it_does_not_scroll_sideways(page):
+def test_the_page_does_not_scroll_sideways(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
 
 
-def test_its_headings_are_in_order(page):
+def test_the_headings_are_in_order(page):
     headings = page.locator("h1, h2, h3, h4, h5, h6")
     assert headings.evaluate_all("all => all.map(heading => heading.tagName)") == ["H1", "H2", "H3", "H4"]
 
@@ -96,7 +96,7 @@ def test_the_picture_says_what_it_shows(page):
     assert 100 < picture.bounding_box()["width"] <= page.viewport_size["width"]
 
 
-def test_formulas_are_drawn(page):
+def test_formulas_are_rendered(page):
     assert page.locator("math mfrac").count() >= 3
     assert page.locator("math mtable").bounding_box()["height"] > 40
     assert "$" not in page.locator("main").inner_text() and "\\frac" not in page.content()

@@ -92,7 +92,7 @@ def saved(lab: Lab) -> Path:
     return Path(folder) / f"{ASSIGNMENT}.ipynb"
 
 
-def test_a_first_exercise_from_the_empty_gap_to_the_points(page, lab, saved, pool, tmp_path):
+def test_a_student_solves_the_first_exercise_from_the_empty_gap_to_full_points(page, lab, saved, pool, tmp_path):
     notebook = OpenNotebook(page, f"{lab.url}lab/tree/{saved.relative_to(lab.course.root)}?reset")
     gap, test = PLACES[EXERCISE], PLACES[TEST]
 

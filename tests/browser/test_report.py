@@ -23,7 +23,7 @@ def test_plots_are_drawn_without_network_or_errors(opened):
     assert complaints == []
 
 
-def test_it_does_not_scroll_sideways(opened):
+def test_the_page_does_not_scroll_sideways(opened):
     page, _ = opened
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
 
@@ -36,7 +36,7 @@ def test_what_the_plots_show_is_in_tables_with_headers(opened):
     expect(page.locator("h1")).to_have_count(1)
 
 
-def test_it_names_the_mistake_and_who_needs_a_person(opened):
+def test_the_page_names_mistakes_and_students_who_need_a_person(opened):
     page, _ = opened
     text = page.locator("body").inner_text()
     assert "The sign of the values is lost." in text and "drops_the_sign" in text

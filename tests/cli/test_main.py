@@ -56,7 +56,7 @@ def test_grades_prints_the_table_and_writes_the_file(demo):
     assert (own.root / "grades.csv").read_text(encoding="utf-8").splitlines()[1] == "ada,3,3,3,3"
 
 
-def test_feedback_says_where_the_pages_are(demo):
+def test_feedback_prints_where_the_pages_are(demo):
     own = Course(demo[0].root / "build" / "demo")
     shutil.rmtree(own.root / "feedback")
     result = run(own, "feedback", "-a", "averages")
@@ -64,7 +64,7 @@ def test_feedback_says_where_the_pages_are(demo):
     assert len(list((own.root / "feedback").glob("*/averages/averages.html"))) == 3
 
 
-def test_grade_shows_who_could_not_be_graded_grades_the_others_and_fails(tiny):
+def test_grade_lists_ungradable_submissions_grades_the_others_and_fails(tiny):
     submit(tiny, "ada", RIGHT)
     spoil(submit(tiny, "bob"), "{")
     result = run(tiny, "grade", "--jobs", "1")
@@ -98,7 +98,7 @@ def test_check_lists_the_faults_and_fails(tiny):
 
 
 @pytest.mark.parametrize("command", ["release", "check", "grade", "feedback", "grades"])
-def test_an_unknown_assignment_is_a_message(tiny, command):
+def test_an_unknown_assignment_is_refused_with_a_message(tiny, command):
     result = run(tiny, command, "--assignment", "medians")
     assert result.exit_code == 1
     assert result.output.startswith("Error: There is no assignment 'medians'") and "averages" in result.output
@@ -112,25 +112,25 @@ def test_an_unknown_assignment_is_a_message(tiny, command):
         ("grades", "Nothing is graded yet. Run: make grade ASSIGNMENT=averages"),
     ],
 )
-def test_too_early_is_a_message_with_the_next_step(tiny, command, words):
+def test_a_command_run_too_early_names_the_next_step(tiny, command, words):
     result = run(tiny, command)
     assert result.exit_code == 1 and words in result.output and "Traceback" not in result.output
 
 
 @pytest.mark.parametrize("command", ["release", "check", "grade", "feedback", "grades", "normalize", "demo"])
-def test_a_folder_that_is_no_course_is_a_message(tmp_path, command):
+def test_a_folder_that_is_no_course_is_refused_with_a_message(tmp_path, command):
     result = run(Course(tmp_path), command)
     assert result.exit_code == 1 and result.output.startswith("Error: "), (result.output, result.exception)
 
 
-def test_a_broken_source_is_a_message(tiny):
+def test_a_broken_source_is_reported_without_a_traceback(tiny):
     tiny.source("averages").write_text("{", encoding="utf-8")
     for command in ("normalize", "grades"):
         result = run(tiny, command)
         assert result.exit_code == 1 and result.output.startswith("Error: "), (command, result.exception)
 
 
-def test_no_jobs_is_a_usage_error(tiny):
+def test_zero_jobs_is_a_usage_error(tiny):
     assert run(tiny, "grade", "--jobs", "0").exit_code == 2
 
 
@@ -146,7 +146,7 @@ def test_help_names_every_command(tiny):
 # An instructor's week
 
 
-def test_collect_says_what_became_of_everybody_and_every_file(tiny):
+def test_collect_reports_every_student_and_every_file(tiny):
     (tiny.root / "students.csv").write_text("id,group\nada,red\nbob,red\ncleo,\n", encoding="utf-8")
     folder = tiny.root.parent / "handed-in"
     folder.mkdir()
@@ -231,13 +231,13 @@ def sentence(result: Result) -> str:
 
 
 @pytest.mark.parametrize("command", ["grade", "feedback", "grades", "report", "export", "late", "regrade", "release"])
-def test_a_damaged_gradebook_is_told_in_a_sentence(tiny, command):
+def test_a_damaged_gradebook_is_reported_without_a_traceback(tiny, command):
     submit(tiny, "ada", RIGHT)
     (tiny.root / "gradebook.db").write_bytes(b"no database" * 1000)
     assert "The gradebook cannot be used: file is not a database." in sentence(run(tiny, command))
 
 
-def test_a_gradebook_that_stays_locked_is_told_in_a_sentence(tiny, monkeypatch):
+def test_a_locked_gradebook_is_reported_without_a_traceback(tiny, monkeypatch):
     monkeypatch.setattr("grading.course.gradebook_url.PATIENCE", 1)
     book = sqlite3.connect(tiny.root / "gradebook.db")
     book.execute("BEGIN EXCLUSIVE")
@@ -248,7 +248,7 @@ def test_a_gradebook_that_stays_locked_is_told_in_a_sentence(tiny, monkeypatch):
         book.close()
 
 
-def test_records_that_are_a_file_are_told_in_a_sentence(tiny):
+def test_a_file_in_place_of_records_is_reported_without_a_traceback(tiny):
     shutil.rmtree(tiny.root / "records", ignore_errors=True)
     (tiny.root / "records").write_text("not a folder", encoding="utf-8")
     assert "should be a folder, and it is a file" in sentence(run(tiny, "grade"))

@@ -59,7 +59,7 @@ def test_a_line_gives_points_and_a_comment(text, points, items, remark):
     assert decided(text, seen(), ITEMS) == (points, rubrics.comment([ITEMS[i] for i in items], remark))
 
 
-def test_what_a_line_does_not_say_stays():
+def test_parts_that_a_line_omits_stay_unchanged():
     before = seen(1.5, rubrics.comment(ITEMS[:2], "Nice."))
     assert decided("", before, ITEMS) == (1.5, before.comment)
     assert decided("# Better.", before, ITEMS) == (1.5, rubrics.comment(ITEMS[:2], "Better."))
@@ -69,18 +69,18 @@ def test_what_a_line_does_not_say_stays():
 
 
 @pytest.mark.parametrize("text", ["", "# a remark alone", "4", "13", "x", "1 x", "= x", "-1", "= -1", "1 = 1 = 2"])
-def test_a_line_that_says_no_points_is_refused(text):
+def test_a_line_without_valid_points_is_refused(text):
     with pytest.raises(ValueError):
         decided(text, seen(), ITEMS)
 
 
-def test_items_add_up_to_no_more_than_the_question_and_to_no_less_than_nothing():
+def test_the_sum_of_items_stays_between_zero_and_the_points_of_the_question():
     items = [Item(2, "a"), Item(1, "b"), Item(-4, "c")]
     assert [rubrics.points(own, 2.0) for own in (items[:2], items, items[2:], [])] == [2, 0, 0, 0]
     assert parse("1 1 2", 2).items == (1, 2)
 
 
-def test_a_grader_in_a_terminal(course):
+def test_a_person_grades_in_a_terminal(course):
     with Terminal(course.root, "mark") as terminal:
         first = terminal.until(PROMPT)
         for words in (
@@ -108,13 +108,13 @@ def test_a_grader_in_a_terminal(course):
     assert len(places) == 2 and {given(course, student)[0] for student in places} == {2, 0}
 
 
-def test_nothing_of_a_student_reaches_the_terminal_as_a_command(course):
+def test_students_text_cannot_control_the_terminal(course):
     shown = run(course, "mark", typed="s\ns\nq\n").output
     assert "\x1b" not in shown and r"\x1b[31mThe [b]middle[/b]." in shown and "(empty)" in shown
     assert "ada (Ada Lovelace)" in shown and "bob" in shown
 
 
-def test_anonymous_names_nobody(course):
+def test_anonymous_marking_shows_no_name(course):
     shown = run(course, "mark", "--anonymous", typed="1\n2\n0\n").output
     assert "3 graded. 0 wait for a person." in shown and "Next: make feedback" in shown
     assert not [name for name in ("ada", "Ada", "Lovelace", "bob", "dan") if name in shown]
@@ -142,7 +142,7 @@ def _order(course: Course) -> list[str]:
     return [place.student for place in marking.places(course, question, again=True)]
 
 
-def test_points_that_formgrader_gives_while_the_answer_is_shown(course):
+def test_points_that_formgrader_saves_while_the_answer_is_shown_are_kept(course):
     with Terminal(course.root, "mark") as terminal:
         first = terminal.until(PROMPT)
         student = next(name for name in ("ada", "bob", "dan") if f"answer 1 of 3, {name}" in first)
@@ -167,13 +167,13 @@ def test_two_graders_share_the_answers(course):
     assert sorted(comment.split("\n\n")[1] for _, _, comment in said) == ["by one", "by one", "by the other"]
 
 
-def test_what_a_grader_had_open_who_was_killed_is_free(course):
+def test_answers_of_a_killed_marker_are_released(course):
     with Terminal(course.root, "mark") as terminal:
         terminal.until(PROMPT)
     assert "3 graded. 0 wait for a person." in run(course, "mark", typed="1\n1\n1\n").output
 
 
-def test_a_question_that_is_none_and_a_class_that_is_done(course, tmp_path):
+def test_an_unknown_question_is_refused_and_a_finished_class_is_reported(course, tmp_path):
     shown = run(course, "mark", "--question", "how")
     assert shown.exit_code == 1 and "how is not a question that a person grades; those are: why" in shown.output
     for student in ("ada", "bob", "dan"):

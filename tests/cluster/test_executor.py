@@ -251,7 +251,7 @@ def test_a_scheduler_restarts_and_everybody_is_graded_once(course: Course, clust
 
 
 @pytest.mark.slow
-def test_a_worker_whose_disk_gets_full_is_set_aside_and_others_grade(course: Course, cluster: Cluster):
+def test_a_worker_with_a_full_disk_is_set_aside_and_others_grade(course: Course, cluster: Cluster):
     cluster.worker()
     cluster.disk = "300m"
     small = cluster.worker()
@@ -269,7 +269,7 @@ def fill(disk: Path, process: subprocess.Popen) -> None:
 
 
 @pytest.mark.slow
-def test_without_another_worker_a_full_disk_ends_the_command_with_a_sentence(course: Course, cluster: Cluster):
+def test_if_the_only_worker_has_a_full_disk_the_command_ends_with_a_message(course: Course, cluster: Cluster):
     cluster.disk = "100m"
     cluster.worker()
     words = (
@@ -314,7 +314,7 @@ def without_bubblewrap(folder: Path) -> str:
 
 
 @pytest.mark.slow
-def test_another_certificate_is_not_let_in(course: Course, cluster: Cluster, tmp_path: Path):
+def test_a_client_with_another_certificate_is_refused(course: Course, cluster: Cluster, tmp_path: Path):
     (course.root / "cluster").unlink()
     make_certificate(course.root / "cluster")
     with (
@@ -324,7 +324,7 @@ def test_another_certificate_is_not_let_in(course: Course, cluster: Cluster, tmp
         pass
 
 
-def test_without_a_scheduler_one_sentence_and_nothing_graded(tiny: Course):
+def test_without_a_scheduler_nothing_is_graded_and_one_message_says_why(tiny: Course):
     submit(tiny, "ada", RIGHT)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -13,7 +13,7 @@ from grading.course.errors import CourseError
 @pytest.mark.parametrize(
     "address", ["tcp://127.0.0.1:8786", "tcp://localhost:1", "tcp://[::1]:8786", "tls://a.org:8786"]
 )
-def test_safe_addresses(address: str):
+def test_addresses_that_are_safe_are_accepted(address: str):
     require_safe(address)
 
 
@@ -24,7 +24,7 @@ def test_nothing_goes_unencrypted_beyond_this_machine(address: str):
 
 
 @pytest.mark.parametrize("address", ["", "10.0.0.1:8786", "http://127.0.0.1:8786", "tcp://127.0.0.1", "tls://a:b", "x"])
-def test_what_is_no_address(address: str):
+def test_invalid_addresses_are_refused(address: str):
     with pytest.raises(CourseError, match="not the address of a scheduler"):
         require_safe(address)
 

@@ -24,19 +24,19 @@ def prepare(plugin: CourseOnWorker) -> None:
 
 
 @pytest.mark.parametrize("name", ["Python", "torch", "numpy", "nbgrader", "the grading package"])
-def test_another_version_is_refused_with_both_named(plugin: CourseOnWorker, name: str):
+def test_another_version_is_refused_and_both_are_named(plugin: CourseOnWorker, name: str):
     plugin.versions = {**plugin.versions, name: "1.2.3"}
     with pytest.raises(CourseError, match=rf"another version: {name} .+ here and 1\.2\.3 at the grader"):
         prepare(plugin)
 
 
-def test_a_course_that_arrived_otherwise_is_refused(plugin: CourseOnWorker):
+def test_a_course_that_changed_on_the_way_is_refused(plugin: CourseOnWorker):
     plugin.files = {**plugin.files, "mistakes/averages.toml": b"# another"}
     with pytest.raises(CourseError, match="did not arrive as it was sent"):
         prepare(plugin)
 
 
-def test_no_grader_turns_isolation_off_on_another_machine(plugin: CourseOnWorker, monkeypatch):
+def test_a_grader_cannot_turn_off_isolation_on_another_machine(plugin: CourseOnWorker, monkeypatch):
     monkeypatch.delenv("SANDBOX", raising=False)
     plugin.settings["Execute"]["sandbox"] = "none"
     with pytest.raises(CourseError, match="SANDBOX=none, and this worker was started without it"):
@@ -47,7 +47,7 @@ def test_the_versions_name_the_grader_itself():
     assert worker.versions()["the grading package"].endswith(")") and worker.versions()["torch"]
 
 
-def test_the_doctor_takes_what_workers_answer_as_text_only():
+def test_the_doctor_treats_workers_replies_as_text():
     told = {**worker.versions(), "torch": "2\x1b[31m", "refusal": "no\nsandbox"}
     found = {"tls://a:1": told, "tls://b:1": {**worker.versions(), "threads": 4, "refusal": ""}, "tls://c:1": OSError()}
     table = doctor.table({name: doctor._checked(answer) for name, answer in found.items()})

@@ -9,7 +9,7 @@ from grading.compat.canvasapi import session_of
 from tests.compat.signatures import assert_takes
 
 
-def test_the_session_is_that_of_all_requests():
+def test_session_of_returns_the_session_that_sends_every_request():
     canvas = Canvas("https://canvas.uni.example", "token")
     requester = canvas._Canvas__requester
     assert isinstance(session_of(canvas), Session) and session_of(canvas) is requester._session

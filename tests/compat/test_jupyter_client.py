@@ -23,7 +23,7 @@ def test_it_exists_and_takes_these_arguments(owner, name, arguments):
     assert_takes(owner, name, arguments)
 
 
-def test_a_kernels_life_calls_the_hooks():
+def test_starting_and_stopping_a_kernel_calls_the_hooks():
     called = []
 
     class Manager(KernelManager):

@@ -17,6 +17,6 @@ def test_operators_make_mutants():
     assert changed("not x") == {"x"}
 
 
-def test_each_is_a_kind_of_node_and_a_function():
+def test_every_operator_pairs_a_kind_of_node_with_a_function():
     assert len(OPERATORS) > 5
     assert all(issubclass(kind, cst.CSTNode) and callable(operator) for kind, operator in OPERATORS)

@@ -52,7 +52,7 @@ def test_outputs_with_an_id_are_found_and_changed():
     assert client.nb.cells[0].outputs[0].data == {"text/plain": "b"}
 
 
-def test_nbclient_asks_the_hooks():
+def test_nbclient_calls_the_hooks():
     class Client(Execute):
         def seconds_for(self, cell, configured):
             return 2 * configured

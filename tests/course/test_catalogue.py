@@ -40,12 +40,12 @@ def test_a_whole_source_is_taken_as_it_is(tmp_path):
     assert load(tmp_path, CATALOGUE)[2].source.startswith("def mean(values):\n    total = 0.0")
 
 
-def test_several_edits_follow_one_another(tmp_path):
+def test_several_edits_are_made_in_order(tmp_path):
     edits = '[{old = "sum(", new = "max("}, {old = "max(values)", new = "min(values)"}]'
     assert "return min(values)" in load(tmp_path, entry(old=None, new=None, edits=edits))[0].source
 
 
-def test_why_is_one_line(tmp_path):
+def test_the_explanation_of_a_mistake_becomes_one_line(tmp_path):
     assert load(tmp_path, entry(why='"""\nIt says\n  so."""'))[0].why == "It says so."
 
 

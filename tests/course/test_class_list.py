@@ -13,19 +13,19 @@ def write(course, text: str, encoding: str = "utf-8") -> dict[str, class_list.St
     return class_list.read(course)
 
 
-def test_no_list_is_an_empty_list(tiny):
+def test_a_missing_class_list_is_read_as_empty(tiny):
     assert class_list.read(tiny) == {}
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_columns_in_any_order_and_with_any_delimiter(tiny, delimiter):
+def test_columns_may_have_any_order_and_delimiter(tiny, delimiter):
     lines = ["last_name,id,group", "Łuczak,ada,red", '"de ""la"" Cruz",bob,red', ",,", "Ng,cleo,blue"]
     found = write(tiny, "\n".join(lines).replace(",", delimiter) + "\n", "utf-8-sig")
     assert [s.last_name for s in found.values()] == ["Łuczak", 'de "la" Cruz', "Ng"]
     assert class_list.groups(found, "averages") == {"red": ["ada", "bob"], "blue": ["cleo"]}
 
 
-def test_extensions(tiny):
+def test_extensions_are_read(tiny):
     found = write(tiny, "id,extensions\nada,averages: 3 days\nbob,1.5\ncleo,\n")
     assert [s.extension("averages") for s in found.values()] == [timedelta(3), timedelta(1.5), timedelta(0)]
 
@@ -48,6 +48,6 @@ def test_faults_name_the_line(tiny, text, words):
     assert words in str(error.value)
 
 
-def test_another_encoding_is_a_message(tiny):
+def test_another_encoding_is_refused_with_a_message(tiny):
     with pytest.raises(CourseError, match="is not UTF-8"):
         write(tiny, "id,last_name\nada,Müller\n", "latin-1")

@@ -33,13 +33,13 @@ def test_affinity_and_slurm_limit_the_number(monkeypatch):
 
 
 @pytest.mark.parametrize(("quota", "number"), [(0.5, 1), (1.0, 1), (1.2, 2)])
-def test_a_part_of_a_core_counts_as_one(monkeypatch, quota, number):
+def test_a_fraction_of_a_core_counts_as_one_core(monkeypatch, quota, number):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
     monkeypatch.setattr(cores, "quotas", lambda: [quota])
     assert cores.usable() == number
 
 
-def test_the_quota_of_a_cgroup_or_of_one_around_it_is_found(cgroups):
+def test_the_quota_of_a_cgroup_or_of_a_parent_is_found(cgroups):
     assert cores.quotas(cgroups / "own", cgroups) == []
     (cgroups / "user" / "job" / "cpu.max").write_text("max 100000\n")
     assert cores.quotas(cgroups / "own", cgroups) == []

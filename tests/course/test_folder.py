@@ -33,12 +33,12 @@ def test_assignments_are_in_alphabetical_order(two):
     assert two.assignments == ["another", "averages"]
 
 
-def test_the_source_of_an_assignment(two):
+def test_source_returns_the_notebook_of_an_assignment(two):
     assert two.source("averages") == two.root / "source" / "averages" / "averages.ipynb"
 
 
 @pytest.mark.parametrize("name", ["medians", "", "notes.txt", "../source/averages"])
-def test_an_unknown_assignment_is_told_with_the_known_ones(two, name):
+def test_an_unknown_assignment_is_refused_and_the_known_ones_are_listed(two, name):
     with pytest.raises(CourseError, match=r"There is no assignment '.*' in .*There are: another, averages\."):
         two.source(name)
 
@@ -62,7 +62,7 @@ def test_a_folder_without_settings_says_which_file_is_missing(tmp_path):
         _ = Course(tmp_path).config
 
 
-def test_entered_changes_the_folder_and_comes_back_after_an_error(two):
+def test_entered_restores_the_working_folder_also_after_an_error(two):
     before = Path.cwd()
     with pytest.raises(KeyError), two.entered():
         assert Path.cwd() == two.root
@@ -77,7 +77,7 @@ def test_the_gradebook_is_in_the_course_folder(tiny):
     assert (tiny.root / "gradebook.db").is_file()
 
 
-def test_only_one_at_a_time_may_grade(tiny):
+def test_only_one_command_at_a_time_may_grade(tiny):
     code = "import sys; from grading.course.folder import *\nwith Course(Path(sys.argv[1])).alone(): print('mine')"
     line = [sys.executable, "-c", code, str(tiny.root)]
     with tiny.alone():

@@ -20,7 +20,7 @@ from tests.conftest import TEST_MEAN, cell, tiny_notebook
         ("\x00\x01", "is not a notebook"),
     ],
 )
-def test_what_is_no_notebook_is_named_with_a_remedy(tmp_path, text, words):
+def test_an_invalid_notebook_is_reported_with_a_remedy(tmp_path, text, words):
     path = tmp_path / "a.ipynb"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(notebooks.NotebookError) as caught:
@@ -28,19 +28,19 @@ def test_what_is_no_notebook_is_named_with_a_remedy(tmp_path, text, words):
     assert str(caught.value).startswith(f"{path}: {words}") and "ask for it again" in str(caught.value)
 
 
-def test_bytes_that_are_no_text_are_named_with_a_remedy(tmp_path):
+def test_bytes_that_are_no_text_are_reported_with_a_remedy(tmp_path):
     path = tmp_path / "a.ipynb"
     path.write_bytes(b"\xff\xfe\xff")
     with pytest.raises(notebooks.NotebookError, match=r"a\.ipynb: cannot be read .*; ask for the file again"):
         notebooks.read(path)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(notebooks.NotebookError, match=r"a\.ipynb: there is no such file"):
         notebooks.read(tmp_path / "a.ipynb")
 
 
-def test_a_folder_is_no_notebook(tmp_path):
+def test_a_folder_is_refused_as_a_notebook(tmp_path):
     with pytest.raises(notebooks.NotebookError, match="cannot be read"):
         notebooks.read(tmp_path)
 
@@ -69,20 +69,20 @@ def test_an_older_notebook_is_brought_up_to_date(tmp_path):
     assert [cell.source for cell in notebooks.read(path).cells] == ["1"]
 
 
-def test_written_and_read_again_is_the_same(tmp_path):
+def test_writing_and_reading_a_notebook_changes_nothing(tmp_path):
     path = tmp_path / "new" / "folder" / "a.ipynb"
     notebooks.write(tiny_notebook(), path)
     assert notebooks.read(path) == tiny_notebook()
 
 
-def test_text_for_programs_is_read_as_the_same_notebook():
+def test_dumps_and_parse_are_inverse():
     notebook = tiny_notebook()
     notebook.cells[0].source = "# one\n'größer', '\u2028', '\U0001f600'\n"
     assert notebooks.parse(notebooks.dumps(notebook), "a.ipynb") == notebook
 
 
 @pytest.mark.parametrize("kind", ["solution", "test", "given"])
-def test_kinds(kind):
+def test_kind_returns_the_kind_of_a_graded_cell(kind):
     assert notebooks.kind(cell("x = 1", kind, "name")) == kind
 
 
@@ -95,7 +95,7 @@ def test_points_are_those_of_test_cells():
     assert [notebooks.points(cell) for cell in notebooks.by_id(tiny_notebook()).values()] == [0, 2, 1]
 
 
-def test_cells_by_id_keep_their_order_and_leave_out_the_free_ones():
+def test_by_id_keeps_the_order_and_omits_cells_without_a_grade_id():
     assert list(notebooks.by_id(tiny_notebook())) == ["mean", "test_mean", "test_mean_negative"]
 
 
@@ -111,11 +111,11 @@ def test_cells_by_id_keep_their_order_and_leave_out_the_free_ones():
         ("test_", None),
     ],
 )
-def test_a_test_belongs_to_the_longest_exercise_that_it_names(test, exercise):
+def test_a_test_belongs_to_the_exercise_with_the_longest_matching_name(test, exercise):
     assert notebooks.exercise_of(test, ["tensor", "tensor_shared"]) == exercise
 
 
-def test_tests_of_an_exercise():
+def test_tests_of_lists_the_tests_of_each_exercise():
     notebook = tiny_notebook()
     notebook.cells.append(cell("", "solution", "median"))
     assert notebooks.tests_of(notebook) == {"mean": ["test_mean", "test_mean_negative"], "median": []}
@@ -158,7 +158,7 @@ def test_the_normal_form_has_no_outputs_counts_or_stray_metadata():
     assert normal.cells[1].source == "text" and list(normal.metadata) == ["kernelspec"]
 
 
-def test_the_normal_form_is_a_copy_and_its_own_normal_form():
+def test_normal_form_returns_a_copy_and_is_idempotent():
     notebook = tiny_notebook()
     notebook.cells[2].execution_count = 5
     normal = notebooks.normal_form(notebook)
@@ -166,7 +166,7 @@ def test_the_normal_form_is_a_copy_and_its_own_normal_form():
     assert notebooks.normal_form(normal) == normal
 
 
-def test_markers_are_taken_out_and_headings_stay():
+def test_solution_markers_are_removed_and_headings_stay():
     source = "### Why\n### BEGIN SOLUTION\nx = 1\n### END SOLUTION\ny\n    ### BEGIN HIDDEN TESTS\nz"
     assert notebooks.without_markers(source) == "### Why\nx = 1\ny\nz"
     assert notebooks.solution_lines(source) == {3: "x = 1"}

@@ -13,12 +13,12 @@ def test_cells_may_hold_magics(source):
 
 
 @pytest.mark.parametrize("source", ["a = = 1", 'x = %"""', "\0", "(" * 9000])
-def test_what_is_none_is_none_and_stops_nothing(source):
+def test_text_that_is_not_python_reads_no_names(source):
     assert not is_python(source)
     assert meaning(source) == source.strip() and reads(source) == set()
 
 
-def test_spaces_and_comments_mean_nothing():
+def test_spaces_and_comments_make_no_difference():
     assert meaning("a = 1  # one") == meaning("a  =  1\n") != meaning("a = 2")
 
 
@@ -33,7 +33,7 @@ def test_spaces_and_comments_mean_nothing():
         "def f(:\nclass C": {"f", "C"},
     }.items(),
 )
-def test_names_that_a_cell_makes(source, names):
+def test_names_that_a_cell_defines_are_found(source, names):
     assert makes(source) == names
 
 
@@ -46,7 +46,7 @@ def test_names_that_a_cell_makes(source, names):
         "x = 1": set(),
     }.items(),
 )
-def test_global_names_that_a_cell_reads(source, names):
+def test_global_names_that_a_cell_reads_are_found(source, names):
     assert reads(source) == names
 
 
@@ -58,12 +58,12 @@ def test_global_names_that_a_cell_reads(source, names):
         "a = 1\n" * 20_000,
     ],
 )
-def test_what_takes_minutes_to_read_is_not_read(text):
+def test_code_that_takes_minutes_to_parse_is_not_parsed(text):
     began = time.process_time()
     assert not is_python(text) and meaning(text) == text.strip()
     makes(text), reads(text)
     assert time.process_time() - began < 5
 
 
-def test_a_few_magics_are_python():
+def test_cells_with_magics_count_as_python():
     assert is_python("%matplotlib inline\nx = !ls\nlen?\n" + "y = 1\n" * 1000)

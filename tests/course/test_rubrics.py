@@ -15,14 +15,14 @@ def written(course: Course, text: str) -> Course:
     return course
 
 
-def test_items_by_question_in_order(tiny):
+def test_items_are_read_by_question_in_order(tiny):
     course = written(
         tiny, '[[b]]\npoints = 1\ntext = "One\\n line."\n[[b]]\npoints = -0.5\ntext = "x"\n[[a]]\npoints=0\ntext="y"'
     )
     assert rubrics.load(course, "averages") == {"b": [Item(1, "One line."), Item(-0.5, "x")], "a": [Item(0, "y")]}
 
 
-def test_no_file_is_no_rubric(tiny):
+def test_without_a_file_there_is_no_rubric(tiny):
     assert rubrics.load(tiny, "averages") == {}
 
 
@@ -43,12 +43,12 @@ def test_no_file_is_no_rubric(tiny):
         ('[[why]]\npoints = 1\ntext = "x"\n[[why]]\npoints = 2\ntext = " x"', "two items of why have the same text: x"),
     ],
 )
-def test_what_is_no_rubric_is_named(tiny, text, words):
+def test_a_faulty_rubric_is_reported(tiny, text, words):
     with pytest.raises(CourseError, match=words):
         rubrics.load(written(tiny, text), "averages")
 
 
-def test_a_comment_is_taken_apart_again():
+def test_a_comment_is_parsed_into_its_items_again():
     items = [Item(1, "a"), Item(-0.5, "b"), Item(0, "c")]
     for chosen in ([], items[:1], items[1:], items):
         for remark in ("", "Own words.\n\n- and a list"):

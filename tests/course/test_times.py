@@ -28,7 +28,7 @@ NOON = datetime(2026, 11, 20, 12, 0)
         "  2026-W47-5 13:00\n",
     ],
 )
-def test_one_moment_in_many_forms(text):
+def test_many_forms_of_one_time_are_read_alike(text):
     assert times.parse(text, BERLIN) == NOON
 
 
@@ -46,7 +46,7 @@ def test_one_moment_in_many_forms(text):
         ("2026-10-31 23:59", NEW_YORK, "2026-11-01 03:59"),
     ],
 )
-def test_over_a_change_of_daylight_saving(text, zone, utc):
+def test_times_are_right_across_a_change_to_daylight_saving_time(text, zone, utc):
     utc = utc if len(utc) > 5 else f"{text[:10]} {utc}"
     assert times.parse(text, zone) == datetime.fromisoformat(utc)
 
@@ -81,31 +81,31 @@ def test_an_extension_ends_at_the_same_time_of_day(due, days, extended):
         ("", "no time with"),
     ],
 )
-def test_what_is_not_understood_is_refused(text, words):
+def test_unreadable_times_are_refused(text, words):
     with pytest.raises(ValueError, match=words):
         times.parse(text, BERLIN)
 
 
-def test_it_is_shown_in_the_zone_and_read_again():
+def test_a_time_is_shown_in_the_courses_zone_and_can_be_read_again():
     assert times.shown(NOON, BERLIN) == "2026-11-20 13:00 +0100 (Europe/Berlin)"
     assert times.shown(datetime(2026, 7, 1, 12), NEW_YORK) == "2026-07-01 08:00 -0400 (America/New_York)"
     assert times.parse(times.written(NOON), NEW_YORK) == NOON
 
 
-def test_nbgrader_reads_what_is_written_alike():
+def test_nbgrader_reads_our_timestamps_as_the_same_time():
     from nbgrader.utils import parse_utc
 
     assert parse_utc(times.written(NOON)) == NOON
 
 
 @pytest.mark.parametrize("zone", ["Europe/Nowhere", "+0100", "../passwd", 5])
-def test_a_zone_that_is_none_is_a_message(tiny, zone):
+def test_an_unknown_time_zone_is_refused_with_a_message(tiny, zone):
     tiny.config.LatePolicy.timezone = zone
     with pytest.raises(CourseError, match=r"LatePolicy\.timezone"):
         times.zone_of(tiny)
 
 
-def test_formgrader_in_a_zone_that_nbgrader_misreads_is_a_message(tiny):
+def test_a_zone_that_nbgrader_misreads_is_reported(tiny):
     tiny.config.NbGraderAPI.timezone = "Europe/Berlin"
     with pytest.raises(CourseError, match=r"NbGraderAPI\.timezone"):
         times.zone_of(tiny)
@@ -115,5 +115,5 @@ def test_formgrader_in_a_zone_that_nbgrader_misreads_is_a_message(tiny):
     ("seconds", "words"),
     [(0, "0 s"), (40.4, "40 s"), (3661, "1 h 1 min"), (86400, "1 d"), (86700, "1 d 5 min"), (2e6, "23 d 3 h")],
 )
-def test_a_length_of_time_in_words(seconds, words):
+def test_durations_are_written_in_words(seconds, words):
     assert times.lasting(seconds) == words

@@ -49,7 +49,7 @@ def bounded():
         yield bounded
 
 
-def test_what_is_remembered_stays_in_the_process(bounded):
+def test_state_is_kept_in_the_process_and_not_in_the_caller(bounded):
     bounded(remember, 1)
     assert bounded(remember, 2) == [1, 2] and seen == []
 
@@ -62,20 +62,20 @@ def test_what_is_remembered_stays_in_the_process(bounded):
         (end, "its process ended .exit code -9.", False),
     ],
 )
-def test_what_takes_too_much_is_named_and_the_next_call_works(bounded, function, reason, is_time):
+def test_a_call_over_a_limit_is_ended_and_the_next_call_works(bounded, function, reason, is_time):
     with pytest.raises(LimitError, match=reason) as caught:
         bounded(function)
     assert caught.value.is_time is is_time
     assert bounded(max, 1, 2) == 2
 
 
-def test_time_is_counted_for_each_call_and_waiting_is_free(bounded):
+def test_each_call_has_its_own_time_limit_and_waiting_does_not_count(bounded):
     bounded(sleep_and_compute)
     for _ in range(3):
         bounded(sum, range(10_000_000))
 
 
 @pytest.mark.parametrize(("kind", "error"), [("plain", ValueError), ("odd", RuntimeError)])
-def test_an_exception_is_raised_here(bounded, kind, error):
+def test_an_exception_in_the_process_is_raised_in_the_caller(bounded, kind, error):
     with pytest.raises(error, match=r"wrong|Unsendable: 1 and 2"):
         bounded(fail, kind)

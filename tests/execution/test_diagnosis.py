@@ -54,14 +54,14 @@ def test_a_mistake_loses_exactly_its_tests(known):
     assert name(known, DROPS_THE_SIGN, [-2.0], lost=(*NEGATIVE, "test_median")) == "mean_drops_the_sign"
 
 
-def test_only_what_lost_tests_have_asked_tells(known):
+def test_only_the_questions_of_failed_tests_decide_the_diagnosis(known):
     rounded = transcript_of("def mean(values):\n    return sum(values) / len(values) + 1e-9", [2.0, 3.0])
     asked = {"test_mean": rounded, "test_mean_negative": transcript_of(DROPS_THE_SIGN, [-2.0])}
     assert known.name("mean", asked, NEGATIVE).name == "mean_drops_the_sign"
     assert known.name("mean", {"test_mean": rounded}, NEGATIVE) is None
 
 
-def test_a_test_that_has_not_asked_is_lost_all_the_same(known):
+def test_a_failed_test_without_questions_counts_as_lost(known):
     asked = {"test_mean": transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0])}
     assert known.name("mean", asked, BOTH).name == "mean_forgets_to_divide"
 
@@ -71,7 +71,7 @@ def test_a_mistake_written_in_another_way_is_named(known):
     assert name(known, other, [2.0, 3.0]) == "mean_forgets_to_divide"
 
 
-def test_every_question_must_be_answered_alike(known):
+def test_a_mistake_is_named_only_if_every_answer_agrees(known):
     only_once = "def mean(values):\n    return sum(values) if values[0] == 2.0 else 0.0"
     assert name(known, only_once, [2.0, 3.0], [1.0, 5.0]) is None
 
@@ -102,16 +102,16 @@ def test_code_that_raises_has_no_mistake(known):
     )
 
 
-def test_another_exercise_has_no_such_mistake(known):
+def test_a_mistake_of_another_exercise_is_not_named(known):
     asked = transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0])
     assert known.name("median", {"test_median": asked, "test_mean": asked}, ["test_median"]) is None
 
 
-def test_nothing_asked_names_nothing(known):
+def test_without_questions_no_mistake_is_named(known):
     assert known.name("mean", {}, BOTH) is None and known.name("mean", {"test_mean": []}, BOTH) is None
 
 
-def test_mistakes_that_answer_alike_have_a_name_only_if_they_mean_the_same(known):
+def test_mistakes_with_equal_answers_are_named_only_if_they_have_the_same_explanation(known):
     asked = transcript_of(DROPS_THE_SIGN, [-2.0])
     both = copy(known)
     both.entries = [*known.entries, replace(known.entries[1], name="mean_is_positive")]
@@ -122,7 +122,7 @@ def test_mistakes_that_answer_alike_have_a_name_only_if_they_mean_the_same(known
     assert named(both, asked, NEGATIVE) == "mean_drops_the_sign"
 
 
-def test_a_slip_in_an_earlier_exercise_hides_no_mistake():
+def test_a_mistake_in_an_earlier_exercise_hides_no_later_one():
     """`sgd` calls `mse`; with stand-ins for it, only the mistake in `sgd` itself tells."""
     known = diagnostician((ROOT / "source" / "training" / "training.ipynb").resolve())
     mistake = next(entry for entry in known.entries if entry.name == "sgd_loss_of_last_batch")
@@ -133,14 +133,14 @@ def test_a_slip_in_an_earlier_exercise_hides_no_mistake():
     assert known.name("sgd", {"test_sgd_losses": transcript}, mistake.loses) == mistake
 
 
-def test_what_was_measured_tells_nothing(known):
+def test_measured_times_do_not_decide_the_diagnosis(known):
     cost = (json.dumps({"probe": "autodiff.cost", "arguments": {}}), {"value": 7})
     asked = transcript_of(FORGETS_TO_DIVIDE, [2.0, 3.0])
     assert named(known, [cost, *asked]) == named(known, asked) == "mean_forgets_to_divide"
     assert named(known, [cost]) is None
 
 
-def test_a_mistake_that_never_answers_is_nobodys(known, monkeypatch):
+def test_a_catalogue_entry_without_answers_is_never_named(known, monkeypatch):
     endless = copy(known)
     loop = "def mean(values):\n    while values[0] != 2.0: pass\n    return 5.0"
     endless.entries = [replace(known.entries[0], name="mean_loops", source=loop), known.entries[0]]
@@ -148,7 +148,7 @@ def test_a_mistake_that_never_answers_is_nobodys(known, monkeypatch):
     assert name(endless, FORGETS_TO_DIVIDE, [2.0, 3.0], [1.0, 1.0]) == "mean_forgets_to_divide"
 
 
-def test_nan_answers_alike(known, tmp_path):
+def test_two_nan_answers_are_equal(known, tmp_path):
     course = tiny_source(tmp_path / "nan")
     text = (course.root / "mistakes" / "averages.toml").read_text(encoding="utf-8")
     path = course.root / "mistakes" / "averages.toml"
@@ -157,7 +157,7 @@ def test_nan_answers_alike(known, tmp_path):
     assert name(Diagnostician(course.source("averages")), nan, [2.0]) == "mean_forgets_to_divide"
 
 
-def test_a_truth_value_is_no_number(known):
+def test_true_is_not_equal_to_one(known):
     asked = json.dumps({"probe": "core.call", "arguments": {"function": "mean", "args": [[1.0, 0.0]], "kwargs": {}}})
     reply = {"value": {"value": True, "arguments": [[1.0, 0.0]], "kind": "bool"}}
     assert named(known, [(asked, reply)]) is None

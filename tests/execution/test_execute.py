@@ -42,7 +42,7 @@ def seen_by_the_spy(classroom) -> list[dict]:
         "spy": FULL,
     }.items(),
 )
-def test_points(classroom, student, scores):
+def test_each_test_has_the_points_it_earned(classroom, student, scores):
     assert classroom.scores(student) == scores
 
 
@@ -65,7 +65,7 @@ def test_points(classroom, student, scores):
         ("has_many_cells_that_end_python", "test_mean", "2 fresh kernels have been used up by the cells above"),
     ],
 )
-def test_the_error_says_what_happened(classroom, student, test, words):
+def test_a_failed_test_shows_what_happened(classroom, student, test, words):
     assert words in classroom.error(student, test)
 
 
@@ -91,7 +91,7 @@ def test_a_passed_test_has_no_error(classroom):
     assert classroom.error("right", "test_mean") == classroom.error("right", "test_mean_negative") == ""
 
 
-def test_what_was_printed_stays_in_the_notebook(classroom):
+def test_printed_output_stays_in_the_notebook(classroom):
     outputs = classroom.cell("warns_and_shows_half_a_point", "test_mean").outputs
     assert any("hm" in output.get("text", "") for output in outputs)
 
@@ -107,7 +107,7 @@ def test_no_hidden_test_is_anywhere_in_the_students_python(classroom):
         assert not any("oracle.same_number" in source or "HIDDEN" in source for source in seen["cells"])
 
 
-def test_the_spy_sees_what_it_may_see(classroom):
+def test_a_student_who_searches_the_process_finds_only_visible_code(classroom):
     assert [seen["visible"] for seen in seen_by_the_spy(classroom)] == [True] * 3
 
 
@@ -124,7 +124,7 @@ def test_running_cells_again_leaves_no_trace_in_the_notebook(classroom):
     assert [output.ename for cell in cells[2:] for output in cell.outputs] == ["ZeroDivisionError", "DeadKernelError"]
 
 
-def test_a_cell_that_loops_is_told_so(classroom):
+def test_an_endless_loop_is_reported_as_one(classroom):
     (error,) = classroom.notebook("has_a_cell_that_loops").cells[3].outputs
     assert error.ename == "CellTimeoutError"
 
@@ -141,7 +141,7 @@ def test_a_cell_that_loops_is_told_so(classroom):
         ("answer = 1", ["print(1)"], True),
     ],
 )
-def test_a_demonstration_runs_if_something_may_need_it(tmp_path, answer, own, runs):
+def test_a_demonstration_runs_only_if_an_answer_or_another_cell_may_need_it(tmp_path, answer, own, runs):
     """Also an answer may: the students see its result just above the question."""
     given = new_code_cell("given = 1", id="given")
     show = new_code_cell("shown = 1\ndef show(x): return x", id="show", metadata={"tags": ["demonstration"]})
@@ -163,7 +163,7 @@ def test_a_demonstration_runs_if_something_may_need_it(tmp_path, answer, own, ru
     assert done.cells[2].outputs == []
 
 
-def test_a_cell_that_its_author_does_not_run_is_not_run(tmp_path):
+def test_a_cell_tagged_skip_execution_is_not_run(tmp_path):
     notebook = new_notebook(
         cells=[new_code_cell("print(1)", metadata={"tags": ["skip-execution"]}), new_code_cell("2")]
     )
@@ -183,14 +183,14 @@ POISON = {
 
 
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON)
-def test_a_cell_that_ends_python_later_fails_alone(tmp_path, poison):
+def test_a_cell_whose_thread_ends_python_later_fails_alone(tmp_path, poison):
     slow = "import time; time.sleep(0.3); print(b)"
     cells = execute(tmp_path, "a = 1", "b = a + 1", poison, slow, "print(a + b)", question_timeout=5)
     assert "The cells below ran without it" in cells[2].outputs[-1].evalue
     assert [[output.text for output in cell.outputs] for cell in cells[3:]] == [["2\n"], ["3\n"]]
 
 
-def test_a_cell_that_needs_a_deadly_function_fails_alone(tmp_path):
+def test_a_cell_that_calls_a_function_that_ends_python_fails_alone(tmp_path):
     deadly = "def f(x):\n    import os\n    return x if x else os._exit(0)"
     cells = execute(tmp_path, deadly, "f(0)", "print(f(1))", "f(0)", "print(f(2))")
     assert cells[0].outputs == []
@@ -208,7 +208,7 @@ def test_all_cells_together_have_a_time_limit(tmp_path):
     assert "used up 4 s" in cells[4].outputs[0].evalue
 
 
-def test_a_loop_costs_its_time_limit_once(tiny, hand_in, pool):
+def test_an_endless_loop_uses_up_its_time_limit_only_once(tiny, hand_in, pool):
     """The further tests of the exercise wait for less; `loops_when_asked` shows that what ends is still counted."""
     hand_in("ada", "def mean(values):\n    while True:\n        pass")
     found = graded(tiny, pool)

@@ -45,13 +45,13 @@ def test_a_right_answer_passes():
     assert len(verdict.transcript) == 1
 
 
-def test_a_wrong_answer_fails_with_what_to_tell():
+def test_a_wrong_answer_fails_with_a_message():
     verdict = judge(ASKS, "wrong", Channel({"f": double_plus_one, "cheats": True}))
     assert "should be 4, yours is 5" in str(verdict.error) and verdict.remarks == ["a remark"]
     assert (verdict.suspicion, verdict.transcript) == ("it lets torch do it", ["asked"])
 
 
-def test_an_answer_that_needs_torch_is_asked_where_torch_is():
+def test_questions_to_an_answer_that_needs_torch_go_to_an_interpreter_with_torch():
     verdict = judge(ASKS, "needs", Channel({}, {"f": square}))
     assert verdict.error is None and verdict.suspicion == NEEDS_TORCH
     assert len(verdict.transcript) == 1, "only what was asked the second time counts"
@@ -62,13 +62,13 @@ def test_an_answer_that_needs_torch_is_asked_where_torch_is():
 @pytest.mark.parametrize(
     "source", ["1 / 0", "import nothing_of_this_name", "def f(:", f"{ASKS}\nfrom os import no_name"]
 )
-def test_a_test_that_fails_itself_says_nothing_about_the_answer(source):
+def test_a_fault_in_a_hidden_test_is_not_blamed_on_the_answer(source):
     verdict = judge(source, "broken", Channel({"f": square}))
     assert verdict.error is None and verdict.fault.startswith("Traceback") and verdict.suspicion == ""
 
 
 @pytest.mark.parametrize("error", [DeadKernelError("gone"), SandboxError("torch can be found")])
-def test_what_an_interpreter_does_is_not_the_tests_fault(error):
+def test_a_dead_interpreter_is_not_reported_as_a_fault_of_the_test(error):
     class Broken(Channel):
         def ask(self, question):
             raise error

@@ -14,14 +14,14 @@ from grading.run.grade import grade
 from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, ROOT, submit
 
 
-def test_it_imports_little():
+def test_importing_the_module_imports_little():
     heavy = "{'nbgrader', 'nbconvert', 'jupyter_client', 'sqlalchemy', 'torch', 'numpy', 'matplotlib'}"
     asked = f"import sys, grading.execution.interpreters; print(sorted({heavy} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert said.stdout == "[]\n", "what it imports holds up what it starts"
 
 
-def test_they_serve_more_than_one_class(tiny):
+def test_interpreters_serve_more_than_one_class(tiny):
     submit(tiny, "ada", RIGHT)
     with interpreters.start(tiny, ["averages"]) as started:
         (first,) = grade(tiny, "averages", 1, started=started)
@@ -31,7 +31,7 @@ def test_they_serve_more_than_one_class(tiny):
     assert second.has_grade and second.score < 3
 
 
-def test_cells_that_all_have_are_known_without_the_hidden_tests(tiny):
+def test_shared_cells_are_prepared_without_the_hidden_tests(tiny):
     cells = interpreters.given_cells(tiny, "averages")
     assert any("assert" in cell for cell in cells)
     assert not any("HIDDEN" in cell or "oracle" in cell for cell in cells)
@@ -41,7 +41,7 @@ def test_cells_that_all_have_are_known_without_the_hidden_tests(tiny):
     ("assignment", "woken"),
     [("conditioning", []), ("mini-torch", ["torch"]), ("optimizers", ["torch"]), ("training", ["torch", "optimizers"])],
 )
-def test_followers_are_prepared_where_optimizers_are_followed(monkeypatch, assignment, woken):
+def test_followers_are_prepared_only_for_assignments_that_follow_optimizers(monkeypatch, assignment, woken):
     @contextlib.contextmanager
     def zygotes(*args):
         yield {None: Path("plain"), Missing.TORCH: Path("torch"), Missing.OPTIMIZERS: Path("optimizers")}

@@ -98,20 +98,20 @@ def test_healthy_cells_run_once_in_one_kernel():
         ("trips", "DeadKernelError", "kernel_died"),
     ],
 )
-def test_a_cell_that_takes_its_kernel_with_it_fails_alone(fate, name, state):
+def test_a_cell_that_kills_its_kernel_fails_alone(fate, name, state):
     runs = Runs("a", "b", fate, "c")
     assert runs.troubles == {2: (name, state)}
     assert runs.kernels[-1].ran == ["a", "b", "c"]
     assert [kernel.open for kernel in runs.kernels] == [False] * (len(runs.kernels) - 1) + [True]
 
 
-def test_a_cell_above_that_spoils_the_kernel_is_to_blame():
+def test_an_earlier_cell_that_spoiled_the_kernel_is_blamed():
     runs = Runs("a", "poison", "works", "b")
     assert runs.troubles == {1: ("DeadKernelError", "kernel_died")} and "The cells below ran without it" in runs.last
     assert runs.kernels[-1].ran == ["a", "works", "b"] == runs.session.sources
 
 
-def test_only_so_many_fresh_kernels_are_used():
+def test_the_number_of_fresh_kernels_is_limited():
     runs = Runs("a", *["dies"] * 4, "b", restarts=2)
     assert runs.troubles[5] == ("DeadKernelError", "") and len(runs.kernels) == 3
     assert "2 fresh kernels have been used up" in runs.last

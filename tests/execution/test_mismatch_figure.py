@@ -31,7 +31,7 @@ def test_a_path_on_a_known_function_is_seen_from_above():
     assert html.count("<ellipse") == 6 and "nan," not in html
 
 
-def test_elsewhere_there_are_no_level_lines(mismatch):
+def test_a_path_on_an_unknown_function_has_no_level_lines(mismatch):
     assert "<ellipse" not in mismatch_figure.outputs(mismatch)[0].data["text/html"]
 
 
@@ -41,11 +41,11 @@ def test_a_students_text_cannot_be_markup():
     assert "&lt;b&gt;" in html
 
 
-def test_an_error_without_rows_shows_nothing_more():
+def test_an_error_without_rows_has_no_figure():
     assert mismatch_figure.outputs(AssertionError("no")) == []
 
 
-def test_values_that_part_late_are_shown_with_their_digits():
+def test_values_that_differ_in_late_digits_are_shown_with_these_digits():
     with pytest.raises(Mismatch) as caught:
         same_path([[0.1], [0.2], [0.3 + 1e-9]], [[0.1], [0.2 + 1e-16], [0.3]], what="Walk")
     html = mismatch_figure.outputs(caught.value)[0].data["text/html"]

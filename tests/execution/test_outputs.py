@@ -7,7 +7,7 @@ import pytest
 from tests.kernels.test_forked_kernel import execute
 
 
-def test_what_was_printed_in_pieces_is_one_output(tmp_path):
+def test_pieces_of_one_stream_become_one_output(tmp_path):
     pieces = "print('a', end='', flush=True); print('b', flush=True); print('c', file=sys.stderr, flush=True)"
     (cell,) = execute(tmp_path, f"import sys; {pieces}")
     assert [(output.name, output.text) for output in cell.outputs] == [("stdout", "ab\n"), ("stderr", "c\n")]
@@ -27,20 +27,20 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
-def test_a_notebook_keeps_only_so_much(tmp_path, flood):
+def test_output_beyond_the_limit_of_a_notebook_is_dropped(tmp_path, flood):
     flood = f"from IPython.display import display, update_display\n{flood}"
     first, second = execute(tmp_path, flood, "print(1)", max_output=2_000_000)
     assert len(json.dumps(first)) < 2_100_000
     assert second.outputs[0].text == "1\n"
 
 
-def test_what_is_shown_again_in_a_fresh_kernel_counts_once(tmp_path):
+def test_output_repeated_in_a_fresh_kernel_counts_once(tmp_path):
     show = "display({'text/plain': 'x' * 4000}, raw=True)"
     cells = execute(tmp_path, show, "import os; os._exit(0)", show, max_output=10_000)
     assert [cell.outputs[0].output_type for cell in cells] == ["display_data", "error", "display_data"]
 
 
-def test_an_error_decides_also_when_the_notebook_is_full(tmp_path):
+def test_an_error_is_kept_when_the_notebook_is_full(tmp_path):
     (cell,) = execute(tmp_path, "display({'text/plain': 'x' * 3_000_000}, raw=True)\n1 / 0", max_output=10_000)
     assert [output.output_type for output in cell.outputs] == ["stream", "error"]
     assert "3.0 MB is left out" in cell.outputs[0].text and cell.outputs[1].ename == "ZeroDivisionError"
@@ -51,6 +51,6 @@ def test_a_display_of_an_earlier_cell_can_be_changed(tmp_path):
     assert shown.outputs[1].data["text/plain"] == "'b'" and changed.outputs == []
 
 
-def test_a_count_that_is_none_is_left_out(tmp_path):
+def test_an_invalid_execution_count_is_left_out(tmp_path):
     cells = execute(tmp_path, "get_ipython().execution_count = -(10**30)", "print(1)")
     assert [cell.execution_count for cell in cells] == [None, None]

@@ -32,7 +32,7 @@ def test_a_solution_that_does_not_parse_fails_every_test():
     assert all(rehearse(tiny_notebook(), {"mean": "def mean(:"}).values())
 
 
-def test_what_never_ends_is_ended():
+def test_an_endless_solution_is_stopped():
     before = signal.getsignal(signal.SIGPROF)
     with pytest.raises(TimeoutError), time_limit(0.1):
         rehearse(tiny_notebook(), {"mean": "def mean(values):\n    while True: pass"})
@@ -54,12 +54,12 @@ def test_an_import_is_not_cut_short(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "imported_slowly")
 
 
-def test_a_solution_that_exits_fails_and_ends_nothing():
+def test_a_solution_that_calls_exit_fails_without_ending_the_rehearsal():
     verdicts = rehearse(tiny_notebook(), {"mean": "import sys\ndef mean(values):\n    sys.exit(0)"})
     assert verdicts["test_mean"] == "SystemExit: 0"
 
 
-def test_free_cells_do_not_run():
+def test_ungraded_cells_do_not_run():
     notebook = tiny_notebook()
     free = cell("raise SystemExit", "given", "plot")
     free.metadata.clear()
@@ -78,7 +78,7 @@ def test_nothing_is_printed(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_definitions_are_those_of_the_solutions():
+def test_definitions_returns_the_names_of_the_solutions():
     namespace, sources = definitions(tiny_notebook(), {"mean": "def mean(values):\n    return 7"})
     assert namespace["mean"]([1]) == 7
     assert sources == ["def mean(values):\n    return 7"]
@@ -108,7 +108,7 @@ def test_run_gives_the_message_of_a_failure(source, message):
         "does_not_parse",
     ],
 )
-def test_the_verdicts_are_those_of_the_real_pipeline(classroom, student):
+def test_rehearsing_gives_the_verdicts_of_real_grading(classroom, student):
     verdicts = rehearse(tiny_notebook(), {"mean": SOLUTIONS[student]})
     points = [notebooks.points(cell) for cell in notebooks.by_id(tiny_notebook()).values()][1:]
     expected = tuple(0 if failed else full for failed, full in zip(verdicts.values(), points))

@@ -19,14 +19,14 @@ def skipped(answer: str, *own: str) -> set[str]:
 @pytest.mark.parametrize(
     "answer", ["answer = 1", "answer = given + 1", "answer = 1  # shown", "shown = 1\nanswer = shown"]
 )
-def test_nothing_needs_it(answer):
+def test_a_cell_whose_names_nobody_reads_is_skipped(answer):
     assert skipped(answer) == {SHOW}
 
 
 @pytest.mark.parametrize("answer", ["answer = shown + 1", "def answer():\n    return show(1)"])
-def test_an_answer_reads_what_it_makes(answer):
+def test_a_cell_whose_names_an_answer_reads_runs(answer):
     assert skipped(answer) == set()
 
 
-def test_a_cell_of_the_students_own_may_need_it():
+def test_a_cell_that_a_students_own_cell_may_need_runs():
     assert skipped("answer = 1", "print(1)") == set()

@@ -28,13 +28,13 @@ def by_hand(course) -> None:
         gradebook.db.commit()
 
 
-def test_nothing_to_do_is_nothing_done(tiny):
+def test_unchanged_tests_leave_the_gradebook_as_it_is(tiny):
     assert changed_tests.fit(tiny, "averages") == []
     mark(tiny, "ada")
     assert changed_tests.fit(tiny, "averages") == [] and changed_tests.removed(tiny, "averages") == []
 
 
-def test_a_new_test_and_a_new_exercise(tiny):
+def test_a_new_test_and_a_new_exercise_are_added(tiny):
     mark(tiny, "ada")
     by_hand(tiny)
 
@@ -52,7 +52,7 @@ def test_a_new_test_and_a_new_exercise(tiny):
         assert gradebook.find_source_cell("given_imports", "averages", "averages").source.endswith("\nimport math")
 
 
-def test_a_test_is_removed_and_another_gives_other_points(tiny):
+def test_a_removed_test_and_changed_points_reach_the_gradebook(tiny):
     mark(tiny, "ada")
     by_hand(tiny)
 

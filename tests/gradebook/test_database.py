@@ -28,7 +28,7 @@ def test_a_transaction_is_written_whole_or_not_at_all(tiny):
         assert gradebook.find_submission("averages", "ada").timestamp == datetime(2026, 1, 1)
 
 
-def test_cells_and_grades_that_are_not_there_are_missing_entries(tiny):
+def test_absent_cells_and_grades_raise_missing_entry(tiny):
     with ClassGradebook(tiny) as gradebook:
         assert gradebook.find_source_cell("mean", "averages", "averages").cell_type == "code"
         assert gradebook.find_graded_cell("test_mean", "averages", "averages").max_score == 2
@@ -75,7 +75,7 @@ def test_manual_scores_and_comments_survive_and_are_marked_for_review(tiny, pool
         assert gradebook.find_comment("mean", "averages", "averages", "ada").comment == "Think of -1."
 
 
-def test_a_late_submission_loses_what_the_plugin_says(tiny, pool):
+def test_a_late_submission_gets_the_penalty_of_the_plugin(tiny, pool):
     submit(tiny, "ada", RIGHT)
     submit(tiny, "bob", RIGHT)
     for student, day in (("ada", 1), ("bob", 3)):

@@ -31,7 +31,7 @@ def files(tiny):
     return old, new
 
 
-def test_compare_files(tiny, files):
+def test_two_gradebook_files_are_compared(tiny, files):
     found = {c.student: (c.exercise, c.old, c.new, c.why) for c in differences.compare_files(tiny, *files)}
     assert found == {
         "better": ("mean", 2, 3, "test_mean_negative: passes now"),
@@ -44,7 +44,7 @@ def test_compare_files(tiny, files):
     assert differences.compare_files(tiny, files[0], files[0]) == []
 
 
-def test_tests_that_come_or_go_without_a_point_are_not_told():
+def test_tests_that_come_or_go_without_changing_a_score_are_not_listed():
     def one(**cells: tuple[float, float, float | None]) -> dict[str, scores.Submission]:
         made = {n: scores.Cell(n, p, full, p, manual, None, False) for n, (p, full, manual) in cells.items()}
         return {"ada": scores.Submission("ada", "averages", made, {}, 0.0)}
@@ -58,7 +58,7 @@ def test_tests_that_come_or_go_without_a_point_are_not_told():
     )
 
 
-def test_the_record_says_why(files):
+def test_a_difference_shows_the_reason_from_the_record(files):
     with differences.open_gradebook(files[0]) as old, differences.open_gradebook(files[1]) as new:
         before, after = scores.read(old, "averages"), scores.read(new, "averages")
     test = {"error": "should be 3", "mistake": "mean_x"}
@@ -74,7 +74,7 @@ def test_the_table_shows_missing_points_as_dashes(tiny, files):
     assert "│ gone │ averages │ everything │ 3 │ - │ not in the new gradebook │" in said
 
 
-def test_what_is_no_gradebook_is_a_message_and_makes_none(tiny):
+def test_a_missing_gradebook_is_refused_and_not_created(tiny):
     with pytest.raises(CourseError, match="no such gradebook"):
         differences.compare_files(tiny, tiny.root / "gradebook.db", tiny.root / "none.db")
     assert not (tiny.root / "none.db").exists()

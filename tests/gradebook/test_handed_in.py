@@ -4,7 +4,7 @@ from grading.gradebook import handed_in
 from tests.marks import mark
 
 
-def test_without_a_class_list_the_gradebook_is_the_class(tiny):
+def test_without_a_class_list_the_students_of_the_gradebook_are_the_class(tiny):
     mark(tiny, "ada")
     with tiny.gradebook() as gradebook:
         gradebook.update_or_create_student("bob")
@@ -12,7 +12,7 @@ def test_without_a_class_list_the_gradebook_is_the_class(tiny):
     assert handed_in.overview(tiny, "averages").missing == ["bob"]
 
 
-def test_under_blind_marking_nobody_is_said_to_be_missing(tiny):
+def test_under_blind_marking_nobody_is_listed_as_missing(tiny):
     (tiny.root / "students.csv").write_text("id\nada\n", encoding="utf-8")
     mark(tiny, "participant-7")
     assert handed_in.overview(tiny, "averages").missing is None

@@ -30,12 +30,12 @@ DAY, HOUR = 86400, 3600
         ("25% per week, 1 day free, at most 30%", 2 * DAY, 5),
     ],
 )
-def test_rules(rule, seconds, points):
+def test_each_late_rule_gives_its_penalty(rule, seconds, points):
     assert Rule.parse(rule).penalty(20, seconds) == pytest.approx(points)
 
 
 @pytest.mark.parametrize("rule", ["10 %", "at most 50 %", "ten % a day", "10 % a day and more"])
-def test_a_rule_that_is_not_understood_is_a_message(tiny, rule):
+def test_an_unknown_rule_is_refused_with_a_message(tiny, rule):
     tiny.config.LatePolicy.rule = rule
     with pytest.raises(CourseError, match=r"c\.LatePolicy\.rule"):
         late_penalties.apply(tiny)
@@ -100,7 +100,7 @@ def test_without_a_due_date_nobody_is_late(tiny):
     assert late_penalties.apply(tiny) == {} and after_penalty(tiny) == {"ada": 3}
 
 
-def test_faults_in_due_dates_are_messages(tiny):
+def test_faulty_due_dates_are_refused_with_a_message(tiny):
     for due in ({"averages": "soon"}, {"medians": "2026-11-20"}):
         tiny.config.LatePolicy.due = due
         with pytest.raises(CourseError, match=r"nbgrader_config\.py"):
@@ -127,7 +127,7 @@ def test_nbgrader_itself_uses_the_rule(tiny):
         ("America/New_York", "2026-03-08 23:59", datetime(2026, 3, 9, 3, 58), datetime(2026, 3, 9, 4, 0)),
     ],
 )
-def test_a_minute_on_each_side_of_the_due_date(tiny, zone, due, in_time, late):
+def test_a_minute_before_the_due_date_is_in_time_and_a_minute_after_it_is_late(tiny, zone, due, in_time, late):
     tiny.config.LatePolicy.rule = "10 % a day"
     tiny.config.LatePolicy.timezone = zone
     tiny.config.LatePolicy.due = {"averages": due}
@@ -139,7 +139,7 @@ def test_a_minute_on_each_side_of_the_due_date(tiny, zone, due, in_time, late):
     assert late_penalties.due_in_words(tiny, "averages").startswith(f"{shown:%Y-%m-%d %H:%M %z}")
 
 
-def test_every_number_has_the_penalty_and_follows_a_manual_grade(course):
+def test_every_output_includes_the_penalty_also_after_a_manual_grade(course):
     import csv
 
     from grading.lms.export import export

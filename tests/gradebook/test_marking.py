@@ -42,7 +42,7 @@ def read(course: Course, student: str) -> marking.Answer:
     return found
 
 
-def test_what_is_asked_and_who_answered(course):
+def test_questions_and_answers_are_listed(course):
     one = question(course)
     assert (one.name, one.model) == ("why", MODEL) and one.text.startswith("## Exercise 2: Why (2 points)\n\nWhy not")
     assert waiting(course) == {"ada", "bob"}, "cleo has left the gap as it was"
@@ -59,7 +59,7 @@ def test_the_order_differs_between_questions(course):
     assert order("why") != order("how") and order("why") != sorted("abcdefgh")
 
 
-def test_points_and_comment_are_where_formgrader_looks(course):
+def test_points_and_comments_are_saved_where_formgrader_reads_them(course):
     items = rubrics.load(course, "averages")["why"]
     marking.save(course, read(course, "ada"), 1.5, rubrics.comment(items[1:], "Nice."))
     said = "- **+1** Names the median.\n- **-0.5** Confuses mean and median.\n\nNice."
@@ -69,13 +69,13 @@ def test_points_and_comment_are_where_formgrader_looks(course):
 
 
 @pytest.mark.parametrize("points", [-0.5, 2.5, float("nan")])
-def test_points_that_the_question_does_not_give(course, points):
+def test_points_outside_the_range_of_the_question_are_refused(course, points):
     with pytest.raises(CourseError, match="the question gives 0 to 2"):
         marking.save(course, read(course, "ada"), points, "")
     assert given(course, "ada") == (None, True, None)
 
 
-def test_what_formgrader_gave_meanwhile_is_not_overwritten(course):
+def test_points_that_formgrader_saved_meanwhile_are_not_overwritten(course):
     seen = read(course, "ada")
     by_formgrader(course, "ada", 0.5, "See me.")
     with pytest.raises(ChangedError, match="meanwhile"):
@@ -85,7 +85,7 @@ def test_what_formgrader_gave_meanwhile_is_not_overwritten(course):
     assert given(course, "ada") == (2.0, False, None)
 
 
-def test_a_comment_of_formgraders_alone_is_not_overwritten(course):
+def test_a_comment_that_formgrader_saved_without_points_is_not_overwritten(course):
     by_formgrader(course, "ada", 0.5, "See me.")
     seen = read(course, "ada")
     by_formgrader(course, "ada", 0.5, "See me on Monday.")
@@ -103,7 +103,7 @@ def test_an_answer_that_is_graded_again_meanwhile_gets_no_points_of_the_old_one(
     assert given(course, "ada") == (None, True, None)
 
 
-def test_a_submission_that_is_gone(course):
+def test_a_deleted_submission_is_reported(course):
     seen = read(course, "ada")
     with course.gradebook() as gradebook:
         gradebook.remove_submission("averages", "ada")
@@ -120,7 +120,7 @@ def _hold(root: Path, place: Place, held) -> None:
 
 
 @pytest.mark.parametrize("ending", ["leave", "die"])
-def test_an_answer_is_one_graders_until_that_process_leaves_it_or_dies(course, ending):
+def test_an_answer_is_reserved_for_one_grader_until_the_process_releases_it_or_dies(course, ending):
     place = Place(question(course), "ada")
     here, there = multiprocessing.get_context("spawn").Pipe()
     other = multiprocessing.get_context("spawn").Process(target=_hold, args=(course.root, place, there))
@@ -136,7 +136,7 @@ def test_an_answer_is_one_graders_until_that_process_leaves_it_or_dies(course, e
         assert mine
 
 
-def test_points_of_formgraders_alone_are_not_overwritten(course):
+def test_points_that_formgrader_saved_without_a_comment_are_not_overwritten(course):
     by_formgrader(course, "ada", 0.5)
     seen = read(course, "ada")
     by_formgrader(course, "ada", 1.0)
@@ -178,7 +178,7 @@ def test_members_with_another_answer_are_graded_for_themselves(team):
 
 
 @pytest.mark.parametrize("change", ["graded", "handed in"])
-def test_what_changes_for_one_member_is_written_for_nobody(team, change):
+def test_if_one_members_answer_changed_no_points_are_written_for_the_group(team, change):
     place = of_team(team)
     seen, last = marking.read(team, place), place.others[-1]
     if change == "graded":
@@ -190,7 +190,7 @@ def test_what_changes_for_one_member_is_written_for_nobody(team, change):
     assert given(team, place.student) == (None, True, None)
 
 
-def test_who_has_no_points_yet_gets_those_of_the_group(team):
+def test_a_member_without_points_gets_those_of_the_group(team):
     place = of_team(team)
     by_formgrader(team, place.others[0], 0.5, "See me.")
     assert of_team(team) == place, "the same claim for all graders, whatever was graded meanwhile"

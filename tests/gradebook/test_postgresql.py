@@ -72,7 +72,7 @@ def database_of(course: Course) -> str:
     return course.config.CourseDirectory.db_url.rsplit("/", 1)[1]
 
 
-def test_every_command_gives_what_it_gives_with_sqlite(course, tiny):
+def test_every_command_gives_the_same_results_as_with_sqlite(course, tiny):
     said = {}
     for own in (course, tiny):
         submit(own, "ada", RIGHT)
@@ -102,7 +102,7 @@ def test_every_command_gives_what_it_gives_with_sqlite(course, tiny):
     assert (course.root / "grades.csv").read_text() == (tiny.root / "grades.csv").read_text()
 
 
-def test_watch_grades_there(course, tmp_path):
+def test_watch_grades_into_the_server(course, tmp_path):
     watched = Class(course, tmp_path)
     watched.hand_in("ada", DROPS_THE_SIGN)
     watched.grade()
@@ -110,7 +110,7 @@ def test_watch_grades_there(course, tmp_path):
     assert not (course.root / "gradebook.db").exists()
 
 
-def test_the_indexes_are_made_there_too(course):
+def test_the_indexes_are_created_on_the_server_too(course):
     with ClassGradebook(course) as gradebook:
         there = inspect(gradebook.engine)
         for table, column in UNINDEXED:
@@ -158,7 +158,7 @@ def test_no_commands_error_shows_the_password(wrong, command, tmp_path, released
             assert PASSWORD.encode() not in path.read_bytes(), path
 
 
-def test_a_row_that_another_program_has_locked_is_waited_for_and_then_told(course, postgresql, pool):
+def test_a_locked_row_is_waited_for_and_then_reported(course, postgresql, pool):
     submit(course, "ada", RIGHT)
     graded(course, pool)
     before = scores(course, "averages")
@@ -185,7 +185,7 @@ def disconnect(postgresql: Server, course: Course) -> None:
     postgresql.execute("postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
 
 
-def test_a_connection_lost_in_a_transaction_writes_nothing_and_is_told(course, postgresql):
+def test_a_connection_lost_in_a_transaction_writes_nothing_and_is_reported(course, postgresql):
     with ClassGradebook(course) as gradebook:
         with pytest.raises(SQLAlchemyError) as caught, gradebook.transaction():
             gradebook.open_submission("averages", "ada", None)
@@ -290,7 +290,7 @@ def test_a_missing_sqlite_file_is_no_copy(tiny):
         copies.keep_copy(tiny, datetime(2026, 1, 1))
 
 
-def test_two_people_grade_answers_there(tmp_path, postgresql):
+def test_two_people_grade_answers_on_the_server(tmp_path, postgresql):
     course = on_server(question_source(tmp_path / "course"), postgresql.new_database())
     release(course, "averages")
     for student in ("ada", "bob"):

@@ -10,7 +10,7 @@ def a_record(**more) -> Record:
     return Record("ada", "averages", records.GRADED, tests={"test_mean": {"points": 2.0}}, seconds=1.5, **more)
 
 
-def test_what_is_saved_is_read_back(tiny):
+def test_a_saved_record_is_read_back(tiny):
     saved = a_record(score=2.0, max_score=3.0, repairs=["é"], graded_at="2026-01-01T00:00:00+00:00")
     saved.save(tiny)
     (found,) = records.read(tiny, "averages").values()
@@ -18,20 +18,20 @@ def test_what_is_saved_is_read_back(tiny):
     assert [path.name for path in (tiny.root / "records" / "averages").iterdir()] == ["ada.json"]
 
 
-def test_whether_it_is_unchanged_is_not_kept(tiny):
+def test_the_unchanged_flag_is_not_saved(tiny):
     a_record(unchanged=True).save(tiny)
     assert records.read(tiny, "averages")["ada"].unchanged is False
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"other": 1}'])
-def test_half_a_record_is_none(tiny, text):
+def test_a_truncated_record_is_ignored(tiny, text):
     a_record().save(tiny)
     records.file_of(tiny, "averages", "ada").write_text(text, encoding="utf-8")
     assert records.read(tiny, "averages") == {}
 
 
 @pytest.mark.parametrize(("state", "there"), [("graded", True), ("kernel_died", True), ("notebook_missing", False)])
-def test_which_states_have_a_grade(state, there):
+def test_only_some_states_have_a_grade(state, there):
     assert Record("ada", "averages", state).has_grade is there
 
 
@@ -44,6 +44,6 @@ def test_a_reason_can_be_printed_and_written_whatever_it_holds(tiny):
     assert found.repairs == ["caf\\udce9.ipynb"] and found.tests == saved.tests
 
 
-def test_a_name_that_is_no_text_can_be_printed(tiny):
+def test_a_name_that_is_not_valid_text_can_be_printed(tiny):
     Record("caf\udce9", "averages", "not_gradable").save(tiny)
     assert list(records.read(tiny, "averages")) == ["caf\\udce9"]

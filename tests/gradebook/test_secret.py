@@ -9,7 +9,7 @@ from tests.conftest import tiny_source
 from tests.marks import mark
 
 
-def test_release_makes_it_once_for_its_owner_only(tmp_path):
+def test_release_creates_the_secret_once_readable_by_its_owner_only(tmp_path):
     course = tiny_source(tmp_path / "course")
     release(course, "averages")
     made = secret.file_of(course).read_bytes()
@@ -21,7 +21,7 @@ def test_release_makes_it_once_for_its_owner_only(tmp_path):
     assert secret.of(other) != secret.of(course)
 
 
-def test_without_grades_it_is_made_anew(tiny):
+def test_without_grades_a_lost_secret_is_replaced(tiny):
     with tiny.gradebook() as gradebook:  # places for grades, and no grade
         gradebook.update_or_create_student("ada")
         gradebook.update_or_create_submission("averages", "ada")
@@ -30,7 +30,7 @@ def test_without_grades_it_is_made_anew(tiny):
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
-def test_with_grades_it_is_only_renewed_on_purpose(tiny, by_hand):
+def test_with_grades_the_secret_is_renewed_only_on_request(tiny, by_hand):
     mark(tiny, "ada")
     if by_hand:
         with tiny.gradebook() as gradebook:
@@ -48,7 +48,7 @@ def test_with_grades_it_is_only_renewed_on_purpose(tiny, by_hand):
 
 
 @pytest.mark.parametrize("text", ["", "abc", "g" * 64, "a" * 63, "ä" * 64])
-def test_a_damaged_one_is_refused(tiny, text):
+def test_a_damaged_secret_is_refused(tiny, text):
     secret.file_of(tiny).write_text(text, encoding="utf-8")
     with pytest.raises(CourseError, match=r"gradebook\.secret (is damaged|cannot be read)"):
         secret.of(tiny)

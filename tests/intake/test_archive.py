@@ -29,7 +29,7 @@ def test_files_keep_their_names_and_times(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/tmp/evil", "..\\evil", "C:\\evil", "C:/evil"])
-def test_nothing_lands_outside(tmp_path, name):
+def test_no_member_is_written_outside_the_folder(tmp_path, name):
     left = archive.unpack(make(tmp_path / "a.zip", {name: b"1", "fine": b"2"}), tmp_path / "in" / "out")
     assert list(left.values()) == ["its path leads out of the archive"]
     assert set(files(tmp_path)) == {"a.zip", "in/out/fine"}
@@ -49,7 +49,7 @@ def test_links_are_left_out(tmp_path):
     assert files(tmp_path / "out") == {}
 
 
-def test_floods_are_left_out(tmp_path, monkeypatch):
+def test_members_over_a_size_limit_are_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "LARGEST_FILE", 10)
     monkeypatch.setattr(archive, "LARGEST_ALL", 15)
     left = archive.unpack(make(tmp_path / "a.zip", {"big": b"x" * 11, "one": b"x" * 4, "two": b"x"}), tmp_path / "out")
@@ -86,7 +86,7 @@ def packed(content: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def test_what_is_in_a_students_archive_has_the_time_and_the_origin_of_the_outer_one(tmp_path):
+def test_files_of_a_nested_archive_have_the_time_and_origin_of_the_outer_member(tmp_path):
     outer: dict[str, str] = {}
     source = make(tmp_path / "a.zip", {"ada/work.zip": packed({"bob/x.ipynb": b"1"})})
     assert archive.unpack(source, tmp_path / "out", outer=outer) == {}
@@ -95,7 +95,7 @@ def test_what_is_in_a_students_archive_has_the_time_and_the_origin_of_the_outer_
     assert outer == {"ada/work": "ada/work.zip"}
 
 
-def test_the_times_are_those_of_a_zone(tmp_path):
+def test_times_are_read_in_the_given_zone(tmp_path):
     from zoneinfo import ZoneInfo
 
     archive.unpack(make(tmp_path / "a.zip", {"x": b"1"}), tmp_path / "out", zone=ZoneInfo("America/New_York"))
@@ -119,7 +119,7 @@ LIAR = packed({f"{number:0200}": b"" for number in range(20_000)})
     ],
     ids=["no zip", "cut", "long name", "deep", "nul", "dots", "many"],
 )
-def test_a_bad_archive_is_its_own_failure(tmp_path, bad):
+def test_a_bad_archive_fails_alone(tmp_path, bad):
     good = packed({"x.ipynb": b"good"})
     source = make(tmp_path / "a.zip", {"a/work.zip": good, "b/work.zip": bad, "c/work.zip": good})
     left = archive.unpack(source, tmp_path / "out")
@@ -128,7 +128,7 @@ def test_a_bad_archive_is_its_own_failure(tmp_path, bad):
     assert all(name.startswith("b/") for name in left) and len(found) < 10
 
 
-def test_no_archive_takes_the_room_of_the_others(tmp_path, monkeypatch):
+def test_each_nested_archive_has_its_own_size_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "LARGEST_ALL", 4000)
     bomb = packed({f"{number}": b"0" * 900 for number in range(40)})
     source = make(tmp_path / "a.zip", {"a/work.zip": bomb, "b/work.zip": packed({"x.ipynb": b"b" * 300})})
@@ -137,7 +137,7 @@ def test_no_archive_takes_the_room_of_the_others(tmp_path, monkeypatch):
     assert left and all(name.startswith("a/") for name in left)
 
 
-def test_a_folder_of_the_name_of_an_archive_does_not_hide_it(tmp_path):
+def test_a_folder_named_like_an_archive_does_not_hide_the_archive(tmp_path):
     source = make(tmp_path / "a.zip", {"ada/work.zip": packed({"x.ipynb": b"1"}), "ada/work/notes.txt": b"2"})
     archive.unpack(source, tmp_path / "out")
     assert b"1" in files(tmp_path / "out").values()

@@ -83,7 +83,7 @@ def text_of(draw_damage: list, notebook: dict) -> str:
 
 @settings(max_examples=250, deadline=None, derandomize=True)
 @given(damages=st.lists(damage(), min_size=1, max_size=4))
-def test_whatever_happens_to_the_json(desk, damages):
+def test_any_change_of_the_json_is_read_or_refused_with_a_message(desk, damages):
     course, gradebook, path, notebook = desk
     path.write_text(text_of(damages, notebook), encoding="utf-8")
     check(course, gradebook)
@@ -91,7 +91,7 @@ def test_whatever_happens_to_the_json(desk, damages):
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(cut=st.integers(0, 10_000), junk=st.binary(max_size=20), skip=st.integers(0, 200))
-def test_whatever_happens_to_the_bytes(desk, cut, junk, skip):
+def test_any_change_of_the_bytes_is_read_or_refused_with_a_message(desk, cut, junk, skip):
     course, gradebook, path, notebook = desk
     data = json.dumps(notebook).encode()
     at = cut % len(data)

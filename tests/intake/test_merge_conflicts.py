@@ -47,7 +47,7 @@ MIXED = "a merge conflict, of which those versions that go together were kept"
         ("3\n=======\n", "3", "left-over markers of a merge, which were removed"),
     ],
 )
-def test_what_is_kept_and_said(text, kept, words):
+def test_one_version_is_kept_and_named(text, kept, words):
     found = resolve(text, is_json)
     if words is None:
         assert found is None
@@ -57,11 +57,11 @@ def test_what_is_kept_and_said(text, kept, words):
 
 
 @pytest.mark.parametrize("text", ["1", "x\n=======\n", conflict("{", "[")])
-def test_what_is_no_conflict_or_has_no_solution(text):
+def test_text_without_a_conflict_or_solution_stays(text):
     assert resolve(text, is_json) is None
 
 
-def test_markers_in_a_text_that_is_sound_stay():
+def test_markers_in_valid_code_stay():
     assert resolve(conflict("1", "2"), lambda text: True) is None
 
 
@@ -72,7 +72,7 @@ def test_many_markers_take_little_time():
     assert len(tried) <= 6
 
 
-def test_it_is_plain_data():
+def test_resolve_returns_the_text_and_which_version_it_kept():
     assert resolve(conflict("1", "2"), is_json) == Resolved("1\n", FIRST)
 
 

@@ -56,7 +56,7 @@ def read(tmp_path, data: bytes):
         ),
     ],
 )
-def test_what_can_be_read(tmp_path, data, repairs):
+def test_readable_variants_are_read(tmp_path, data, repairs):
     notebook, told = read(tmp_path, data)
     assert [grade_id(one) for one in notebook.cells] == ["mean", None]
     assert [one.source for one in notebook.cells] == [RIGHT, "a\nb"]
@@ -96,38 +96,38 @@ def test_what_can_be_read(tmp_path, data, repairs):
         (b"[" * 100_000 + b"]" * 100_000, "is nested too deeply for a notebook"),
     ],
 )
-def test_what_cannot_be_read_is_named(tmp_path, data, words):
+def test_unreadable_files_are_refused_with_a_reason(tmp_path, data, words):
     with pytest.raises(NotebookError) as caught:
         read(tmp_path, data)
     assert str(caught.value).startswith(f"{tmp_path}/averages.ipynb: {words}")
 
 
-def test_what_programs_leave_behind_a_text_is_left_out(tmp_path):
+def test_control_characters_after_the_notebook_are_left_out(tmp_path):
     notebook, told = read(tmp_path, TEXT.encode() + b"\x1a")
     assert (notebook.cells[0].source, told) == (RIGHT, [])
 
 
 @pytest.mark.parametrize("more", ["}", " " + TEXT, "\nSaved at noon"])
-def test_what_stands_after_the_notebook_is_left_out(tmp_path, more):
+def test_text_after_the_notebook_is_left_out(tmp_path, more):
     notebook, told = read(tmp_path, (TEXT + more).encode())
     assert (notebook.cells[0].source, told) == (RIGHT, ["text after the end of the notebook was ignored"])
 
 
-def test_a_file_of_windows_is_read_as_that(tmp_path):
+def test_a_file_in_a_windows_encoding_is_read(tmp_path):
     text = TEXT.replace("return", "# “done …”\\n    return")
     notebook, told = read(tmp_path, text.encode("cp1252"))
     assert "# “done …”" in notebook.cells[0].source
     assert told == ["the file is not in UTF-8 and was read as cp1252"]
 
 
-def test_the_tag_of_a_cell_that_is_not_to_run_is_kept(tmp_path):
+def test_the_tag_skip_execution_is_kept(tmp_path):
     cell = {"cell_type": "Code", "source": "1", "metadata": {"tags": ["skip-execution", 1]}}
     (found,) = read(tmp_path, json.dumps({"cells": [cell]}).encode())[0].cells
     assert (found.cell_type, found.metadata.tags) == ("code", ["skip-execution"])
 
 
 @pytest.mark.parametrize("number", [3, 5, 4.0, "4.5", None, True, [4], "\ud800"])
-def test_where_there_are_cells_the_number_of_the_format_does_not_matter(tmp_path, number):
+def test_a_wrong_format_number_does_not_matter_if_there_are_cells(tmp_path, number):
     notebook, told = read(tmp_path, json.dumps({**GOOD, "nbformat": number}).encode())
     assert (notebook.cells[0].source, told) == (RIGHT, [])
 
@@ -156,14 +156,14 @@ def test_half_a_character_in_a_picture_costs_only_the_picture(tmp_path):
 
 
 @pytest.mark.parametrize("nothing", ["{}", "null", ""])
-def test_a_conflict_with_nothing_keeps_the_notebook(tmp_path, nothing):
+def test_a_conflict_with_an_empty_version_keeps_the_notebook(tmp_path, nothing):
     notebook, told = read(tmp_path, conflict(nothing, TEXT).encode())
     assert notebook.cells[0].source == RIGHT
     assert told == ["the file contained a merge conflict, of which the second version was kept"]
 
 
 @pytest.mark.parametrize("source", [None, 7, [1], {"a": "b"}])
-def test_a_source_that_is_no_text_is_none(tmp_path, source):
+def test_a_source_that_is_not_text_is_read_as_none(tmp_path, source):
     notebook, _ = read(tmp_path, json.dumps({**GOOD, "cells": [{**GOOD["cells"][0], "source": source}]}).encode())
     assert notebook.cells[0].source is None
 

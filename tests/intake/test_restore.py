@@ -43,12 +43,12 @@ def test_halves_of_characters_are_replaced(released):
     assert repairs == ["cells with broken characters, which were replaced by \ufffd: mean, cell 6"]
 
 
-def test_a_notebook_with_few_of_the_cells_may_be_another_one(released):
+def test_a_notebook_with_few_known_cells_is_reported_as_possibly_another_one(released):
     _, repairs = restored([new_code_cell("1", id="own")], released)
     assert repairs[0] == "it has 0 of the release's 4 cells, so it may be the wrong notebook"
 
 
-def test_untouched_is_who_wrote_into_no_gap(released):
+def test_a_submission_with_no_filled_gap_counts_as_untouched(released):
     release, written = new_notebook(cells=released), copy.deepcopy(released)
     written[3].source += "  # no Python is written"
     assert is_untouched(new_notebook(cells=written), release)
@@ -86,7 +86,7 @@ def test_changed_points_type_and_order_are_repaired_and_named(released):
 
 
 @pytest.mark.parametrize("metadata", [{}, {"nbgrader": {}}, {"nbgrader": "text"}, {"nbgrader": {"grade_id": 3}}])
-def test_strange_metadata_makes_a_cell_the_students_own(released, metadata):
+def test_a_cell_with_invalid_metadata_becomes_the_students_own(released, metadata):
     own = new_code_cell("x = 1")
     own.metadata = metadata
     cells, _ = restored([*copy.deepcopy(released), own], released)
@@ -106,7 +106,7 @@ def test_a_copy_below_its_tests_is_a_note_and_not_the_answer(released):
     assert ids(cells) == NAMES
 
 
-def test_an_answer_copied_over_the_next_gap_is_an_answer_there(released):
+def test_an_answer_copied_over_the_next_gap_counts_for_that_gap(released):
     submitted = copy.deepcopy(released)
     submitted[1].source = "def mean(values): return 1"
     submitted[3] = copy.deepcopy(submitted[1])
@@ -203,7 +203,7 @@ def test_a_missing_gap_that_nobody_filled_is_put_back_as_it_was(released):
 
 
 @pytest.mark.parametrize("source", [None, 7])
-def test_a_cell_without_text_is_told(released, source):
+def test_a_cell_without_text_is_reported(released, source):
     submitted = copy.deepcopy(released)
     submitted[1]["source"] = source
     cells, repairs = restored(submitted, released)
@@ -228,7 +228,7 @@ def test_pictures_stay_and_links_to_missing_ones_are_named(released):
     assert cells[-1].source == "![p](attachment:p.png) (missing picture)"
 
 
-def test_many_repairs_are_told_in_short(released):
+def test_many_repairs_are_summarized(released):
     many = [cell("def mean(values): return 1", "solution", "mean") for _ in range(3000)]
     _, repairs = restored([*copy.deepcopy(released), *many], released)
     assert repairs == [
@@ -257,7 +257,7 @@ def test_an_answer_that_was_retyped_is_mended_like_others(released, kind):
 
 
 @pytest.mark.parametrize("copied", ["def mean(values):  ...  # see above", "def mean(values):\n\n    ...\n", None])
-def test_a_copy_that_says_nothing_else_does_not_count(released, copied):
+def test_an_identical_copy_does_not_count(released, copied):
     submitted = copy.deepcopy(released)
     submitted[1].source = ANSWER
     second = copy.deepcopy(released[1])
@@ -315,7 +315,7 @@ def test_without_names_and_ids_locked_cells_are_known_by_their_texts(released):
 
 
 @pytest.mark.parametrize("text", ["![![" * 150_000, "![a](attachment:" * 30_000, "![a](attachment:" + "b " * 200_000])
-def test_text_made_for_it_stalls_nothing(released, text):
+def test_adversarial_text_is_compared_in_little_time(released, text):
     began = time.process_time()
     restored([new_markdown_cell(text), *released], released)
     assert time.process_time() - began < 10

@@ -73,7 +73,7 @@ def test_a_conflict_that_no_version_solves_is_unreadable(handed_in):
     assert caught.value.state == "notebook_unreadable"
 
 
-def test_what_lies_beside_an_unreadable_notebook_is_named(handed_in):
+def test_files_beside_an_unreadable_notebook_are_listed(handed_in):
     (handed_in.folder / "averages.ipynb").rename(handed_in.folder / "averages (1).ipynb")
     (handed_in.folder / "averages.ipynb").write_bytes(b"")
     with pytest.raises(SubmissionError, match=r"is empty; ask for it again.*\(beside it: averages \(1\)\.ipynb\)"):
@@ -130,7 +130,7 @@ def test_a_linked_notebook_is_refused(handed_in, tiny):
     assert caught.value.state == "symbolic_link"
 
 
-def test_the_digest_follows_contents_and_names_and_not_times(handed_in):
+def test_the_digest_depends_on_contents_and_names_and_not_on_times(handed_in):
     path = handed_in.folder / "averages.ipynb"
     first = handed_in.digest()
     os.utime(path, (1, 1))
@@ -152,7 +152,7 @@ def test_the_digest_follows_contents_and_names_and_not_times(handed_in):
         ({"averages.ipynb/a": b""}, "is a folder, or no file; ask for the notebook"),
     ],
 )
-def test_a_missing_notebook_is_told_with_what_is_there(handed_in, there, words):
+def test_a_missing_notebook_is_reported_with_the_files_that_are_there(handed_in, there, words):
     (handed_in.folder / "averages.ipynb").unlink()
     for name, data in there.items():
         (handed_in.folder / name).parent.mkdir(exist_ok=True)
@@ -190,7 +190,7 @@ def test_a_link_beside_the_renamed_notebook_is_not_followed(handed_in):
         (b"1" * 2000, None),
     ],
 )
-def test_the_time_of_a_submission_is_read_or_told_to_be_none(handed_in, data, time):
+def test_the_time_of_a_submission_is_read_or_reported_as_unreadable(handed_in, data, time):
     (handed_in.folder / "timestamp.txt").write_bytes(data)
     assert handed_in.timestamp() == time
     assert bool(handed_in.repairs) == (time is None and data != b"")
@@ -224,12 +224,12 @@ def test_a_linked_time_is_not_followed(handed_in, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a\nb", "caf\udce9", " ada", "ada "])
-def test_a_folder_name_that_nbgrader_cannot_store_is_told(tiny, name):
+def test_a_folder_name_that_nbgrader_cannot_store_is_reported(tiny, name):
     with pytest.raises(SubmissionError, match="ends with a space, holds a line break, or is not UTF-8; rename"):
         Submission(name, "averages", tiny.root / "submitted" / name / "averages").digest()
 
 
-def test_what_lies_in_the_wrong_place_is_told_to_be_missing(tiny):
+def test_a_notebook_in_the_wrong_place_is_reported_as_missing(tiny):
     root = tiny.root / "submitted"
     for name in (
         "ada/averages.ipynb",
@@ -276,7 +276,7 @@ def test_an_id_that_could_be_more_than_a_name_is_refused(tiny, student):
     ],
     ids=["cells", "text", "pictures"],
 )
-def test_more_than_anybody_writes_is_refused(handed_in, cells, words):
+def test_an_oversized_notebook_is_refused(handed_in, cells, words):
     text = json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
     (handed_in.folder / "averages.ipynb").write_text(text, encoding="utf-8")
     with pytest.raises(SubmissionError, match=words) as caught:
@@ -300,7 +300,7 @@ def test_a_crowded_folder_costs_its_files_and_not_the_notebook(handed_in, tmp_pa
     subprocess.run(["rm", "-rf", handed_in.folder], check=True)  # too deep for pytest
 
 
-def test_the_digest_follows_what_is_used_however_much_lies_beside_it(handed_in, monkeypatch):
+def test_the_digest_depends_only_on_files_that_are_used(handed_in, monkeypatch):
     (handed_in.folder / "a.bin").write_bytes(bytes(60_000))
     (handed_in.folder / "b.bin").write_bytes(bytes(30_000))
     monkeypatch.setattr(module, "MAX_FILES", 50_000)

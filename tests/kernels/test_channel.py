@@ -64,7 +64,7 @@ def kernel(request, tmp_path):
         yield channel
 
 
-def test_questions_and_their_traces(kernel):
+def test_questions_leave_no_trace_in_the_kernel(kernel):
     with connected(kernel):
         reply = student.call("f", [1.5, float("nan")])
         assert reply["x"][0] == 1.5 and reply["x"][1] != reply["x"][1]
@@ -113,7 +113,7 @@ def f():
         ("awaited = exits = 1", False),
     ],
 )
-def test_cells_that_may_need_the_event_loop(source, needs):
+def test_cells_that_may_need_the_event_loop_are_recognized(source, needs):
     assert needs_event_loop(source) is needs
 
 
@@ -133,7 +133,7 @@ def test_a_student_who_breaks_the_probes_gets_a_message(kernel):
         student.call("die")
 
 
-def test_code_that_hangs_is_given_up(kernel):
+def test_a_question_to_code_that_hangs_times_out(kernel):
     kernel.seconds = 1
     started = time.monotonic()
     with connected(kernel), pytest.raises(KernelStuck, match="waited 1 s"):
@@ -141,7 +141,7 @@ def test_code_that_hangs_is_given_up(kernel):
     assert time.monotonic() - started < 3
 
 
-def test_an_answer_that_breaks_off_is_none(kernel):
+def test_a_truncated_answer_is_reported(kernel):
     kernel.seconds = 1
     kernel.cell(
         "import sys; sys.modules['grading.probe.core'].answer = lambda *args: core._line.sendall(b'1') or 1 / 0"
@@ -151,7 +151,7 @@ def test_an_answer_that_breaks_off_is_none(kernel):
         student.call("f", 1)
 
 
-def test_a_copy_of_the_kernel_that_is_left_behind_holds_nobody_up(kernel):
+def test_a_leftover_fork_of_the_kernel_delays_nothing(kernel):
     """A child that a student's code has forked keeps the line open when the kernel itself is gone."""
     kernel.cell(
         "def leave():\n    if os.fork():\n        os._exit(3)\n    __import__('time').sleep(9)\n    os._exit(0)"
@@ -169,7 +169,7 @@ def test_the_kernel_runs_cells_between_questions(kernel):
             kernel.cell(f"calls = [{number + 1}] * {number + 1}")
 
 
-def test_what_a_kernel_waits_for_a_processor_does_not_count(monkeypatch):
+def test_waiting_for_a_processor_does_not_count_against_the_limit(monkeypatch):
     """As long as it computes: an honest answer loses nothing because of what others compute."""
     now, waited = [100.0], [5.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
@@ -185,7 +185,7 @@ def test_what_a_kernel_waits_for_a_processor_does_not_count(monkeypatch):
     assert Patience(None).left == float("inf")
 
 
-def test_what_came_in_time_is_read_after_the_limit_too(monkeypatch):
+def test_an_answer_that_came_in_time_is_read_after_the_limit_too(monkeypatch):
     """The grader itself may have got no processor meanwhile."""
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])

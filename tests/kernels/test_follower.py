@@ -115,7 +115,7 @@ def running(request, tmp_path_factory):
     one.close()
 
 
-def test_it_follows_and_learns_of_new_cells(running):
+def test_the_follower_follows_and_learns_new_cells(running):
     with connected(running):
         assert student.follow("Descent", [[1.0], [2.0]], start=[0.0], eta=0.5) == [[0], [-0.5], [-1.5]]
         running.sources += ["1 / 0\nseven = 7", DESCENT.replace("Descent", "Second").replace("- self", "+ self")]
@@ -146,7 +146,7 @@ def compute(seconds):
     assert 0 < little < 0.5 <= much
 
 
-def test_what_an_earlier_use_of_a_class_leaves_behind_shows(running):
+def test_state_that_a_class_keeps_between_uses_is_visible(running):
     """As in the student's notebook, where a self-check has used the class before a hidden test asks."""
     running.sources.append(
         DESCENT.replace("Descent", "Keeps")
@@ -165,7 +165,7 @@ def test_neither_a_process_nor_a_program_can_be_started(running):
         assert student.value("numbers") == [-1, -1, -1, True]
 
 
-def test_what_is_missing_is_missing(running):
+def test_hidden_modules_cannot_be_imported(running):
     with connected(running):
         if running.missing is Missing.TORCH:
             running.sources.append(SEARCHES.replace("{roots}", repr(bubblewrap.python_folders())))
@@ -231,7 +231,7 @@ class Tensor:
 """
 
 
-def test_torch_differentiates_and_schedules_nothing_where_it_is_not(running):
+def test_without_torch_nothing_is_differentiated_or_scheduled(running):
     if running.missing is not Missing.TORCH:
         return
     running.sources.append(DELEGATES)
@@ -247,7 +247,7 @@ def test_torch_differentiates_and_schedules_nothing_where_it_is_not(running):
                 question()
 
 
-def test_the_answers_are_its_own_also_where_the_line_is_written_to(running):
+def test_forged_lines_on_the_channel_are_not_taken_as_answers(running):
     forge = """
 class Forger(Descent):
     def step(self):
@@ -264,7 +264,7 @@ class Forger(Descent):
         assert student.follow("Forger", [[1.0], [2.0]], start=[0.0], eta=0.5) == [[0], [-0.5], [-1.5]]
 
 
-def test_an_answer_that_never_comes_is_given_up(tmp_path):
+def test_a_question_that_is_never_answered_times_out(tmp_path):
     one = make(Missing.TORCH, tmp_path, [DESCENT, "def wait():\n    while True: pass", "name = 'a'"], True, question=1)
     with connected(one):
         with pytest.raises(follower.KernelStuck, match="waited 1 s"):
@@ -273,7 +273,7 @@ def test_an_answer_that_never_comes_is_given_up(tmp_path):
     one.close()
 
 
-def test_a_limit_holds_for_those_that_run_and_for_those_to_come(tmp_path):
+def test_a_limit_holds_for_running_and_later_followers(tmp_path):
     followers = Followers(tmp_path, [], Seconds(20, 60, 600), True, Watchdog)
     running = followers[Missing.TORCH]
     followers.limit(5)
@@ -281,7 +281,7 @@ def test_a_limit_holds_for_those_that_run_and_for_those_to_come(tmp_path):
     assert running.seconds.cell == 60
 
 
-def test_a_cell_that_does_not_run_again_fails_once(running):
+def test_a_cell_that_fails_in_the_follower_is_not_run_again(running):
     running.sources.append("os._exit(0)")
     with connected(running):
         with pytest.raises(DeadKernelError):
@@ -290,7 +290,7 @@ def test_a_cell_that_does_not_run_again_fails_once(running):
             student.value("Descent")
 
 
-def test_cells_may_take_only_so_long_together(tmp_path):
+def test_all_cells_together_have_a_time_limit(tmp_path):
     sources = ["import time; time.sleep(0.7)"] * 3
     one = make(Missing.TORCH, tmp_path, sources, True, cells=1.0)
     with connected(one), pytest.raises(follower.KernelStuck):
@@ -336,7 +336,7 @@ def test_a_copy_of_torch_elsewhere_is_found(tmp_path, monkeypatch):
         for warm in (True, False)
     ],
 )
-def test_behind_a_symbolic_link_it_is_missing_too(tmp_path, missing, warm):
+def test_a_torch_behind_a_symbolic_link_is_hidden_too(tmp_path, missing, warm):
     """The environment's folder, or one above it, may be a link: what is inside has the link's name there."""
     link = tmp_path / "link"
     link.symlink_to(Path(sys.prefix).parent)
@@ -393,7 +393,7 @@ def asked(probe: str, sandbox: bool = True, with_torch: bool = False, **argument
     return channel.ask(json.dumps({"probe": probe, "arguments": arguments}))
 
 
-def test_who_is_asked():
+def test_the_interpreter_depends_on_what_the_code_mentions():
     assert asked("optimizers.follow", name="Momentum") == Missing.TORCH
     assert asked("optimizers.follow", name="Momentum", with_torch=True) == Missing.OPTIMIZERS
     assert asked("optimizers.follow", name="Momentum", sandbox=False) == "kernel"
@@ -409,7 +409,7 @@ def test_who_is_asked():
     assert asked("optimizers.torch_train") == asked("optimizers.train") == "kernel"
 
 
-def test_torch_is_given_to_those_alone_who_write_of_it(tmp_path):
+def test_only_code_that_mentions_torch_gets_torch(tmp_path):
     given = "import torch"
     channel = GuardedChannel(Unasked([given, DESCENT]), Followers(tmp_path, [], None, True, watch), {given})
     channel._followed.append((Missing.TORCH, ""))

@@ -169,7 +169,7 @@ print(logging.getLogger().handlers, log.name, log.level, [type(handler).__name__
     assert warm.startswith("True") and ":memory:" in warm
 
 
-def test_the_end_of_a_kernel_is_waited_for(tmp_path):
+def test_wait_returns_the_exit_code_of_a_forked_kernel(tmp_path):
     client = NotebookClient(new_notebook(), kernel_name="python3")
     client.kernel_manager_class = forked_kernel.WarmKernelManager
     client.create_kernel_manager().files = str(tmp_path)
@@ -180,7 +180,7 @@ def test_the_end_of_a_kernel_is_waited_for(tmp_path):
         assert process.poll() == process.wait() == -9
 
 
-def test_files_that_hold_nothing_are_limited_too(tmp_path):
+def test_the_number_of_empty_files_is_limited_too(tmp_path):
     many = "import os\nfor n in range(120_000): os.symlink('x', f'{n}')"
     full, after = execute(tmp_path, many, "print(1)")
     assert "No space left on device" in full.outputs[0].evalue and after.outputs[0].text == "1\n"

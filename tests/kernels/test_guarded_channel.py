@@ -32,7 +32,7 @@ class Silent(dict):
 @pytest.mark.parametrize(
     ("sources", "remarks"), [(["import torch", PLAIN], 0), ([TORCH], 1), ([TORCH, PLAIN], 0), (["import torch"], 0)]
 )
-def test_torch_is_spoken_of_where_the_rule_itself_mentions_it(sources, remarks):
+def test_only_mentions_of_torch_in_the_rule_itself_count(sources, remarks):
     channel = GuardedChannel(Kernel(*sources), Silent(), given=[])
     channel.begin(with_torch=True)
     with connected(channel), pytest.raises(AssertionError):

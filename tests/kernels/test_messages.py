@@ -60,17 +60,17 @@ def frames(session: Session, kind: object, content: object) -> list[bytes]:
 
 
 @pytest.mark.parametrize(("kind", "content"), SOUND.items())
-def test_sound_messages_arrive(session, kind, content):
+def test_valid_messages_arrive(session, kind, content):
     assert parsed(session, frames(session, kind, content))["content"] == content
 
 
 @pytest.mark.parametrize(("kind", "content"), BROKEN)
-def test_others_are_said_to_be_none(session, kind, content):
+def test_malformed_messages_are_refused(session, kind, content):
     with pytest.raises(BrokenMessage):
         parsed(session, frames(session, kind, content))
 
 
-def test_garbage_is_no_message(session):
+def test_garbage_is_refused(session):
     for garbage in ([], [b"x"], [DELIM], [DELIM, b"", b"{}", b"{}", b"{}", b"{}"], [DELIM, b"sig", *[b"\xff"] * 4]):
         with pytest.raises(BrokenMessage):
             parsed(session, garbage)
@@ -91,6 +91,6 @@ def test_an_error_of_the_readers_own_is_not_blamed_on_the_kernel(session, monkey
         parsed(session, sent)
 
 
-def test_depth():
+def test_deeply_nested_messages_are_refused():
     assert not deeper({"a": [{"b": [1, 2]}]}, 4)
     assert deeper({"a": [{"b": [1, 2]}]}, 3)

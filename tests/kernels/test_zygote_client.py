@@ -88,7 +88,7 @@ def test_without_the_shared_zygote_a_worker_has_its_own():
     caller.communicate("", timeout=30)
 
 
-def test_nobody_waits_for_them_after_an_error(monkeypatch):
+def test_an_error_ends_without_waiting_for_zygotes(monkeypatch):
     made = []
 
     class Zygote(zygote_client.Zygote):
@@ -103,7 +103,7 @@ def test_nobody_waits_for_them_after_an_error(monkeypatch):
     assert not any(folder.exists() for folder in folders.values())
 
 
-def test_without_bubblewrap_there_is_none(monkeypatch):
+def test_without_bubblewrap_there_is_no_zygote(monkeypatch):
     monkeypatch.setattr("grading.sandbox.bubblewrap.bundled", lambda: None)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SandboxError, match="bubblewrap is missing"):

@@ -127,7 +127,7 @@ def test_a_group_hands_in_together_and_its_file_is_fetched_once(course, server):
     assert server.count(FILE) == 1
 
 
-def test_zips_text_and_dangerous_names(course, server):
+def test_zips_typed_text_and_dangerous_names_are_handled(course, server):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("homework/averages.ipynb", written(course, "zipped"))
@@ -153,7 +153,7 @@ def test_zips_text_and_dangerous_names(course, server):
     ],
     ids=["429", "403", "retry-after", "500", "list cut", "503", "download cut"],
 )
-def test_what_passes_is_waited_for(course, server, fault):
+def test_temporary_failures_are_retried(course, server, fault):
     handed_in(course, server)
     server.faults.append(fault)
     assert collect(course, "--yes").exit_code == 0
@@ -215,7 +215,7 @@ def test_a_network_that_is_gone_is_not_tried_for_everybody(course, server):
     ],
     ids=["token", "401", "403", "404", "429", "500", "html", "json", "cut"],
 )
-def test_what_does_not_pass_ends_in_a_sentence_and_changes_nothing(course, server, fault, words):
+def test_permanent_failures_end_with_a_message_and_change_nothing(course, server, fault, words):
     handed_in(course, server)
     server.faults.append(fault)
     result = collect(course, "--yes")
@@ -224,7 +224,7 @@ def test_what_does_not_pass_ends_in_a_sentence_and_changes_nothing(course, serve
     assert answers(course) == {} and TOKEN not in result.output
 
 
-def test_a_server_that_is_not_there(course, server, monkeypatch):
+def test_an_unreachable_server_ends_with_a_message(course, server, monkeypatch):
     monkeypatch.setenv("CANVAS_API_URL", "http://127.0.0.1:9")
     result = collect(course)
     assert result.exit_code == 1 and "the connection to Canvas broke" in result.output
@@ -243,7 +243,7 @@ def test_a_server_that_is_not_there(course, server, monkeypatch):
         ("CANVAS_COURSE", "43", "Canvas does not have that (404)"),
     ],
 )
-def test_what_is_wrong_in_the_environment_is_said_without_the_token(course, server, monkeypatch, name, value, words):
+def test_faulty_settings_are_reported_without_the_token(course, server, monkeypatch, name, value, words):
     monkeypatch.setenv(name, value)
     with pytest.raises(CanvasError) as caught:
         canvas.place(course, "averages")
@@ -253,7 +253,7 @@ def test_what_is_wrong_in_the_environment_is_said_without_the_token(course, serv
     assert "hush" not in shown and TOKEN not in shown
 
 
-def test_the_address_may_be_copied_with_what_follows(course, server, monkeypatch):
+def test_the_address_may_be_copied_with_a_path(course, server, monkeypatch):
     monkeypatch.setenv("CANVAS_API_URL", f"{server.address}/api/v1/")
     assert canvas.place(course, "averages").source.id == ASSIGNMENT
 
@@ -274,7 +274,7 @@ def test_the_assignment_is_found_by_the_settings_or_by_name(course, server):
         canvas.place(course, "averages")
 
 
-def test_nobody_has_handed_in(course, server):
+def test_an_assignment_without_submissions_is_reported(course, server):
     server.submit(101, "Ada Lovelace", {})
     assert "nobody has handed in anything in Canvas yet" in collect(course).output
 
@@ -284,7 +284,7 @@ def test_a_package_that_is_not_installed_is_named(course, server, monkeypatch):
     assert "pip install 'canvasapi" in collect(course).output
 
 
-def test_hidden_names(course, server):
+def test_hidden_names_become_anonymous_ids(course, server):
     for one in (101, 102):
         hidden = server.submit(one, "?", {"averages.ipynb": written(course, f"of {one}")}, anonymous_id=f"aB{one}")
         del hidden["user"], hidden["user_id"]

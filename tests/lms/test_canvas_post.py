@@ -110,7 +110,7 @@ def test_a_group_that_canvas_grades_as_one_gets_one_grade(course, server):
     assert "2 grades to be sent: cd (1), dk (0)" in export(course).output
 
 
-def test_a_class_that_was_graded_blind(course, server):
+def test_grades_of_a_blindly_graded_class_are_sent_once_names_are_shown(course, server):
     mark(course, "anon-aB1", (2, 1))
     server.submissions[0]["anonymous_id"] = "aB1"
     server.submissions[0]["user_id"] = None
@@ -121,7 +121,7 @@ def test_a_class_that_was_graded_blind(course, server):
     assert "1 grade to be sent: anon-aB1 (3)" in export(course).output
 
 
-def test_what_came_in_since_is_said(course, server):
+def test_submissions_that_came_in_since_are_reported(course, server):
     with course.gradebook() as gradebook:
         gradebook.find_submission("averages", "al").timestamp = datetime(2026, 11, 20, 10)
         gradebook.find_submission("averages", "bn").timestamp = datetime(2026, 11, 20, 11)
@@ -204,6 +204,6 @@ def test_a_comment_that_was_deleted_in_canvas_is_made_again(course, server):
     assert json.loads((course.root / "returned" / "averages-canvas.json").read_text(encoding="utf-8"))
 
 
-def test_lti_is_not_offered(tiny):
+def test_lms_lti_is_refused_with_the_choices(tiny):
     result = run(tiny, "export", "-a", "averages", "--lms", "lti")
     assert result.exit_code == 1 and "LTI" in result.output and "LMS=moodle, LMS=canvas" in result.output

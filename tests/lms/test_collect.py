@@ -109,7 +109,7 @@ def test_canvas(course):
     assert "matched by name; cd has no lms_id in students.csv, Canvas's is 103" in done.remarks["cd"][0]
 
 
-def test_canvas_groups_and_what_was_typed(course):
+def test_canvas_groups_share_a_file_and_typed_answers_are_listed(course):
     text = STUDENTS.replace("102,", "102,team_1").replace("Cleo,de la Cruz,,", "Cleo,de la Cruz,103,team_1")
     text = text.replace("104,", "104,The Best").replace("105,", "105,The Best")
     (course.root / "students.csv").write_text(text, encoding="utf-8")
@@ -125,7 +125,7 @@ def test_canvas_groups_and_what_was_typed(course):
     assert "the LMS says late, but not when" in done.remarks["j1"][0]
 
 
-def test_a_canvas_group_of_one(course):
+def test_a_canvas_group_may_have_one_member(course):
     text = STUDENTS.replace("102,", "102,Team 1_7").replace("104,", "104,The Best")
     (course.root / "students.csv").write_text(text, encoding="utf-8")
     files = {"team1_7_102_5001_averages.ipynb": "team", "thebest_999_5002_averages.ipynb": "best"}
@@ -271,7 +271,7 @@ def test_groups_whose_members_differ_and_no_times_keep_their_own(course):
         ({f"A B_1{MOODLE}/x.ipynb": "x", "ab_1_2_x.ipynb": "x"}, "some of its names are Moodle's, some Canvas's"),
     ],
 )
-def test_downloads_that_are_not_clear(course, files, words):
+def test_ambiguous_downloads_are_refused(course, files, words):
     with pytest.raises(CourseError, match=words):
         collect(course, "averages", pack(course, files))
 
@@ -306,7 +306,7 @@ NAMES = ("Ada Lovelace", "Łukasz Ng", "cleo de la cruz")
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_times_that_are_those_of_the_download_are_no_times(course, at_once):
+def test_times_of_the_download_are_not_taken_as_hand_in_times(course, at_once):
     path = pack(course, {f"{name}_9001{MOODLE}/averages.ipynb": name.split()[0] for name in NAMES}, 12, at_once)
     done = collect(course, "averages", path)
     assert len(done.new) == 3
@@ -345,7 +345,7 @@ def inner(course: Course, files: dict[str, str]) -> Path:
         ("al/", "bn_averages.ipynb"),
     ],
 )
-def test_a_name_within_a_students_archive_names_nobody(course, outer, theirs):
+def test_a_name_inside_a_students_archive_identifies_nobody(course, outer, theirs):
     outer_of_ng = {
         "A": f"Łukasz Ng_9002{MOODLE}/averages.ipynb",
         "l": "ngukasz_102_5002_averages.ipynb",
@@ -366,7 +366,7 @@ def test_a_name_within_a_students_archive_names_nobody(course, outer, theirs):
 
 
 @pytest.mark.parametrize("name", ["</script><script>alert(1)", "a'b", 'a"b', "a;b", "=1+1", "\x1b[2J", "-rf", " a"])
-def test_an_id_has_safe_characters_only(tiny, name):
+def test_ids_are_limited_to_safe_characters(tiny, name):
     done = collect(tiny, "averages", pack(tiny, {f"{name}.ipynb": "x", "ada.ipynb": "y"}), "folder")
     assert done.new == ["ada"] and any("characters" in why for why in done.left.values())
 
@@ -448,7 +448,7 @@ def test_undo_leaves_alone_what_was_changed_since(course):
     assert undo(course, "averages").left == ["al"] and answers(course) == {"al": "by hand"}
 
 
-def test_the_command_asks(course):
+def test_the_command_asks_before_it_copies(course):
     path = pack(course, {f"Ada Lovelace_1{MOODLE}/averages.ipynb": "one"})
 
     def run(*options: str) -> str:

@@ -40,7 +40,7 @@ def files(course) -> dict[str, list[dict[str, str]]]:
     return {path.name: rows(path) for path in export(course, ["averages"])}
 
 
-def test_moodle(files):
+def test_the_moodle_file_can_be_imported(files):
     ada, bob, zoe = files["grades-moodle-averages.csv"]
     assert ada == {
         "Username": "al1",
@@ -54,7 +54,7 @@ def test_moodle(files):
     assert zoe["averages"] == "" and zoe["Username"] == "zoe"
 
 
-def test_canvas(files):
+def test_the_canvas_file_can_be_imported(files):
     points, ada, bob, zoe = files["grades-canvas-averages.csv"]
     assert points == {
         "Student": "    Points Possible",
@@ -69,7 +69,7 @@ def test_canvas(files):
     assert zoe["averages"] == ""
 
 
-def test_every_test_cell(files):
+def test_every_test_cell_has_a_column(files):
     table = files["grades-cells-averages.csv"]
     assert [(r["student"], r["cell"], r["points"], r["max"], r["automatic"], r["manual"]) for r in table] == [
         ("ada", "test_mean", "2", "2", "2", ""),
@@ -79,7 +79,7 @@ def test_every_test_cell(files):
     ]
 
 
-def test_settings_totals_and_students_that_nobody_listed(course):
+def test_settings_totals_and_unlisted_students_are_handled(course):
     with course.gradebook() as gradebook:
         gradebook.update_or_create_assignment("medians")
         gradebook.update_or_create_student("guest")
@@ -90,7 +90,7 @@ def test_settings_totals_and_students_that_nobody_listed(course):
     assert list(canvas[0])[5:] == ["Averages (1234)", "medians"]
 
 
-def test_only_some_students(course):
+def test_an_export_can_be_limited_to_some_students(course):
     exporter = CanvasExporter(config=course.config)
     exporter.student, exporter.to = ["bob"], str(course.root / "x.csv")
     with course.gradebook() as gradebook:

@@ -27,7 +27,7 @@ def content(path) -> dict[str, str]:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
 
-def test_names_of_every_lms(tiny):
+def test_pages_are_named_as_each_lms_expects(tiny):
     pages(tiny, "a", "b", "c", "d", "e", "f")
     collected(
         tiny,
@@ -50,7 +50,7 @@ def test_names_of_every_lms(tiny):
     assert done.students == ["a", "b", "c", "d", "e", "f"] and done.left == {}
 
 
-def test_numbers_in_the_name_of_a_group_are_not_those_of_canvas(tiny):
+def test_numbers_in_a_group_name_are_not_taken_for_canvas_ids(tiny):
     (tiny.root / "students.csv").write_text("id,group\na,Team_1\nb,7_8 Lab\nc,Team_1\nd,7_8 Lab\n", encoding="utf-8")
     pages(tiny, "a", "b")
     collected(tiny, a="team_1_101_5001_averages-2.ipynb", b="7_8lab_LATE_102_5002_averages.ipynb")
@@ -58,7 +58,7 @@ def test_numbers_in_the_name_of_a_group_are_not_those_of_canvas(tiny):
     assert list(content(hand_back(tiny, "averages").path)) == names
 
 
-def test_whom_the_lms_does_not_know_is_listed(tiny):
+def test_students_unknown_to_the_lms_are_listed(tiny):
     pages(tiny, "a", "partner")
     collected(tiny, a="Ada L_9001_assignsubmission_file_/averages.ipynb")
     done = hand_back(tiny, "averages")
@@ -70,6 +70,6 @@ def test_without_an_lms_the_folders_have_the_ids(tiny):
     assert list(content(hand_back(tiny, "averages").path)) == ["a/averages.html"]
 
 
-def test_too_early_is_a_message(tiny):
+def test_returning_feedback_too_early_is_refused_with_a_message(tiny):
     with pytest.raises(CourseError, match=r"Run: make feedback ASSIGNMENT=averages"):
         hand_back(tiny, "averages")

@@ -59,7 +59,7 @@ def test_columns_are_found_in_every_language():
         ("Identifier,Status,Grade,Scale,Time\nParticipant 1,x,,A,-\n", "A scale instead of points"),
     ],
 )
-def test_what_is_no_worksheet_is_a_message(tmp_path, text, words):
+def test_an_invalid_worksheet_is_refused_with_a_message(tmp_path, text, words):
     path = tmp_path / "worksheet.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(CourseError, match=words):
@@ -90,7 +90,7 @@ def test_a_class_list_decides_the_ids_and_numbers_decide_between_namesakes(tiny)
     assert answers(tiny) == {"al": "ada", "ob": "miles"}
 
 
-def test_a_worksheet_of_another_assignment_is_told(tiny):
+def test_a_worksheet_of_another_assignment_is_refused(tiny):
     files = {f"Grace Hopper_9001{MOODLE}/averages.ipynb": "x", f"Ada Lovelace_17{MOODLE}/averages.ipynb": "y"}
     done = collect(tiny, "averages", pack(tiny, files), worksheet=ENGLISH)
     assert answers(tiny) == {}
@@ -122,7 +122,7 @@ def test_groups_without_a_worksheet_come_from_the_class_list(tiny):
     assert set(done.left) == {"al", "bn"} and "by its grading worksheet only" in done.left["al"]
 
 
-def test_blind_marking_round_trip(tiny):
+def test_blind_marking_works_from_download_to_upload(tiny):
     files = {f"Participant_301{MOODLE}/averages.ipynb": "one", f"Participant_302{MOODLE}/averages.ipynb": "two"}
     done = collect(tiny, "averages", pack(tiny, files), worksheet=BLIND)
     assert answers(tiny) == {"participant-301": "one", "participant-302": "two"}
@@ -152,7 +152,7 @@ def test_filled_in_it_is_the_same_worksheet_with_grades_and_comments(tiny):
     assert "no line" in done.left["stranger"] and done.left["102"].startswith("handed in nothing")
 
 
-def test_another_maximum_is_refused_or_scaled(tiny):
+def test_points_with_another_maximum_are_refused_or_scaled(tiny):
     path = tiny.root / "worksheet.csv"
     shutil.copy(ENGLISH, path)
     path.write_text(path.read_text(encoding="utf-8").replace("3.00", "100.00"), encoding="utf-8")

@@ -23,11 +23,11 @@ WHEN = datetime(2026, 11, 20, 13, 5)
         ("martes, 3 de marzo de 2026, 01:05", datetime(2026, 3, 3, 1, 5)),
     ],
 )
-def test_languages(text, expected):
+def test_dates_are_read_in_many_languages(text, expected):
     assert parse(text) == expected
 
 
 @pytest.mark.parametrize("text", ["-", "", "20/11/2026 13:05", "20 listopada 2026, 13:05", "31 February 2026, 1:05 PM"])
-def test_what_is_not_clear_is_refused(text):
+def test_ambiguous_dates_are_refused(text):
     with pytest.raises(ValueError, match=r"of day|no year|names no"):
         parse(text)

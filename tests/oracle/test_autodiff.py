@@ -72,7 +72,7 @@ def test_a_busy_machine_costs_nothing(monkeypatch):
     assert next(measured, None) is None
 
 
-def test_slopes_cover_the_ways_to_write_an_operator():
+def test_local_derivatives_cover_the_ways_to_write_an_operator():
     rows = autodiff.slopes([3.0, 4.0], [["-", 0, 1], ["/", 0, 1], ["**", 0, {"number": 2}]])
     assert ["Add", [3.0, -4.0], [1.0, 1.0]] in rows
     assert ["Mul", [3.0, 0.25], [0.25, 3.0]] in rows

@@ -30,11 +30,11 @@ def test_a_number_within_the_tolerance_is_the_same(yours):
 
 
 @pytest.mark.parametrize("yours", [4.0 * (1 + 1e-9), -4.0, math.nan, math.inf, None, "4", True, [4.0], {"object": "T"}])
-def test_a_number_that_differs_is_told_so(yours):
+def test_a_different_number_is_reported(yours):
     assert re.match(r"the slope should be 4(\.0+)?, yours is ", says(compare.same_number, yours, 4.0, "the slope"))
 
 
-def test_true_is_no_number():
+def test_true_is_not_accepted_as_a_number():
     assert not compare.close(True, 1.0)
 
 
@@ -48,7 +48,7 @@ def test_only_the_same_infinity_is_close_to_it(yours, same):
     assert compare.close(yours, math.inf) is same
 
 
-def test_nan_is_close_to_nothing():
+def test_nan_equals_nothing():
     assert not compare.close(math.nan, math.nan)
 
 
@@ -58,7 +58,7 @@ def test_a_mismatch_keeps_the_values_for_a_table():
     assert caught.value.rows == [("x", 3.0, 4.0)]
 
 
-def test_that_raises_its_message():
+def test_that_raises_the_given_message():
     compare.that(True, "fine")
     assert says(compare.that, False, "not fine") == "not fine"
 
@@ -69,11 +69,11 @@ def test_lists_are_compared_to_the_last_item():
 
 
 @pytest.mark.parametrize("yours", [[1.0], [1.0, 2.0, 3.0]])
-def test_a_list_of_another_length_is_told_so(yours):
+def test_a_list_of_another_length_is_reported(yours):
     assert says(compare.same_list, yours, [1.0, 2.0], "w") == f"w should hold 2 items, yours holds {len(yours)}."
 
 
-def test_a_number_in_the_place_of_a_list_is_told_so():
+def test_a_number_in_place_of_a_list_is_reported():
     assert says(compare.same_list, [1.0, 2.0], [[1.0], [2.0]], "w") == "w[0] should hold 1 items, yours is 1."
 
 
@@ -98,7 +98,7 @@ def test_the_same_path_passes():
         (3, 0, "step 3: x1 should be 0.125, yours is 9. You agree up to step 2."),
     ],
 )
-def test_the_first_parting_of_two_paths_is_named(step, place, words):
+def test_the_first_step_at_which_two_paths_differ_is_reported(step, place, words):
     assert says(compare.same_path, changed(step, place, 9.0), PATH, what="GD (eta=0.5)") == f"GD (eta=0.5), {words}"
 
 
@@ -107,7 +107,7 @@ def test_parameters_can_have_names():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None, "1", {"object": "Tensor"}])
-def test_what_is_no_finite_number_parts_the_paths(value):
+def test_a_value_that_is_not_finite_makes_the_paths_differ(value):
     assert "step 2: x1" in says(compare.same_path, changed(2, 0, value), PATH, what="GD")
 
 
@@ -121,22 +121,22 @@ def test_the_message_is_about_the_reference_that_agrees_longest():
 
 
 @pytest.mark.parametrize("yours", [PATH[:2], [*PATH, [0.0, 0.0]], []])
-def test_a_path_of_another_length_is_told_so(yours):
+def test_a_path_of_another_length_is_reported(yours):
     text = says(compare.same_path, yours, PATH, what="GD")
     assert text == f"GD: the path should have 4 points, the start included; yours {len(yours)}."
 
 
 @pytest.mark.parametrize("rows", [[[1.0], [0.5], [0.25], [0.125]], [[], [], [], []]])
-def test_a_path_with_too_few_parameters_is_told_so(rows):
+def test_a_path_with_too_few_parameters_is_reported(rows):
     assert "None" in says(compare.same_path, rows, PATH, what="GD")
 
 
-def test_a_path_with_too_many_parameters_is_told_so():
+def test_a_path_with_too_many_parameters_is_reported():
     says(compare.same_path, [[*row, 0.0] for row in PATH], PATH, what="GD")
 
 
 @pytest.mark.parametrize("yours", [None, 3.0, [1.0, 2.0], {"object": "T"}])
-def test_what_is_no_path_is_told_so(yours):
+def test_an_answer_that_is_not_a_path_is_reported(yours):
     assert "no path came back" in says(compare.same_path, yours, PATH, what="GD")
 
 
@@ -145,7 +145,7 @@ def test_rounding_near_a_zero_crossing_is_no_difference():
     compare.same_path([[1e6], [3e-9], [-1e6]], reference, what="GD")
 
 
-def test_the_rows_show_the_steps_around_the_parting():
+def test_the_rows_show_the_steps_around_the_first_difference():
     with pytest.raises(Mismatch) as caught:
         compare.same_path(changed(2, 1, 9.0), PATH, what="GD")
     assert [row[0] for row in caught.value.rows] == [f"step {s}, x{i}" for s in (1, 2, 3) for i in (1, 2)]
@@ -175,14 +175,14 @@ def test_two_different_values_never_look_the_same():
 
 
 @pytest.mark.parametrize(("yours", "expected"), [(6, 6.0), (6.004, 6.0), (0.0999999, 0.1), ("x2", "x2")])
-def test_an_answer_may_be_read_off_a_run(yours, expected):
+def test_an_answer_rounded_to_three_digits_passes(yours, expected):
     compare.same_answer(yours, expected, "answer", "")
 
 
 @pytest.mark.parametrize(
     ("yours", "expected"), [(6.01, 6.0), (0.0, 6.0), (None, 6.0), ([6.0], 6.0), ("6", 6.0), ("x1", "x2"), (2.0, "x2")]
 )
-def test_a_wrong_answer_is_told_with_the_way_and_not_the_answer(yours, expected):
+def test_a_wrong_answer_gets_the_method_and_not_the_answer(yours, expected):
     with pytest.raises(Mismatch, match=r"`answer` should not be .*\. Look at the sum\.$"):
         compare.same_answer(yours, expected, "answer", "Look at the sum.")
 

@@ -44,7 +44,7 @@ def measured_rate(lam: float, eta: float, gamma: float, steps: int = 1200) -> fl
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_torch_takes_the_predicted_rate(setting):
+def test_torch_converges_at_the_predicted_rate(setting):
     assert measured_rate(*setting) == pytest.approx(conditioning.momentum_rate(*setting), rel=5e-3)
 
 
@@ -112,7 +112,7 @@ def test_cases_cover_what_their_names_say(seed):
     }
 
 
-def test_the_walk_is_that_of_torch():
+def test_the_reference_path_equals_that_of_torch():
     hill = conditioning.quadratic(np.random.default_rng(3), 4)
     theirs = conditioning.torch_path(hill["A"], hill["b"], hill["x0"], 9, lr=0.1)
     np.testing.assert_allclose(
@@ -154,7 +154,7 @@ def steps_to_arrive(name: str, A: np.ndarray, start: np.ndarray, at_most: int) -
 
 
 @pytest.mark.parametrize("name", ["gradient descent", "Momentum", *ADAPTIVE])
-def test_who_notices_a_turn_and_who_a_steeper_wall(name):
+def test_adaptive_methods_suffer_from_rotation_and_the_others_from_scale(name):
     start, R = np.array([-5.0, -2.0]), np.array([[1, -1], [1, 1]]) / math.sqrt(2)
     hill, steeper = np.diag([0.2, 4.0]), np.diag([0.2, 40.0])
     before, after = (steps_to_arrive(name, A, start, 100 if name in ADAPTIVE else 1000) for A in (hill, steeper))
@@ -182,7 +182,7 @@ def test_an_earlier_exercise_that_is_wrong_costs_nothing_later():
     assert names["gd_rate"]([1.0], 1.0) == 7.0, "the student's own is back in its place"
 
 
-def test_an_exercise_that_stands_alone_is_judged_by_its_own_numbers():
+def test_an_independent_exercise_is_judged_by_its_own_numbers():
     with pytest.raises(AssertionError, match=r"momentum_rate\(.*should be .*, yours is 0.5"):
         asks(
             conditioning.judge_momentum_rate,
@@ -194,7 +194,7 @@ def test_an_exercise_that_stands_alone_is_judged_by_its_own_numbers():
 @pytest.mark.parametrize(
     "value", [None, "x", 3.0, [1.0], [1.0, None], [[1, 2, 3], [1, 2, 3]], [["a", 1], [2, 3]], True]
 )
-def test_a_wrong_kind_of_answer_gets_a_sentence(value):
+def test_an_answer_of_the_wrong_type_gets_a_message(value):
     rng = np.random.default_rng(2)
     judges = {
         "gd_rate": (conditioning.judge_gd_rate, [([2.0], 0.25)]),
@@ -211,7 +211,7 @@ def test_a_wrong_kind_of_answer_gets_a_sentence(value):
             asks(judge, *args, **{name: lambda *_: value})
 
 
-def test_an_inverse_is_told_from_a_solution():
+def test_inverting_a_matrix_is_distinguished_from_solving():
     for seed in range(10):
         cases = conditioning.bad_hessians(np.random.default_rng(seed))
         asks(conditioning.judge_solved, cases, newton_step=lambda g, H: -np.linalg.solve(H, g))

@@ -9,7 +9,7 @@ def numbers(rng: np.random.Generator, n: int) -> list[float]:
     return rng.uniform(size=n).tolist()
 
 
-def test_a_key_depends_on_every_part_and_on_where_one_ends():
+def test_a_key_depends_on_every_part_and_on_their_boundaries():
     keys = {
         inputs.key(*parts)
         for parts in [
@@ -44,7 +44,7 @@ def test_keys_spread_over_the_pool_and_each_name_has_a_set_of_its_own():
     assert sum(a == m for a, m in chosen) < 100
 
 
-def test_draw_makes_each_set_once():
+def test_draw_computes_each_set_once():
     with inputs.drawn_by(3):
         one = inputs.draw("numbers", numbers, 4)
         assert inputs.draw("numbers", numbers, 4) is one
@@ -53,7 +53,7 @@ def test_draw_makes_each_set_once():
         assert inputs.draw("numbers", numbers, 4) != one
 
 
-def test_outside_of_a_block_the_first_set_is_drawn():
+def test_outside_a_with_block_the_first_set_is_drawn():
     with inputs.drawn_by(0):
         expected = inputs.rng("adam").uniform()
     assert inputs.rng("adam").uniform() == expected

@@ -3,7 +3,7 @@
 from grading.oracle.recent import Recent, remembered
 
 
-def test_the_oldest_entry_goes_first():
+def test_the_oldest_entry_is_dropped_first():
     recent = Recent(2)
     for number in (1, 2, 3):
         recent[number] = number
@@ -11,7 +11,7 @@ def test_the_oldest_entry_goes_first():
     assert list(recent.items()) == [(2, 5), (3, 3)]
 
 
-def test_a_function_runs_once_for_the_same_arguments_and_nobody_spoils_its_result():
+def test_a_cached_result_is_computed_once_and_cannot_be_changed_by_callers():
     calls = []
 
     @remembered

@@ -14,7 +14,7 @@ CLAIMS = {"gradients_changed": False, "returned": False, "ignored": False, "torc
 GOOD = {"paths": [[[1.0, 2.0]] * 3], **CLAIMS}
 
 
-def test_a_reply_that_fits():
+def test_a_valid_reply_is_accepted():
     replies.check("optimizers.follow", ASKED, GOOD)
 
 
@@ -38,19 +38,19 @@ def test_a_reply_that_fits():
         {**GOOD, "torch_optim": "x" * 5000},
     ],
 )
-def test_a_reply_that_does_not_fit(reply):
+def test_an_invalid_reply_is_refused(reply):
     with pytest.raises(Unreadable):
         replies.check("optimizers.follow", ASKED, reply)
 
 
 @pytest.mark.parametrize("value", [True, "1", None, [1.0], {"object": "int"}])
-def test_what_is_no_number(value):
+def test_values_that_are_not_numbers_are_refused(value):
     with pytest.raises(Unreadable, match="value should be a number"):
         replies.check("autodiff.built", {}, value)
 
 
 @pytest.mark.parametrize("value", [1, 1.5, float("nan"), float("inf"), -3])
-def test_what_is_a_number(value):
+def test_numbers_are_accepted(value):
     replies.check("autodiff.built", {}, value)
 
 
@@ -65,12 +65,12 @@ def test_what_is_a_number(value):
         {"value": 1, "more": 2},
     ],
 )
-def test_an_envelope_that_is_none(reply):
+def test_an_invalid_envelope_is_refused(reply):
     with pytest.raises(Unreadable):
         replies.envelope(reply)
 
 
-def test_what_the_probes_answer_themselves_is_an_envelope():
+def test_every_reply_of_a_probe_is_a_valid_envelope():
     for name in ("there", "missing"):
         question = json.dumps({"probe": "core.value", "arguments": {"name": name}})
         replies.envelope(wire.loads(core.answer(question, {"there": np.ones(2)})))

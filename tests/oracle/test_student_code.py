@@ -43,12 +43,12 @@ def message(ask, *args, **kwargs) -> str:
     return str(caught.value)
 
 
-def test_value(code):
+def test_value_returns_the_value_of_a_name(code):
     code("eta = [0.5, None]")
     assert student.value("eta") == [0.5, None]
 
 
-def test_call_with_positional_and_named_arguments(code):
+def test_call_passes_positional_and_named_arguments(code):
     code("def f(x, y=0):\n    return x - y")
     assert student.call("f", 3, y=1) == 2
 
@@ -75,46 +75,46 @@ def test_a_changed_argument_shows_and_the_callers_stays(code):
     assert mine.tolist() == [0, 0]
 
 
-def test_a_missing_name(code):
+def test_a_missing_name_is_reported(code):
     code("g = 1")
     words = "`f` is not defined: there is no `f` in the notebook. Run the cell that defines it, and keep its name."
     assert message(student.call, "f") == words
 
 
-def test_a_gap_that_is_still_empty(code):
+def test_an_empty_gap_is_reported_as_not_written_yet(code):
     code("def f():\n    raise NotImplementedError('still empty')")
     assert message(student.call, "f") == "`f` is not written yet: its gap still raises NotImplementedError."
 
 
-def test_an_exception_with_the_line(code):
+def test_an_exception_is_reported_with_its_line(code):
     code("def f(x):\n    y = x\n    return 1 / y")
     assert (
         message(student.call, "f", 0) == "`f` raised ZeroDivisionError: division by zero\n  in your line: return 1 / y"
     )
 
 
-def test_an_exception_without_a_message(code):
+def test_an_exception_without_a_message_is_reported_by_its_name(code):
     code("def f():\n    raise KeyError")
     assert message(student.call, "f") == "`f` raised KeyError\n  in your line: raise KeyError"
 
 
-def test_a_call_with_too_many_arguments(code):
+def test_a_wrong_number_of_arguments_is_reported(code):
     code("def f():\n    return 1")
     assert "`f` raised TypeError: f() takes 0 positional arguments but 1 was given" in message(student.call, "f", 1)
 
 
-def test_sys_exit_is_a_message(code):
+def test_sys_exit_is_reported(code):
     code("import sys\ndef f():\n    sys.exit(3)")
     assert message(student.call, "f").startswith("`f` raised SystemExit: 3")
 
 
-def test_an_answer_too_large_is_a_message(code):
+def test_an_oversized_answer_is_reported(code):
     code("def f():\n    return [0.1] * 10**6")
     assert "over the limit" in message(student.call, "f")
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[1]", "3", '{"dict": {}}', "null", "x" * 5_000_000])
-def test_an_unreadable_reply_is_a_message(text):
+def test_an_unreadable_reply_is_reported(text):
     with connected(Channelled(text)):
         assert message(student.call, "f").startswith("`f` gave an answer that cannot be read")
 
@@ -122,19 +122,19 @@ def test_an_unreadable_reply_is_a_message(text):
 @pytest.mark.parametrize(
     "text", ['{"error": 3}', '{"error": null}', '{"error": {}}', '{"value": 3}', '{"value": {"dict": {"x": 1}}}']
 )
-def test_a_forged_reply_is_a_message_and_no_crash(text):
+def test_a_forged_reply_is_reported_without_a_crash(text):
     with connected(Channelled(text)):
         message(student.call, "f")
 
 
 @pytest.mark.parametrize("text", ["0.5", "np.float32(0.5)", "Fraction(1, 2)", "np.array(0.5)"])
-def test_a_number_of_any_type(code, text):
+def test_numbers_of_any_type_are_returned(code, text):
     code(f"import numpy as np\nfrom fractions import Fraction\nx = {text}")
     assert student.number("x") == 0.5
 
 
 @pytest.mark.parametrize("text", ["'0.5'", "True", "None", "[0.5]", "float('nan')", "1e999", "object()"])
-def test_what_is_no_number_is_a_message(code, text):
+def test_an_answer_that_is_not_a_number_is_reported(code, text):
     code(f"x = {text}")
     assert "`x` should be a finite number" in message(student.number, "x")
 
@@ -154,14 +154,14 @@ def test_the_transcript_holds_questions_and_replies(code):
     )
 
 
-def test_connections_nest_and_end(code):
+def test_connections_can_be_nested_and_end_with_their_block(code):
     code("x = 1")
     with connected(InProcess({"x": 2}, [])) as inner:
         assert student.value("x") == 2
     assert student.value("x") == 1 and len(inner) == 1
 
 
-def test_without_a_notebook_it_is_told_what_is_missing():
+def test_without_a_notebook_the_error_says_what_is_missing():
     with pytest.raises(RuntimeError, match="no running notebook"):
         student.value("x")
 

@@ -53,7 +53,7 @@ def test_a_missing_name_is_an_error_of_its_own_kind():
     assert error["type"] == "Missing" and error["message"] == "there is no `f` in the notebook"
 
 
-def test_an_exception_comes_with_the_students_last_line():
+def test_an_exception_is_reported_with_the_students_last_line():
     error = call("def g(x):\n    return 1 / x\n\ndef f():\n    return g(0)")["error"]
     assert error == {"type": "ZeroDivisionError", "message": "division by zero", "line": 2, "code": "return 1 / x"}
 
@@ -64,7 +64,7 @@ def test_the_last_line_of_the_students_own_is_named_when_numpy_raises():
 
 
 @pytest.mark.parametrize("raised", ["SystemExit(3)", "GeneratorExit()", "BaseException('all')", "RecursionError()"])
-def test_nothing_that_is_raised_passes_through(raised):
+def test_no_exception_of_a_student_passes_through(raised):
     assert call(f"def f():\n    raise {raised}")["error"]["type"] == raised.partition("(")[0]
 
 
@@ -73,7 +73,7 @@ def test_the_time_limit_passes_through():
         call("def f():\n    raise KeyboardInterrupt")
 
 
-def test_an_exception_that_cannot_be_shown_is_still_an_answer():
+def test_an_exception_whose_text_cannot_be_made_is_still_reported():
     source = "class Odd(Exception):\n    def __str__(self):\n        raise ValueError\ndef f():\n    raise Odd"
     assert call(source)["error"]["type"] == "Odd"
 
@@ -86,13 +86,13 @@ def test_an_endless_recursion_is_an_error():
     assert call("def f():\n    return f()")["error"]["type"] == "RecursionError"
 
 
-def test_prints_and_warnings_go_nowhere(capfd):
+def test_prints_and_warnings_are_dropped(capfd):
     source = "import sys, warnings\ndef f():\n    print('a'); print('b', file=sys.stderr)\n    warnings.warn('c')"
     assert call(source)["value"]["value"] is None
     assert capfd.readouterr() == ("", "")
 
 
-def test_warnings_are_on_again_afterwards():
+def test_warnings_are_switched_on_again_afterward():
     call("def f():\n    return 1")
     with pytest.warns(UserWarning), warnings.catch_warnings():
         warnings.warn("still here", stacklevel=1)
@@ -122,7 +122,7 @@ def test_build_makes_plain_arguments(data, built):
         np.zeros((2, 0)),
     ],
 )
-def test_an_array_is_built_as_it_was(array):
+def test_an_array_is_rebuilt_with_its_type_and_shape(array):
     built = core.build(json.loads(json.dumps(wire.encode(array))))
     assert built.dtype == array.dtype and built.shape == array.shape and (built == array).all()
 

@@ -33,11 +33,11 @@ def test_tuples_become_lists():
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf])
-def test_infinities_survive(value):
+def test_infinities_come_back(value):
     assert there_and_back([value]) == [value]
 
 
-def test_nan_survives():
+def test_nan_comes_back():
     assert math.isnan(there_and_back({"x": math.nan})["x"])
 
 
@@ -92,7 +92,7 @@ class Thing:
 @pytest.mark.parametrize(
     ("value", "name"), [(Thing(), "Thing"), (len, "builtin_function_or_method"), (1j, "complex"), (Thing, "type")]
 )
-def test_an_object_is_only_named(value, name):
+def test_an_object_is_represented_by_its_type(value, name):
     assert there_and_back([value]) == [{"object": name}]
 
 
@@ -142,12 +142,12 @@ def test_long_values_are_refused():
 
 
 @pytest.mark.parametrize("text", ["", "{", "nothing", "[" * 100_000, "[1,]"])
-def test_what_is_no_json_is_refused(text):
+def test_invalid_json_is_refused(text):
     with pytest.raises(wire.WireError):
         wire.loads(text)
 
 
-def test_a_long_message_is_refused_unread():
+def test_an_oversized_message_is_refused_before_parsing():
     with pytest.raises(wire.WireError, match="over the limit"):
         wire.loads(json.dumps("x" * wire.MAX_CHARACTERS))
 
@@ -157,5 +157,5 @@ def test_a_long_message_is_refused_unread():
     [(value, True) for value in (1, 0.5, math.nan, math.inf)]
     + [(value, False) for value in (True, "1", None, [1], {"object": "Thing"})],
 )
-def test_numbers(value, number):
+def test_is_number_accepts_numbers_only(value, number):
     assert wire.is_number(value) == number

@@ -49,7 +49,7 @@ def test_without_an_overview_the_points_of_the_tests_are_shown(tiny):
 
 
 @pytest.mark.parametrize("after_due", ["points", "everything"])
-def test_full_feedback_is_promised_where_the_policy_gives_it(tiny, after_due):
+def test_the_page_promises_full_feedback_only_if_the_policy_gives_it(tiny, after_due):
     attempt, policy = attempt_of("ada"), SimpleNamespace(**{**vars(POLICY), "after_due": after_due})
     page = attempt_page.render(tiny, attempt, [attempt], policy, "points")
     assert ("The full feedback is shown after the due date." in page) == (after_due == "everything")

@@ -48,11 +48,11 @@ def words(page: str) -> str:
         ("unwritten", ["0 of 3 points", "mean 0 / 3 Not written yet."]),
     ],
 )
-def test_the_table_says_points_and_one_sentence(pages, student, said):
+def test_the_table_shows_points_and_one_sentence(pages, student, said):
     assert all(part in words(pages[student]) for part in said), words(pages[student])
 
 
-def test_the_likely_mistake_is_told(pages):
+def test_the_likely_mistake_is_shown(pages):
     assert "A likely mistake: The sign of the values is lost." in words(pages["drops_the_sign"])
     assert "It breaks this sentence of the contract: A negative value counts as one." in words(pages["drops_the_sign"])
 
@@ -72,17 +72,17 @@ def test_the_table_links_to_the_failed_test(pages):
     assert target == "test_mean_negative" and f'id="{target}"' in pages["drops_the_sign"]
 
 
-def test_nothing_autograded_is_told_with_the_command(tiny):
+def test_without_graded_work_the_message_names_the_command(tiny):
     with pytest.raises(CourseError, match="Run: make grade ASSIGNMENT=averages"):
         feedback(tiny, "averages")
 
 
-def test_an_unknown_assignment_is_told(tiny):
+def test_an_unknown_assignment_is_refused(tiny):
     with pytest.raises(CourseError, match="no assignment 'medians'"):
         feedback(tiny, "medians")
 
 
-def test_what_cannot_be_written_is_named_and_the_others_are_written(pages, classroom, tmp_path):
+def test_a_page_that_cannot_be_written_is_reported_and_the_others_are_written(pages, classroom, tmp_path):
     root = tmp_path / "course"
     shutil.copytree(classroom.course.root, root, ignore=lambda folder, names: set(names) & {"submitted", "autograded"})
     for student in ("bad", "right"):
@@ -105,7 +105,7 @@ def test_what_cannot_be_written_is_named_and_the_others_are_written(pages, class
         ("AssertionError", "raised NotImplementedError", "Not written yet."),
     ],
 )
-def test_sentence(name, message, said):
+def test_one_sentence_summarizes_a_failure(name, message, said):
     assert sentence(new_code_cell("", outputs=[new_output("error", ename=name, evalue=message)])) == said
 
 
@@ -113,7 +113,7 @@ def test_a_passed_cell_has_no_sentence():
     assert sentence(new_code_cell("", outputs=[new_output("stream", text="Error")])) == ""
 
 
-def test_only_pages_that_would_be_another_are_made_again(classroom, tmp_path):
+def test_only_pages_that_would_change_are_written_again(classroom, tmp_path):
     root = tmp_path / "course"
     shutil.copytree(classroom.course.root, root, ignore=lambda folder, names: set(names) & {"submitted", "autograded"})
     for student in ("right", "unwritten", "drops_the_sign"):
@@ -137,7 +137,7 @@ def test_only_pages_that_would_be_another_are_made_again(classroom, tmp_path):
     assert records.read_one(course, "averages", "right").not_shown == []
 
 
-def test_places_of_this_machine_are_not_shown(tiny):
+def test_paths_of_this_machine_are_not_shown(tiny):
     shows = "import sys, traceback, json\nprint(sys.prefix, sys.path)\nprint(json.__file__)\n" + RIGHT
     submit(tiny, "ada", shows)
     submit(tiny, "bob", "import json\ndef mean(values):\n    return json.loads('{')")
@@ -163,7 +163,7 @@ def processes():
         yield processes
 
 
-def test_an_answer_that_nobody_has_graded_yet_is_no_zero(tmp_path, processes):
+def test_an_ungraded_answer_is_not_shown_as_zero(tmp_path, processes):
     course = with_question(tmp_path / "course")
     for student, text in (("ada", "An outlier."), ("bob", "The middle."), ("cleo", None)):
         answer(course, student, text)

@@ -9,7 +9,7 @@ TOTALS = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10.0])
 STRONG_PASS = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1.0])
 
 
-def test_difficulty_is_the_mean_share():
+def test_difficulty_is_the_mean_share_of_points():
     assert item_analysis.difficulty(np.array([0, 1, 2.0]), 2.0) == 0.5
     assert item_analysis.difficulty(np.array([]), 2.0) is None
 
@@ -34,5 +34,5 @@ def test_the_item_itself_is_taken_out_of_the_total():
         (np.array([]), np.array([]), "nobody has been graded"),
     ],
 )
-def test_in_words(points, totals, words):
+def test_the_analysis_is_put_into_words(points, totals, words):
     assert words in item_analysis.in_words(points, totals, 1.0)

@@ -68,7 +68,7 @@ def test_a_submission_without_a_grade_counts_nowhere(facts):
     assert facts.full == 3 and facts.totals["odd1"] == 2
 
 
-def test_exercises_and_tests(facts):
+def test_exercises_and_tests_have_their_statistics(facts):
     (mean,) = facts.exercises
     assert mean.share == pytest.approx((6 * 3 + 3 * 2) / 36) and mean.empty == ["empty"]
     lost = {item.name: item.lost for item in facts.tests}
@@ -85,12 +85,12 @@ def test_mistakes_are_counted_by_student_in_the_catalogues_words(facts, page):
     assert "3 of 13 divider0, divider1, divider2 mean The sum is not divided" in words(page)
 
 
-def test_what_the_catalogue_does_not_explain_is_grouped(facts):
+def test_failures_that_the_catalogue_does_not_explain_are_grouped(facts):
     (row,) = facts.unexplained  # neither the diagnosed nor the empty ones
     assert (row.test, row.students) == ("test_mean_negative", ["odd1", "odd2"])
 
 
-def test_who_needs_a_person_and_why(facts, page):
+def test_students_who_need_a_person_are_listed_with_the_reason(facts, page):
     assert [(row.student, row.reasons) for row in facts.attention] == [
         ("slow", ["a cell of slow ran out of time", "a cell came back"]),
         ("strong0", ["the cell mean was there twice", "the order of cells was restored"]),
@@ -98,7 +98,7 @@ def test_who_needs_a_person_and_why(facts, page):
     assert "slow graded; a cell ran out of time" in words(page)
 
 
-def test_what_was_refused_and_what_was_not_handed_in_are_two_lists(tiny):
+def test_refused_and_missing_submissions_are_two_lists(tiny):
     mark(tiny, "ada")
     mark(tiny, "bob", (0, 0), state="notebook_unreadable", reason="is no notebook")
     (tiny.root / "submitted" / "cleo" / "averages").mkdir(parents=True)
@@ -134,7 +134,7 @@ def test_names_come_from_the_class_list_only_if_wanted(tiny):
         report(tiny, "averages", anonymous=True, names=True)
 
 
-def test_who_is_late_by_how_much_and_what_it_costs(tiny):
+def test_late_students_are_listed_with_delay_and_penalty(tiny):
     for student in ("intime", "late", "unknown"):
         mark(tiny, student)
     tiny.config.LatePolicy.due = {"averages": "2026-10-24 23:59"}
@@ -164,7 +164,7 @@ def test_manual_work_and_a_missing_record_need_a_person(tiny):
     assert "no record" in row.reasons[0] and row.reasons[1] == "To be looked at by hand: test_mean"
 
 
-def test_a_repair_that_most_need_is_nobodys(tiny):
+def test_a_repair_that_most_submissions_need_is_not_listed(tiny):
     for i in range(5):
         mark(tiny, f"s{i}", state="repaired", repairs=["points had been changed", *(["a cell came back"] * (i == 2))])
     assert [(row.student, row.reasons) for row in gather(tiny, "averages").attention] == [("s2", ["a cell came back"])]
@@ -204,18 +204,18 @@ def test_nobody_can_be_recognized_in_an_anonymous_page(course, page):
     assert "3 of 13" in words(said)
 
 
-def test_too_early_is_a_message(tiny):
+def test_a_report_before_grading_is_refused_with_a_message(tiny):
     with pytest.raises(CourseError, match=r"Nothing is graded yet for 'averages'\. Run: make grade"):
         report(tiny, "averages")
 
 
-def test_everybody_at_zero_and_one_student_alone(tiny):
+def test_a_class_at_zero_and_a_class_of_one_have_a_page(tiny):
     mark(tiny, "ada", (0, 0), (EMPTY, EMPTY))
     said = words(report(tiny, "averages").read_text(encoding="utf-8"))
     assert "No student passes test_mean, test_mean_negative" in said and "1 graded." in said
 
 
-def test_who_handed_in_nothing_is_left_out_of_the_item_analysis(facts, page):
+def test_missing_submissions_are_left_out_of_the_item_analysis(facts, page):
     assert facts.tried == 12 and len(facts.totals) == 13
     assert "empty" not in facts.exercises[0].lost and all("empty" not in item.lost for item in facts.tests)
     assert "1 of 13 students handed in no answer" in words(page)

@@ -3,7 +3,7 @@
 from grading.report.pseudonyms import Pseudonyms
 
 
-def test_the_same_in_every_report_of_a_course_and_others_elsewhere(tiny, released, tmp_path):
+def test_pseudonyms_are_stable_within_a_course_and_differ_between_courses(tiny, released, tmp_path):
     from grading.course.folder import Course
 
     first, again = Pseudonyms(tiny, ["ada", "bob"]), Pseudonyms(tiny, ["bob", "cleo", "ada"])

@@ -26,7 +26,7 @@ def rendered_notebook(notebook: NotebookNode, **nbgrader) -> tuple[str, list[str
     return text, resources["nbgrader"]["notes"]
 
 
-def test_code_is_colored_and_nothing_is_said():
+def test_code_is_highlighted_without_a_remark():
     text, notes = rendered(new_code_cell("a = 1"))
     assert '<span class="n">a</span>' in text and notes == []
 
@@ -39,7 +39,7 @@ def test_code_is_colored_and_nothing_is_said():
         (new_code_cell("a" * (LONG + 1)), "it has 50,001 characters"),
     ],
 )
-def test_what_takes_too_long_is_plain_text_and_said(cell, reason):
+def test_slow_highlighting_falls_back_to_plain_text_with_a_remark(cell, reason):
     began = time.process_time()
     text, notes = rendered(cell)
     assert time.process_time() - began < 10
@@ -53,7 +53,7 @@ def test_a_plain_page_says_so_once():
 
 
 @pytest.mark.parametrize("cell", [new_raw_cell("<a " * 10_000), new_markdown_cell("![![" * 12_000)])
-def test_other_cells_take_no_time(cell):
+def test_raw_and_markdown_cells_are_rendered_quickly(cell):
     began = time.process_time()
     rendered(cell)
     assert time.process_time() - began < 10
@@ -69,12 +69,12 @@ def test_other_cells_take_no_time(cell):
         ("no picture", "no picture"),
     ],
 )
-def test_every_picture_has_words(html, wanted):
+def test_every_picture_has_a_text_alternative(html, wanted):
     assert described(html) == wanted
 
 
 @pytest.mark.parametrize("text", ["<script" * 100_000, "<img" * 100_000, "<!--" * 100_000])
-def test_looking_for_pictures_takes_no_time(text):
+def test_searching_for_pictures_is_fast(text):
     began = time.process_time()
     described(text + "<img>")
     assert time.process_time() - began < 5

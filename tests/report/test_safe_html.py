@@ -39,11 +39,11 @@ COMMON, MOVES = (f"const {name} = 1; " + "// a comment \n" * 20 for name in "ab"
         ("<b style='background: url(b)'>a</b><i style='background: \\75 rl(b)'>c</i>", "<b>a</b><i>c</i>"),
     ],
 )
-def test_what_could_act_is_removed(html, wanted):
+def test_active_content_is_removed(html, wanted):
     assert safe_html.clean(html) == wanted
 
 
-def test_what_honest_pages_show_is_kept():
+def test_harmless_content_is_kept():
     picture = path_picture([[1.0], [2.0], [4.0]], [[1.0], [2.0], [4.5]], "x", 0, 2)
     for honest in [
         picture + table([("a", 1, 2)]),
@@ -84,7 +84,7 @@ def page(script: str, **data) -> str:
     return Movable("<p onclick=x>a</p>", script, "alt", **data)._repr_html_()
 
 
-def test_a_picture_of_the_course_keeps_its_script_and_loses_what_could_act():
+def test_a_picture_of_the_course_keeps_its_script_and_loses_other_active_content():
     html, script = safe_html.movable(page(COMMON + MOVES, words="</script>"), frozenset({COMMON, MOVES}))
     assert html.endswith(">\n<p>a</p></div></div>".replace("\n", "")) and "onclick" not in html
     name = html.split('"')[1]
@@ -106,7 +106,7 @@ def test_a_picture_of_the_course_keeps_its_script_and_loses_what_could_act():
         page(COMMON).replace("movable-", 'x"); alert("'),
     ],
 )
-def test_a_script_that_is_not_wholly_the_courses_is_none(html):
+def test_a_script_that_differs_from_the_courses_is_removed(html):
     assert safe_html.movable(html, frozenset({COMMON, MOVES})) is None
 
 

@@ -34,7 +34,7 @@ def test_exercises_have_the_points_of_their_tests(classroom):
     assert table.exercises(classroom.course, "averages") == {"mean": 3}
 
 
-def test_every_student_is_there_in_order(classroom, found):
+def test_every_student_is_listed_in_order(classroom, found):
     assert list(found) == list(classroom.outcomes)
 
 
@@ -49,13 +49,13 @@ def test_every_student_is_there_in_order(classroom, found):
         ("ends_python", 1, "This cell did not run to its end: Kernel died."),
     ],
 )
-def test_points_and_words(found, student, points, words):
+def test_a_row_has_points_and_a_remark(found, student, points, words):
     result = found[student]
     assert (result.points, result.total) == ({"mean": points}, points)
     assert result.wrong == ({"mean": words} if words else {})
 
 
-def test_how_the_grading_ended_comes_from_the_records(classroom, found):
+def test_the_outcome_is_read_from_the_records(classroom, found):
     assert {student: result.record for student, result in found.items()} == classroom.outcomes
     assert found["sends_no_json"].record.state == "notebook_unreadable" and found["sends_no_json"].points == {}
 
@@ -68,7 +68,7 @@ def row(text: str, student: str) -> str:
     return next(line for line in text.splitlines() if f" {student} " in line)
 
 
-def test_the_table(classroom, found):
+def test_the_table_is_printed(classroom, found):
     text = shown(classroom.course, list(found.values()), 300)
     assert "averages: 1 mean" in text and "/3" in text
     assert "mean: drops the sign" in row(text, "drops_the_sign")
@@ -121,7 +121,7 @@ def test_a_narrow_table_loses_no_word(classroom):
     assert all(word in text for word in words.split())
 
 
-def test_points_of_an_earlier_submission_are_told_to_be_that(classroom):
+def test_points_of_an_earlier_submission_are_marked_as_such(classroom):
     record = ended("notebook_unreadable", "is empty")
     again = row(shown(classroom.course, [Result("x", {"mean": 2.0}, {}, record)]), "x")
     first = row(shown(classroom.course, [Result("x", {}, {}, record)]), "x")
@@ -129,7 +129,7 @@ def test_points_of_an_earlier_submission_are_told_to_be_that(classroom):
     assert "earlier" not in first
 
 
-def test_grades_csv(classroom, tmp_path):
+def test_grades_csv_contains_every_student(classroom, tmp_path):
     path = tmp_path / "grades.csv"
     table.write_csv(classroom.course, ["averages"], path)
     with path.open(encoding="utf-8", newline="") as file:
@@ -159,12 +159,12 @@ def failed(name: str, message: str, mistake: str | None = None):
         (failed("ValueError", "y" * 200), "y" * 87 + "..."),
     ],
 )
-def test_few_words(cell, words):
+def test_a_remark_is_short(cell, words):
     mistake = cell.metadata.get("grading", {}).get("mistake", "")
     assert table.few_words(table.first_line(cell), mistake, "adam") == words
 
 
-def test_records_tell_what_the_notebooks_would(classroom):
+def test_records_give_the_same_table_as_the_notebooks(classroom):
     told = {result.student: result.wrong for result in table.collect(classroom.course, "averages")}
     tests = {"mean": ["test_mean", "test_mean_negative"]}
     for student in told.keys() & classroom.outcomes.keys():
@@ -185,7 +185,7 @@ def test_a_notebook_that_is_newer_than_its_record_is_read(classroom, tmp_path):
     assert {r.student: r.wrong for r in table.collect(course, "averages")}["unwritten"] == {}
 
 
-def test_an_answer_that_a_person_grades_counts_and_is_missed_until_then(tmp_path):
+def test_an_answer_graded_by_a_person_counts_and_is_shown_as_missing_before(tmp_path):
     from grading.authoring.release import release
     from grading.course import notebooks
     from grading.lms.export import ungraded

@@ -20,7 +20,7 @@ def test_without_limits_every_attempt_counts():
     assert verdict.counts and verdict.number == 501
 
 
-def test_after_the_last_attempt_none_counts():
+def test_no_attempt_after_the_last_allowed_one_counts():
     limited = policy(attempts=2)
     assert limited.verdict([NOON], NOON + timedelta(days=1)).counts
     verdict = limited.verdict([NOON, NOON], NOON + timedelta(days=1))
@@ -28,13 +28,13 @@ def test_after_the_last_attempt_none_counts():
 
 
 @pytest.mark.parametrize(("seconds", "counts"), [(0, False), (599, False), (600, True), (601, True)])
-def test_a_pause_ends_to_the_second(seconds, counts):
+def test_a_pause_between_attempts_ends_on_the_second(seconds, counts):
     verdict = policy(pause=10).verdict([NOON], NOON + timedelta(seconds=seconds))
     assert verdict.counts is counts
     assert verdict.next_time == (None if counts else NOON + timedelta(minutes=10))
 
 
-def test_a_day_ends_at_midnight_here():
+def test_a_day_ends_at_midnight_in_the_courses_zone():
     limited = policy(per_day=2)
     midnight = NOON.astimezone().replace(hour=0, minute=0, second=0) + timedelta(days=1)
     verdict = limited.verdict([NOON, NOON], midnight - timedelta(seconds=1))
@@ -42,7 +42,7 @@ def test_a_day_ends_at_midnight_here():
     assert limited.verdict([NOON, NOON], midnight).counts
 
 
-def test_the_later_of_two_limits_is_told():
+def test_the_later_of_two_limits_is_reported():
     verdict = policy(per_day=1, pause=60 * 48).verdict([NOON], NOON + timedelta(minutes=1))
     assert verdict.next_time == NOON + timedelta(hours=48) and "pause" in verdict.reason
 
@@ -55,7 +55,7 @@ def test_feedback_shows_more_after_the_due_date():
 
 
 @pytest.mark.parametrize("settings", [{"attempts": -1}, {"counts": "first"}, {"before_due": "all"}])
-def test_what_a_policy_cannot_say_is_refused(settings):
+def test_an_invalid_policy_is_refused(settings):
     with pytest.raises(TraitError):
         policy(**settings)
 
@@ -65,7 +65,7 @@ def journal(tmp_path) -> Journal:
     return Journal(tmp_path / "records" / "attempts.db")
 
 
-def test_what_is_noted_is_there_for_the_next_one(journal):
+def test_a_noted_attempt_is_found_by_the_next_process(journal):
     attempt = journal.add("averages", "ada", "exchange", "ada+averages+1+x", NOON, number=1)
     assert (attempt.state, attempt.received, attempt.page) == (WAITING, NOON, None)
     journal.update(attempt, state=GRADED, score=2.5, ended=NOON)
@@ -74,13 +74,13 @@ def test_what_is_noted_is_there_for_the_next_one(journal):
     assert journal.known() == {("exchange", "averages", "ada", "ada+averages+1+x")}
 
 
-def test_what_is_known_stays_as_it_is(journal):
+def test_a_known_attempt_stays_unchanged(journal):
     journal.update(journal.add("averages", "ada", "exchange", "x", NOON), state=GRADED)
     assert journal.add("averages", "ada", "exchange", "x", NOON + timedelta(1), HELD).state == GRADED
     assert len(journal.attempts()) == 1
 
 
-def test_after_a_kill_what_was_under_way_waits_again(journal):
+def test_after_a_kill_unfinished_attempts_wait_again(journal):
     for key, state in (("a", GRADING), ("b", GRADED), ("c", HELD), ("d", FAILED)):
         journal.add("averages", "ada", "exchange", key, NOON, state)
     assert journal.recover() == 1

@@ -45,21 +45,21 @@ def test_a_sound_grader_grades_and_the_gradebook_knows_no_canary(tiny, pool):
     assert list(records.read(tiny, "averages")) == ["ada"]
 
 
-def test_a_spoiled_hidden_test(tiny, pool):
+def test_a_broken_hidden_test_stops_grading(tiny, pool):
     submit(tiny, "ada", RIGHT)
     spoil(tiny, "test_mean_negative", "[-2.0, -4.0]), -3.0", "[-2.0, -4.0]), -3.5")
     said = refused(tiny, pool)
     assert "the reference solution has 0 instead of 1 points in test_mean_negative" in said and "-3.5" in said
 
 
-def test_a_hidden_test_that_finds_nothing(tiny, pool):
+def test_a_hidden_test_that_accepts_everything_stops_grading(tiny, pool):
     submit(tiny, "ada", RIGHT)
     call = 'oracle.same_number(student.call("mean", [-2.0, -4.0]), -3.0, "mean([-2, -4])")'
     spoil(tiny, "test_mean_negative", call, "assert student and oracle")
     assert "the untouched release has 1 instead of 0 points in test_mean_negative" in refused(tiny, pool)
 
 
-def test_a_spoiled_release(tiny, pool):
+def test_a_broken_release_stops_grading(tiny, pool):
     submit(tiny, "ada")
     path = tiny.root / "release" / "averages" / "averages.ipynb"
     notebook = notebooks.read(path)
@@ -68,14 +68,14 @@ def test_a_spoiled_release(tiny, pool):
     assert "the untouched release has 2 instead of 0 points in test_mean" in refused(tiny, pool)
 
 
-def test_a_spoiled_reference(tiny, pool):
+def test_a_broken_reference_stops_grading(tiny, pool):
     submit(tiny, "ada", RIGHT)
     spoil(tiny, "mean", "return sum(values) / len(values)", "return sum(values)")
     assert "the reference solution has 0 instead of 2 points in test_mean" in refused(tiny, pool)
 
 
 @pytest.mark.parametrize("name", ["release/averages/averages.ipynb", "mistakes/averages.toml", "source/averages"])
-def test_what_is_missing_is_said_in_one_sentence(tiny, name):
+def test_missing_files_are_reported_in_one_sentence(tiny, name):
     import shutil
 
     submit(tiny, "ada", RIGHT)
@@ -87,7 +87,7 @@ def test_what_is_missing_is_said_in_one_sentence(tiny, name):
     assert not (tiny.root / "autograded" / "ada").exists()
 
 
-def test_a_source_that_was_changed_and_not_released(tiny, pool):
+def test_an_unreleased_change_of_the_source_stops_grading(tiny, pool):
     submit(tiny, "ada", RIGHT)
     path = tiny.source("averages")
     notebook = notebooks.read(path)
@@ -98,7 +98,7 @@ def test_a_source_that_was_changed_and_not_released(tiny, pool):
     assert [ended.state for ended in grade(tiny, "averages", executor=pool)] == ["graded"]
 
 
-def test_a_worker_that_ends_says_nothing_about_the_grader(tiny):
+def test_a_dead_worker_is_not_taken_for_a_broken_grader(tiny):
     def submit(converter, sanitized) -> Future:
         return ends.submit(os._exit, 1)
 

@@ -79,7 +79,7 @@ def parallel(drawing, pool, tmp_path_factory) -> Course:
     return graded(copy(drawing, tmp_path_factory.mktemp("parallel")), pool).course
 
 
-def test_every_student_has_inputs_of_the_own_key(parallel):
+def test_every_student_gets_inputs_of_their_own_key(parallel):
     said = told(parallel)
     assert len(set(said.values())) == 3
     for student, words in said.items():
@@ -90,11 +90,11 @@ def test_every_student_has_inputs_of_the_own_key(parallel):
 
 
 @pytest.mark.slow
-def test_one_after_another_in_cold_kernels(drawing, parallel, tmp_path):
+def test_serial_grading_in_cold_kernels_draws_the_same_inputs(drawing, parallel, tmp_path):
     assert told(graded(copy(drawing, tmp_path), jobs=1).course) == told(parallel)
 
 
-def test_stock_autograde(drawing, parallel, tmp_path):
+def test_stock_autograde_draws_the_same_inputs(drawing, parallel, tmp_path):
     course = copy(drawing, tmp_path)
     line = [sys.executable, "-m", "nbgrader", "autograde", "averages", "--student", "ada"]
     subprocess.run(line, cwd=course.root, env={**os.environ, "WARM": "no"}, capture_output=True, check=True)
@@ -102,13 +102,13 @@ def test_stock_autograde(drawing, parallel, tmp_path):
 
 
 @pytest.mark.usefixtures("shared_interpreters")
-def test_watch(drawing, parallel, tmp_path):
+def test_watch_draws_the_same_inputs(drawing, parallel, tmp_path):
     course = copy(drawing, tmp_path)
     Watcher(course, ["averages"], jobs=2).until_idle()
     assert told(course) == told(parallel)
 
 
-def test_a_regrade_and_a_forced_one_draw_the_same(parallel, pool, tmp_path):
+def test_a_regrade_and_a_forced_grading_draw_the_same_inputs(parallel, pool, tmp_path):
     course = copy(parallel.root, tmp_path)
     assert told(graded(course, pool, force=True).course) == told(parallel)
     made = regrade.preview(course, ["averages"], executor=pool)
@@ -187,7 +187,7 @@ def test_a_graded_class_without_its_secret_is_refused(parallel, tmp_path):
 
 
 @pytest.mark.parametrize("warm", [False, True])
-def test_no_student_can_read_it(drawing, pool: Executor, tmp_path, warm):
+def test_no_student_can_read_the_secret(drawing, pool: Executor, tmp_path, warm):
     course = copy(drawing, tmp_path)
     cell = new_code_cell(LOOKS_AROUND.format(secret=str(secret.file_of(course))))
     path = submit(course, "spy", RIGHT, lambda notebook: notebook.cells.append(cell))

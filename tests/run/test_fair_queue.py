@@ -36,7 +36,7 @@ def test_slow_tasks_leave_room_for_others():
     assert queue.take(now=2 * SLOW + 2) is None, "no more than one slow task beside the jobs"
 
 
-def test_what_is_tried_again_starts_when_there_is_nothing_else_to_do():
+def test_retries_start_when_nothing_else_waits():
     queue: FairQueue[str] = FairQueue(jobs=2)
     queue.put("slow", "first")
     queue.put("slow", "second")
@@ -54,7 +54,7 @@ def test_what_is_tried_again_starts_when_there_is_nothing_else_to_do():
     assert queue.take(now=3.0) == ("slow", "second"), "a student's attempts stay in order"
 
 
-def test_what_is_long_ago_counts_less():
+def test_old_use_counts_less():
     queue: FairQueue[int] = FairQueue(jobs=1)
     queue.put("ada", 1)
     queue.take(now=0.0)

@@ -54,7 +54,7 @@ def test_a_changed_file_of_the_course_is_noticed(tiny, name):
     assert fingerprint.of_course(tiny, "averages") != before
 
 
-def test_settings_that_decide_and_settings_that_do_not(tiny):
+def test_only_settings_that_decide_grades_change_the_fingerprint(tiny):
     def now() -> str:
         return fingerprint.of_course(Course(tiny.root), "averages")
 
@@ -81,12 +81,12 @@ def test_settings_that_decide_and_settings_that_do_not(tiny):
 SHOWING = {"__init__.py", "attempts.py", "fair_queue.py", "fingerprint.py", "inbox.py", "regrade.py", "watch.py"}
 
 
-def test_of_every_module_that_runs_a_class_it_is_said_whether_it_decides_grades():
+def test_every_module_that_runs_a_class_is_listed_as_deciding_grades_or_not():
     there = {path.name for path in (Path(grading.__file__).parent / "run").glob("*.py")}
     deciding = {Path(name).name for name in fingerprint.DECIDING if name.startswith("run/")}
     assert there == SHOWING | deciding and not SHOWING & deciding
 
 
-def test_every_part_that_is_named_is_there():
+def test_every_listed_file_exists():
     inside = Path(grading.__file__).parent
     assert all((inside / name).exists() for name in fingerprint.DECIDING)

@@ -50,7 +50,7 @@ def test_every_student_has_an_outcome_in_order(classroom):
 @pytest.mark.parametrize(
     "student", [*SOLUTIONS, "spy", *sorted(set(EDITS) - {"has_the_solution_twice", "has_another_schema"})]
 )
-def test_what_can_be_graded_is_graded(classroom, student):
+def test_gradable_submissions_are_graded(classroom, student):
     assert classroom.outcomes[student].has_grade
 
 
@@ -67,7 +67,7 @@ def test_what_can_be_graded_is_graded(classroom, student):
         "has_another_schema": (2, 1),
     }.items(),
 )
-def test_what_the_student_changed_is_restored(classroom, student, scores):
+def test_changes_of_locked_cells_are_undone(classroom, student, scores):
     assert classroom.outcomes[student].has_grade, classroom.outcomes[student].reason
     assert classroom.scores(student) == scores
     tests = [cell for cell in classroom.notebook(student).cells if "oracle" in cell.source]
@@ -87,7 +87,7 @@ def test_what_the_student_changed_is_restored(classroom, student, scores):
         ("sends_two_notebooks", "notebook_unclear", "not clear which of a.ipynb, b.ipynb it is; rename the right one"),
     ],
 )
-def test_what_cannot_be_graded_is_named_with_a_remedy(classroom, student, state, words):
+def test_ungradable_submissions_are_reported_with_a_remedy(classroom, student, state, words):
     outcome = classroom.outcomes[student]
     folder = classroom.course.root / "submitted" / student
     assert outcome.state == state and outcome.reason.startswith(str(folder)) and words in outcome.reason
@@ -99,7 +99,7 @@ def test_a_renamed_notebook_is_repaired(classroom):
     assert (outcome.state, outcome.reason) == ("repaired", "the notebook was renamed to my work (1).ipynb")
 
 
-def test_who_hands_in_the_empty_release_beside_the_work_is_told(tiny, pool):
+def test_an_empty_release_beside_the_work_is_reported(tiny, pool):
     for student, solution in (("forgets_to_rename", None), ("keeps_a_draft", RIGHT)):
         path = submit(tiny, student, solution)
         shutil.copy(path, path.with_name("mine.ipynb"))
@@ -144,7 +144,7 @@ def outcomes_and_scores(run, students) -> dict:
     return {name: (run.outcomes[name], run.scores(name) if run.outcomes[name].has_grade else None) for name in students}
 
 
-def test_any_executor_will_do_and_stays_open_and_again_gives_the_same(classroom, pool):
+def test_any_executor_is_accepted_and_stays_open_and_grades_are_reproducible(classroom, pool):
     elsewhere = Elsewhere(pool)
     before = outcomes_and_scores(classroom, SOME)
     again = graded(classroom.course, elsewhere, students=SOME, force=True)
@@ -153,7 +153,7 @@ def test_any_executor_will_do_and_stays_open_and_again_gives_the_same(classroom,
     assert elsewhere.submitted == 3 + 2 and not elsewhere.closed  # and the two canaries
 
 
-def test_one_after_another_in_cold_kernels_gives_the_same_and_who_kills_the_worker_stops_nobody(tiny, classroom):
+def test_serial_grading_in_cold_kernels_gives_the_same_and_survives_a_killed_worker(tiny, classroom):
     submit(tiny, "a_killer", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n" + RIGHT)
     submit(tiny, "right", RIGHT)
     submit(tiny, "drops_the_sign", DROPS_THE_SIGN)
@@ -167,7 +167,7 @@ def test_one_after_another_in_cold_kernels_gives_the_same_and_who_kills_the_work
             assert (cell.source, cell.get("outputs")) == (other.source, other.get("outputs"))
 
 
-def test_what_has_not_changed_is_not_graded_again(tiny, pool):
+def test_unchanged_submissions_are_skipped(tiny, pool):
     for student in ("ada", "bob"):
         submit(tiny, student, DROPS_THE_SIGN)
     first = graded(tiny, pool).outcomes
@@ -182,7 +182,7 @@ def test_what_has_not_changed_is_not_graded_again(tiny, pool):
 
 
 @pytest.mark.parametrize("lost", ["record", "notebook", "tests"])
-def test_what_is_gone_or_tested_otherwise_is_graded_again(tiny, pool, lost):
+def test_lost_results_and_changed_tests_are_graded_again(tiny, pool, lost):
     submit(tiny, "ada", RIGHT)
     graded(tiny, pool)
     if lost == "record":
@@ -250,12 +250,12 @@ def test_a_failed_submission_gets_no_zero_in_the_gradebook(classroom):
     assert not {name for name, outcome in classroom.outcomes.items() if not outcome.has_grade} & known
 
 
-def test_an_unknown_assignment_is_told(tiny):
+def test_an_unknown_assignment_is_refused(tiny):
     with pytest.raises(CourseError, match=r"There is no assignment 'medians' .*There are: averages"):
         grade(tiny, "medians")
 
 
-def test_what_was_never_released_is_released(tmp_path, pool):
+def test_an_unreleased_assignment_is_released_first(tmp_path, pool):
     course = tiny_source(tmp_path / "course")
     path = course.root / "submitted" / "ada" / "averages" / "averages.ipynb"
     notebooks.write(tiny_notebook(), path)
@@ -266,7 +266,7 @@ def test_what_was_never_released_is_released(tmp_path, pool):
 
 
 @pytest.mark.parametrize("students", [None, ["nobody"]])
-def test_nothing_submitted_is_told_with_the_place(tiny, students):
+def test_without_submissions_the_message_names_the_folder(tiny, students):
     if students:
         submit(tiny, "ada", RIGHT)
     with pytest.raises(CourseError) as caught:
@@ -275,7 +275,7 @@ def test_nothing_submitted_is_told_with_the_place(tiny, students):
     assert f"{tiny.root}/submitted/<student>/averages/averages.ipynb" in str(caught.value)
 
 
-def test_the_callers_folder_is_left_as_it_was(tiny, classroom, monkeypatch):
+def test_the_working_folder_of_the_caller_stays(tiny, classroom, monkeypatch):
     monkeypatch.chdir(tiny.root)
     assert scores_of(Course(classroom.course.root), "right") == {"test_mean": 2, "test_mean_negative": 1}
     with pytest.raises(CourseError):
@@ -283,7 +283,7 @@ def test_the_callers_folder_is_left_as_it_was(tiny, classroom, monkeypatch):
     assert tiny.root.samefile(".")
 
 
-def test_what_cannot_be_shared_each_worker_has_for_itself(tiny, monkeypatch):
+def test_without_a_shared_zygote_each_worker_starts_its_own(tiny, monkeypatch):
     submit(tiny, "ada", RIGHT)
 
     def none(cells):
@@ -293,7 +293,7 @@ def test_what_cannot_be_shared_each_worker_has_for_itself(tiny, monkeypatch):
     assert graded(tiny, warm=True, jobs=1).outcomes["ada"].score == 3
 
 
-def test_what_no_name_or_file_can_hold_costs_only_its_own(tiny, pool):
+def test_text_that_no_file_can_hold_costs_only_its_own_submission(tiny, pool):
     submit(tiny, "ada", RIGHT)
     submit(tiny, "bob", RIGHT).write_text('{"nbformat": "\\ud800", "worksheets": []}')
     submit(tiny, "cleo" * 63, RIGHT)  # a name of 252 letters: there is no room for `.json`
@@ -353,7 +353,7 @@ if __name__ == "__main__":
 """
 
 
-def test_what_may_not_be_read_stops_nobody(tiny, tmp_path):
+def test_an_unreadable_folder_stops_nobody_else(tiny, tmp_path):
     for student, levels in (("ada", 0), ("bob", 1), ("cleo", 2), ("dan", None)):
         path = submit(tiny, student, RIGHT)
         if levels is not None:
@@ -394,7 +394,7 @@ def test_with_a_function_of_nbclient_missing_no_score_is_written(tiny, started, 
 
 
 @pytest.mark.usefixtures("shared_interpreters")
-def test_a_hidden_test_that_fails_itself_gives_no_zero(tiny):
+def test_a_fault_in_a_hidden_test_gives_no_zero(tiny):
     path = tiny.root / "source" / "averages" / "averages.ipynb"
     source = notebooks.read(path)
     test = notebooks.by_id(source)["test_mean_negative"]
@@ -418,7 +418,7 @@ def test_a_hidden_test_that_fails_itself_gives_no_zero(tiny):
     assert "The hidden test test_mean_negative itself failed" in page.attention[0].reasons[0]
 
 
-def test_a_test_cell_is_judged_whatever_its_tags(tiny, pool):
+def test_a_test_cell_is_graded_whatever_its_tags(tiny, pool):
     def tag(notebook):
         for cell in notebook.cells:
             cell.metadata["tags"] = ["skip-execution", "demonstration"]
@@ -428,7 +428,7 @@ def test_a_test_cell_is_judged_whatever_its_tags(tiny, pool):
 
 
 @pytest.mark.parametrize("missing", ["release/averages/averages.ipynb", "mistakes/averages.toml"])
-def test_without_what_judges_it_nothing_is_graded(tiny, missing):
+def test_without_the_files_that_decide_grades_nothing_is_graded(tiny, missing):
     submit(tiny, "ada", RIGHT)
     (tiny.root / missing).unlink()
     with pytest.raises(CourseError, match=missing):

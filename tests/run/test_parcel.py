@@ -52,7 +52,7 @@ def hand_in(course: Course) -> None:
     submit(course, "eve", RIGHT, lambda notebook: notebook.cells.insert(3, new_code_cell("import os\nos._exit(1)")))
 
 
-def test_with_parcels_grades_messages_and_records_are_the_same(tiny: Course, tmp_path: Path, pool: Executor):
+def test_parcels_give_the_same_grades_messages_and_records(tiny: Course, tmp_path: Path, pool: Executor):
     hand_in(tiny)
     here = graded(tiny, pool)
     notebook_of = {student: here.notebook(student) for student in here.outcomes}
@@ -79,7 +79,7 @@ def test_a_worker_without_all_of_the_course_executes_nothing(tiny: Course, tmp_p
         parcel.execute(text, str(folder))
 
 
-def test_a_digest_names_the_course(tiny: Course):
+def test_a_digest_identifies_the_course(tiny: Course):
     files, settings = parcel.course_files(tiny.root, ["averages"]), parcel.settings(tiny.config)
     assert {path.split("/")[0] for path in files} == {"source", "release", "mistakes"}
     assert "db_url" not in json.dumps(settings) and str(tiny.root) not in json.dumps(settings)
@@ -92,7 +92,7 @@ def test_a_digest_names_the_course(tiny: Course):
         parcel.course_files(tiny.root, ["averages"])
 
 
-def test_a_setting_that_is_no_plain_data_is_named(tiny: Course):
+def test_a_setting_that_is_not_plain_data_is_reported(tiny: Course):
     tiny.config.Execute.on_cell_start = print
     with pytest.raises(CourseError, match=r"c\.Execute\.on_cell_start .* cannot be sent"):
         parcel.settings(tiny.config)
@@ -109,7 +109,7 @@ def result_of(notebook) -> dict:
     return json.loads(json.dumps({"notebook": notebook, "findings": findings, "isolated": True}))
 
 
-def test_what_is_no_result_is_refused(tiny: Course):
+def test_an_invalid_result_is_refused(tiny: Course):
     sent = notebooks.read(tiny.root / "source" / "averages" / "averages.ipynb")
     right = result_of(sent)
     right["notebook"]["cells"][2]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "hello"}]

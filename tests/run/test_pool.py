@@ -13,7 +13,7 @@ from grading.run.pool import execute
 
 
 @pytest.mark.parametrize("missing", ["", "source", "release", "mistakes"])
-def test_without_all_of_the_course_nothing_is_executed(tiny: Course, tmp_path: Path, monkeypatch, missing: str):
+def test_an_incomplete_course_is_not_executed(tiny: Course, tmp_path: Path, monkeypatch, missing: str):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")  # `execute` sets it
     root = tmp_path / "worker"

@@ -94,7 +94,7 @@ def test_a_gradebook_that_somebody_has_changed_since_is_not_overwritten(week):
 
 
 @pytest.mark.parametrize(("spoil", "words"), [("url", "There is no gradebook yet"), ("none", "There is no")])
-def test_a_gradebook_of_which_there_is_no_copy_is_a_message(tiny, spoil, words):
+def test_a_regrade_without_a_gradebook_is_refused(tiny, spoil, words):
     if spoil == "url":
         tiny.config.CourseDirectory.db_url = "sqlite:///elsewhere.db"
     else:
@@ -103,7 +103,7 @@ def test_a_gradebook_of_which_there_is_no_copy_is_a_message(tiny, spoil, words):
         regrade.preview(tiny, ["averages"])
 
 
-def test_a_catalogue_that_names_a_test_which_is_gone_is_told_before_anything_runs(tiny):
+def test_a_catalogue_that_names_a_removed_test_is_reported_before_anything_runs(tiny):
     notebook = notebooks.read(tiny.source("averages"))
     notebook.cells.pop()
     notebooks.write(notebook, tiny.source("averages"))
@@ -111,7 +111,7 @@ def test_a_catalogue_that_names_a_test_which_is_gone_is_told_before_anything_run
         regrade.preview(tiny, ["averages"])
 
 
-def test_what_cannot_be_copied_stops_no_preview(tiny, pool):
+def test_a_file_that_cannot_be_copied_does_not_stop_the_preview(tiny, pool):
     submit(quick(tiny), "ada", RIGHT)
     (tiny.root / "submitted" / "links").mkdir()
     (tiny.root / "submitted" / "links" / "averages").symlink_to(tiny.root)

@@ -25,7 +25,7 @@ def converter(course: Course, submission: Submission, gradebook: ClassGradebook)
     return Converter(course, submission, gradebook, "", True)
 
 
-def test_a_process_gives_what_this_one_gives(tiny):
+def test_a_separate_process_gives_the_same_result(tiny):
     path = submit(tiny, "ada", RIGHT, lambda notebook: notebook.cells.pop(2))
     (path.parent / "data.csv").write_text("1,2", encoding="utf-8")
     (path.parent / "link").symlink_to("/etc")
@@ -38,7 +38,7 @@ def test_a_process_gives_what_this_one_gives(tiny):
     assert {file.name for file in there.draft.iterdir()} == {"data.csv"}
 
 
-def test_one_that_takes_too_long_ends_alone(tiny, pool, monkeypatch):
+def test_a_submission_that_takes_too_long_fails_alone(tiny, pool, monkeypatch):
     monkeypatch.setattr(sanitizing, "SECONDS", 1.0)
     submit(tiny, "ada", RIGHT, takes_long)
     submit(tiny, "bob", RIGHT)
@@ -49,7 +49,7 @@ def test_one_that_takes_too_long_ends_alone(tiny, pool, monkeypatch):
     assert sorted(path.name for path in (tiny.root / "autograded").glob("*/*")) == ["averages"]
 
 
-def test_one_that_takes_too_much_memory_is_named(tiny):
+def test_a_submission_that_takes_too_much_memory_is_reported(tiny):
     path = submit(tiny, "ada", RIGHT)
     path.write_text('{"cells": [], "more": [' + "[]," * 10_000_000 + "0]}", encoding="utf-8")
     with tiny.entered(), ClassGradebook(tiny) as gradebook, Bounded(20, 2**29) as process:

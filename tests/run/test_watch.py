@@ -122,7 +122,7 @@ def test_nothing_is_graded_twice(klass):
     assert len(klass.attempts("ada")) == 1
 
 
-def test_submitted_is_watched_too(klass):
+def test_the_folder_submitted_is_watched_too(klass):
     submit(klass.course, "bob", RIGHT)
     assert klass.grade().graded == 0, "somebody may still be copying"
     time.sleep(inbox.SETTLED + 0.2)
@@ -158,7 +158,7 @@ def test_the_page_says_from_when_the_next_attempt_counts(klass):
     assert f"{ready.astimezone():%Y-%m-%d %H:%M:%S}" in klass.pages("ada")[1]
 
 
-def test_where_the_best_attempt_counts_a_worse_one_takes_nothing(klass):
+def test_if_the_best_attempt_counts_a_worse_one_changes_nothing(klass):
     klass.settings(counts="best")
     for solution in (DROPS_THE_SIGN, RIGHT, FORGETS_TO_DIVIDE):
         klass.hand_in("ada", solution)
@@ -169,7 +169,7 @@ def test_where_the_best_attempt_counts_a_worse_one_takes_nothing(klass):
 
 
 @pytest.mark.parametrize(("level", "named"), [("points", False), ("mistakes", True)])
-def test_before_the_due_date_a_page_shows_what_the_policy_says(klass, level, named):
+def test_before_the_due_date_a_page_shows_what_the_policy_allows(klass, level, named):
     klass.settings(before_due=level)
     due = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
     with klass.course.gradebook() as gradebook:
@@ -187,7 +187,7 @@ def test_before_the_due_date_a_page_shows_what_the_policy_says(klass, level, nam
 
 
 @pytest.mark.needs_root("only root can give a folder away")
-def test_what_belongs_to_somebody_else_is_not_taken(klass):
+def test_files_of_another_user_are_refused(klass):
     folder = klass.hand_in("ada", RIGHT)
     os.chown(folder, 12345, 12345)
     klass.grade()
@@ -206,7 +206,7 @@ def test_a_time_that_a_student_has_written_does_not_count(klass):
     assert "2001-01-01" in klass.attempts("ada")[0].note
 
 
-def test_an_unreadable_notebook_needs_a_person_and_the_rest_goes_on(klass):
+def test_an_unreadable_notebook_needs_a_person_and_stops_nobody_else(klass):
     folder = klass.hand_in("ada", RIGHT)
     notebook = folder / "averages.ipynb"
     notebook.chmod(0o600)
@@ -270,7 +270,7 @@ def test_status_says_that_the_reference_is_graded_first(klass, monkeypatch):
     assert "reference" not in status_of(klass.course)
 
 
-def test_an_assignment_that_is_not_released_is_released(tiny):
+def test_an_unreleased_assignment_is_released_first(tiny):
     (tiny.root / "gradebook.db").unlink()
     Watcher(Course(tiny.root), ["averages"])
     with tiny.gradebook() as gradebook:
@@ -295,7 +295,7 @@ def states(klass: Class, *students: str) -> list[str]:
     return [attempt.state for student in students for attempt in klass.attempts(student)]
 
 
-def test_a_grader_that_is_killed_goes_on_where_it_was(klass):
+def test_a_killed_grader_resumes_where_it_stopped(klass):
     students = [f"s{i}" for i in range(6)]
     for student in students:
         klass.hand_in(student, RIGHT)
@@ -316,7 +316,7 @@ def test_a_grader_that_is_killed_goes_on_where_it_was(klass):
     assert not health_file(klass.course).exists()
 
 
-def test_two_watchers_and_other_commands_get_along(klass):
+def test_two_watchers_and_other_commands_do_not_disturb_each_other(klass):
     klass.hand_in("ada", RIGHT)
     process = start(klass.course)
     try:
@@ -348,7 +348,7 @@ def answered(tmp_path) -> Watcher:
     return watcher
 
 
-def test_points_that_a_person_gives_come_to_the_page_of_the_attempt(answered):
+def test_points_given_by_a_person_reach_the_page_of_the_attempt(answered):
     assert answered.pages is not None
     page = answered.pages / "ada" / "averages.html"
     answered.until_idle()
@@ -361,7 +361,7 @@ def test_points_that_a_person_gives_come_to_the_page_of_the_attempt(answered):
     assert not page.exists() and answered.graded == 0, "nothing has changed since"
 
 
-def test_attempts_wait_for_a_right_grader_and_everything_else_goes_on(answered):
+def test_attempts_wait_while_the_grader_is_broken_and_everything_else_continues(answered):
     course, path = answered.course, answered.course.source("averages")
     notebook = notebooks.read(path)
     notebooks.by_id(notebook)["test_mean"].source += "\n# not released"
@@ -390,7 +390,7 @@ def test_a_page_that_exceeds_a_limit_shows_the_points_of_the_tests_and_says_so(a
     assert answered.journal.attempts() == [attempt], "it is not tried again and again"
 
 
-def test_a_grader_that_is_wrong_takes_nothing_until_it_is_right(tiny):
+def test_a_broken_grader_accepts_no_attempt_until_it_is_repaired(tiny):
     submit(tiny, "ada", RIGHT)
     path = tiny.root / "release" / "averages" / "averages.ipynb"
     good = path.read_text(encoding="utf-8")

@@ -85,7 +85,7 @@ def test_an_export_without_a_terminal_waits_for_a_yes(before, tmp_path, lms):
         assert shown.exit_code == 0 and "3 answers" in shown.output and list(course.root.glob("grades-moodle-*.csv"))
 
 
-def test_every_number_is_the_same(course):
+def test_every_output_has_the_same_points(course):
     for words in (["grades"], ["export", "--assignment", "averages"], ["feedback"], ["report"]):
         shown = run(course, *words)
         assert shown.exit_code == 0, shown.output
@@ -105,7 +105,7 @@ def test_every_number_is_the_same(course):
     assert "Run: make mark" not in run(course, "grades").output
 
 
-def test_grading_again_keeps_points_for_the_same_answer_and_asks_for_a_look_at_another(course, pool):
+def test_grading_again_keeps_points_for_an_unchanged_answer_and_marks_a_changed_one_for_review(course, pool):
     hand_in(course, "bob", "It is not robust.")
     hand_in(course, "dan", None)
     graded(course, pool, force=True)
@@ -133,7 +133,7 @@ def test_a_regrade_keeps_points_and_comments(course, pool):
     assert records.read_one(course, "averages", "ada").state == "graded"
 
 
-def test_points_of_a_test_that_a_person_changed_are_looked_at_again_as_ever(course, pool):
+def test_test_points_that_a_person_changed_are_marked_for_review(course, pool):
     with course.gradebook() as gradebook:
         grade = gradebook.find_grade("test_mean", "averages", "averages", "ada")
         grade.manual_score, grade.needs_manual_grade = 1, False

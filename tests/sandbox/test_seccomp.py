@@ -41,7 +41,7 @@ def test_every_jump_stays_in_the_program():
             assert code in (seccomp.LOAD, seccomp.RETURN) or place + max(true, false) + 1 < len(steps)
 
 
-def test_a_machine_whose_numbers_are_not_known_has_no_filter():
+def test_an_unknown_architecture_has_no_filter():
     assert seccomp.program("s390x") == b""
 
 

@@ -52,7 +52,7 @@ def watch(process, folder, write=lambda: None, spared: int = 0, seconds: float =
     return guard.tripped
 
 
-def test_many_processes_that_are_small_alone_are_ended_together(family, tmp_path):
+def test_many_small_processes_over_the_common_limit_are_ended(family, tmp_path):
     process = family(60)
     assert watch(process, tmp_path) == "more than 0.146484 GiB of memory were taken"
     assert process.wait(timeout=10) == -9
@@ -110,7 +110,7 @@ def test_thousands_of_open_files_are_too_many_together(tmp_path):
         process.kill()
 
 
-def test_what_a_kernel_has_started_waits_for_others(family, tmp_path):
+def test_processes_started_by_a_kernel_get_lower_priority(family, tmp_path):
     process = family(1)
     assert watch(process, tmp_path, seconds=2) == ""
     assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in watchdog.children(process.pid)} == {watchdog.KINDLY}
@@ -143,7 +143,7 @@ def test_a_session_of_their_own_gives_children_no_more_of_the_processor(tmp_path
         process.wait()
 
 
-def test_it_knows_how_long_a_kernel_has_waited_for_a_processor(tmp_path):
+def test_the_time_a_kernel_waited_for_a_processor_is_known(tmp_path):
     """Two processes that compute on one processor wait for each other."""
     core = min(os.sched_getaffinity(0))
     line = ["taskset", "-c", str(core), sys.executable, "-c", "while True: pass"]
@@ -175,7 +175,7 @@ def test_generations_above_the_kernel_are_spared(family, tmp_path):
     assert process.poll() is None
 
 
-def test_what_stays_within_the_limits_is_left_alone(family, tmp_path):
+def test_a_kernel_within_the_limits_is_left_alone(family, tmp_path):
     process = family(1)
     assert watch(process, tmp_path, seconds=1.5) == ""
     assert process.poll() is None
@@ -218,7 +218,7 @@ def test_a_folder_that_has_vanished_or_become_a_file_meanwhile_counts_nothing(tm
     assert watchdog._size(tmp_path / "file", MIB) == watchdog._size(tmp_path / "gone", MIB) == 0
 
 
-def test_a_process_that_has_ended_is_nothing(tmp_path):
+def test_an_ended_process_uses_no_memory(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     assert watch(process, tmp_path, seconds=1) == ""

@@ -121,7 +121,7 @@ def test_independent_prose_is_not_reported_and_a_reworded_copy_is():
     assert {pair.left.name, pair.right.name} == {"student0", "copy"} and pair.strength[PROSE] >= 1
 
 
-def test_who_worked_together_is_no_pair_and_what_many_have_is_nobodys():
+def test_group_members_are_no_pair_and_common_passages_are_ignored():
     known = Known(NOTHING, NOTHING)
     team = [prose("a", HEAVY), prose("b", HEAVY)]
     team[0].unit = team[1].unit = "team"
@@ -138,7 +138,7 @@ def test_clusters_connect_through_others():
     assert compare.clusters(compare.pairs(documents, known)) == [["a", "b", "c"], ["e", "f"]]
 
 
-def test_the_release_and_the_reference_are_nobodys():
+def test_passages_of_the_release_and_the_reference_are_ignored():
     solved = [document("optimizers", name, {}) for name in "ab"]
     assert [one.written(CODE) for one in solved] == [0, 0]
     assert compare.pairs(solved, given("optimizers").known, 0.0) == []

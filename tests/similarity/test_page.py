@@ -90,7 +90,7 @@ def test_names_come_from_the_class_list(course):
     assert "Ada Lovelace (ada)" in report(course, "averages", names=True).path.read_text(encoding="utf-8")
 
 
-def test_who_hands_in_together_is_no_pair(course):
+def test_members_of_a_group_are_no_pair(course):
     (course.root / "students.csv").write_text("id,group\nada,red\nb<i>ob,red\n", encoding="utf-8")
     found = report(course, "averages")
     assert found.pairs == [] and "0 similar pairs" in found.path.read_text(encoding="utf-8")
@@ -117,12 +117,12 @@ def test_a_cell_that_was_cut_and_moved_is_found_and_a_huge_one_stops_nothing(cou
     assert pair.right.name == "b<i>ob"
 
 
-def test_a_lower_threshold_says_what_it_is(course):
+def test_a_lower_threshold_is_shown_on_the_page(course):
     assert "is 0.5 of the measured one" in words(
         report(course, "averages", threshold=0.5).path.read_text(encoding="utf-8")
     )
 
 
-def test_too_early_is_a_message(tiny):
+def test_comparing_too_early_is_refused_with_a_message(tiny):
     with pytest.raises(CourseError, match="Nothing is submitted for 'averages'"):
         report(tiny, "averages")

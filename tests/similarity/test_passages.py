@@ -22,7 +22,7 @@ def shown(left: list, right: list) -> list[passages.Row]:
     return passages.rows(pair, *notebooks)
 
 
-def test_every_character_is_shown_once_and_numbers_meet():
+def test_every_character_is_shown_once_and_passage_numbers_match():
     left = [new_code_cell("a = 1"), new_code_cell(LOOP), new_markdown_cell(PROSE)]
     right = [new_markdown_cell(f"Note. {PROSE}"), new_code_cell("b = 2\n" + re.sub(r"\bi\b", "k", LOOP))]
     rows = shown(left, right)

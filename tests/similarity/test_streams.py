@@ -23,7 +23,7 @@ def of(source: str, given: frozenset[str] = frozenset(), kind=new_code_cell) -> 
     return found
 
 
-def test_chosen_names_are_no_code_and_all_others_are():
+def test_names_chosen_by_the_student_are_ignored_and_all_others_compared():
     names = streams.vocabulary([SOURCE])
     assert names.names == {"Mean", "self", "start", "count"} and names.attributes == {"total"}
     (code,) = of(SOURCE)[CODE]
@@ -34,7 +34,7 @@ def test_chosen_names_are_no_code_and_all_others_are():
     )
 
 
-def test_names_are_those_that_nobody_was_given():
+def test_only_names_that_were_not_given_count_as_chosen():
     assert of(SOURCE, frozenset({"self", "Mean"}))[NAMES] == ["start total start count"]
 
 
@@ -42,7 +42,7 @@ def test_each_comment_and_text_is_a_stream_of_its_own():
     assert of(SOURCE)[COMMENTS] == ["the mean of all numbers", "what was added", "f", "numbers"]
 
 
-def test_prose_is_words():
+def test_prose_is_split_into_words():
     assert of("It's **fast**: 3 steps.", kind=new_markdown_cell)[PROSE] == ["it's fast 3 steps"]
 
 
@@ -54,12 +54,12 @@ def test_prose_is_words():
         ("x = 'é'; y = [1]\nfor i in y:\n    a = 1\n    b = x", "y = [1]; x = 'ü'\nfor i in y:\n    b = x\n    a = 1"),
     ],
 )
-def test_names_spaces_and_the_order_of_neighboring_lines_change_no_code(one, other):
+def test_names_spaces_and_the_order_of_neighboring_lines_do_not_change_the_stream(one, other):
     assert of(one)[CODE] == of(other)[CODE]
 
 
 @pytest.mark.parametrize("source", ["def f(:\n  x = = 3", "%matplotlib inline\nx = 3", "(" * 3000, "\0x = 1", "x = '"])
-def test_what_is_no_python_is_compared_as_it_is(source):
+def test_text_that_is_not_python_is_compared_unchanged(source):
     assert isinstance(of(source), dict)
 
 

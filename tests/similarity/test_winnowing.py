@@ -24,7 +24,7 @@ def test_a_shared_run_of_window_and_gram_has_a_shared_fingerprint(shared, seed):
     assert prints(one) & prints(other)
 
 
-def test_what_is_shorter_than_a_gram_has_none():
+def test_text_shorter_than_a_gram_has_no_fingerprint():
     assert len(grams(["a"] * (K - 1), K)) == 0 and len(winnow(grams(["a"] * (K - 1), K), WINDOW)) == 0
 
 
