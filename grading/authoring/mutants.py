@@ -60,7 +60,7 @@ class Trial:
 
 
 def mutants(assignment: str, cell: str, source: str) -> list[Mutant]:
-    """All different mutants of one solution cell. What stands between BEGIN and END SOLUTION is changed, the loops
+    """All different mutants of one solution cell. The lines between BEGIN and END SOLUTION are changed, the loops
     around it, and where a class keeps its state.
     """
     wrapper = MetadataWrapper(cst.parse_module(source))
@@ -225,7 +225,7 @@ def _difference(old: str, new: str) -> tuple[str, str]:
 
 
 def _changed(node: cst.CSTNode, parents: Mapping) -> Iterator[cst.CSTNode]:
-    """What may stand in place of a node."""
+    """What may replace a node."""
     for kind, operator in OPERATORS:
         if isinstance(node, kind):
             yield from operator(node)

@@ -31,7 +31,7 @@ EMPTY = (
 
 
 def changed(node: Any) -> Iterator[cst.CSTNode]:
-    """What may stand in place of one node."""
+    """What may replace one node."""
     if isinstance(node, cst.SimpleStatementLine) and len(node.body) == 1:
         for new in _changed_statement(node.body[0]):
             yield node.with_changes(body=[new])

@@ -134,7 +134,7 @@ def mixed_class(course: Course, assignment: str, number: int, seed: int = 0) -> 
     source = notebooks.read(course.source(assignment))
     entries = catalogue.load(course.root / "mistakes" / f"{assignment}.toml", source)
     # An answer that needs another exercise's answer is right or wrong only together with that one.
-    alone = [entry for entry in entries if not entry.right and not catalogue.stands_on_another(entry)]
+    alone = [entry for entry in entries if not entry.right and not catalogue.subclasses_another_answer(entry)]
     draw, students = random.Random(seed), []
     for index in range(number):
         answers = []

@@ -75,7 +75,7 @@ def close(client: Client) -> None:
 
 
 def identity(client: Client) -> dict[str, Any]:
-    """What the scheduler tells of itself: its `id`, which is another one after a restart, and `workers` by address.
+    """What the scheduler reports about itself: its `id`, which changes with a restart, and `workers` by address.
 
     Raises:
         Exception: the scheduler has not answered, or there is no connection.

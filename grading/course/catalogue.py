@@ -148,6 +148,6 @@ def _entry(table: dict, right: bool, cells: dict[str, NotebookNode], contract: d
     return Entry(table["name"], _line(table["why"]), table["cell"], source, loses, right, breaks, sentence)
 
 
-def stands_on_another(entry: Entry) -> bool:
+def subclasses_another_answer(entry: Entry) -> bool:
     """Whether an answer subclasses another exercise's answer, so that its verdict depends on that answer."""
     return bool(re.search(r"^class \w+\((?!Optimizer\))", entry.source, re.MULTILINE))

@@ -52,7 +52,7 @@ def start(course: Course, assignments: list[str], kernels: bool = True) -> Itera
     started = Interpreters(partial(make_pool, preload=[PRELOAD]))
     with contextlib.ExitStack() as stack:
         if kernels:
-            with contextlib.suppress(SandboxError):  # then each worker tries for itself, and says what is wrong
+            with contextlib.suppress(SandboxError):  # then each worker tries again, and says what is wrong
                 folders = stack.enter_context(zygotes(cells))
                 make = partial(make_pool, preload=[PRELOAD], first=partial(share, folders))
                 asked = [

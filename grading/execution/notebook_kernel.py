@@ -65,7 +65,7 @@ class NotebookKernel:
 
     def run(self, cell: NotebookNode, index: int) -> None:
         """Run a cell in the fastest way that this cell and the earlier ones allow."""
-        self._loop_used = self._loop_used or needs_event_loop(cell.source)  # tasks of theirs go on in later cells
+        self._loop_used = self._loop_used or needs_event_loop(cell.source)  # their tasks continue in later cells
         if self._loop_used:
             self.channel.rest()
             self.client.execute_cell(cell, index)

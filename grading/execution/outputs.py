@@ -62,7 +62,7 @@ class LimitedOutputs(StockExecute):
         if (last.get("output_type"), last.get("name")) == ("stream", name):  # where pieces part depends on moments
             last.text += text
             return last
-        if not self.clear_before_next_output:  # nbclient would look at it at length, as `mend` does
+        if not self.clear_before_next_output:  # nbclient would search all outputs, as `mend` does
             outs.append(NotebookNode(output_type="stream", name=name, text=text))
             return outs[-1]
         return super().output(outs, {**msg, "content": {"name": name, "text": text}}, None, cell_index)

@@ -291,7 +291,7 @@ class CheckCellMetadata(_Shared, stock.CheckCellMetadata):
 
 
 def scores(course: Course, assignment: str) -> dict[str, dict[str, float]]:
-    """The points of every test cell by student, manual ones included; 0 for what has no score yet."""
+    """The points of every test cell by student, manual ones included; 0 for those without a score."""
     with course.gradebook() as gradebook:
         found = read(gradebook, assignment)
     return {student: {cell.name: cell.points for cell in own.cells.values()} for student, own in found.items()}

@@ -126,7 +126,7 @@ def compare(
         for exercise, found_reasons in reasons.items():
             if (
                 exercise in moved
-            ):  # a test that is new, gone or worth more, and gives 0 points now as before, is not told
+            ):  # a test that was added, removed or reweighted, and gives 0 points before and after, is not listed
                 changes.append(Change(student, new.assignment, exercise, *points[exercise], "; ".join(found_reasons)))
         if abs(old.penalty - new.penalty) > 1e-9:
             changes.append(Change(student, new.assignment, "late", -old.penalty, -new.penalty, "the penalty differs"))

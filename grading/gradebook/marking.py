@@ -1,4 +1,4 @@
-"""Answers that a person grades: which there are, who has which one open, and what is written to the gradebook.
+"""Answers that a person grades: which ones there are, who has which one open, and how points are saved.
 
 The answer of a group is graded once and counts for every member who handed in the same.
 Several people can grade at the same time. An answer is claimed while somebody looks at it. Nothing is written if its
@@ -85,7 +85,7 @@ class Answer:
 
     @property
     def given(self) -> "Answer":
-        """The answer for the first member who has points; without any, this one."""
+        """The answer of the first member who has points; if nobody has any, this one."""
         return next((one for one in self.of_all if one.points is not None), self)
 
 

@@ -169,7 +169,7 @@ def _grades(
         # As `nbgrader.api.Grade.score`: extra credit counts only where there is a score.
         points = 0.0 if given is None else given + (extra or 0.0)
         if (name := names.get(cell)) is None:
-            continue  # a grade of another course's cell, or of one that is gone
+            continue  # a grade of another course's cell, or of a removed one
         graded = Cell(name, float(points), float(full.get(cell) or 0.0), auto, manual, extra, bool(waits))
         found.setdefault(notebook, {})[name] = graded
     return found

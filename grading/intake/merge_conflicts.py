@@ -14,30 +14,30 @@ MIXED = 4  # conflicts of which every choice of versions is tried
 
 @dataclass(frozen=True)
 class Resolved:
-    """A text without its merge conflicts, and in words what it held."""
+    """A text without its merge conflicts, and a sentence about them."""
 
     text: str
     words: str
 
 
-def resolve(text: str, sound: Callable[[str], bool], longest: int = 20_000) -> Resolved | None:
+def resolve(text: str, is_valid: Callable[[str], bool], longest: int = 20_000) -> Resolved | None:
     """Resolve conflicts: prefer the version in which more is written, then any combination that gives a valid text.
 
     Lines that look like markers are no conflict if the text is valid with them: a string may hold such lines.
 
     Args:
-        sound: whether a text is valid.
+        is_valid: whether a text is valid.
         longest: length in characters up to which all combinations are tried.
 
     Returns:
         None if there is no conflict, or no combination is valid.
     """
-    if not MARKER.search(text) or sound(text):
+    if not MARKER.search(text) or is_valid(text):
         return None
     found = _conflicts(text)
     if found is None:
         rest = "\n".join(line for line in text.split("\n") if not MARKER.fullmatch(line))
-        return Resolved(rest, "left-over markers of a merge, which were removed") if sound(rest) else None
+        return Resolved(rest, "left-over markers of a merge, which were removed") if is_valid(rest) else None
     plain, conflicts = found
     number = len(conflicts)
     written = tuple(int(_gaps(first) > _gaps(second)) for first, second in conflicts)
@@ -48,7 +48,7 @@ def resolve(text: str, sound: Callable[[str], bool], longest: int = 20_000) -> R
         lines = list(plain[0])
         for conflict, side, after in zip(conflicts, choice, plain[1:]):
             lines += [*conflict[side], *after]
-        if sound(chosen := "\n".join(lines)):
+        if is_valid(chosen := "\n".join(lines)):
             kept: dict[tuple[int, ...], str] = {(0,): "the first version was", (1,): "the second version was"}
             words = kept.get(tuple(set(choice)), "those versions that go together were")
             return Resolved(chosen, f"a merge conflict, of which {words} kept")

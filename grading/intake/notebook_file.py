@@ -142,15 +142,15 @@ def _cell(cell: dict) -> NotebookNode:
     if isinstance(tags, list) and SKIP in tags:
         kept.tags = [SKIP]
     kind = cell.get("cell_type")
-    sound = NotebookNode(cell_type=kind.lower() if isinstance(kind, str) else kind, metadata=kept)
-    sound.source = source if isinstance(source, str) else None
+    repaired = NotebookNode(cell_type=kind.lower() if isinstance(kind, str) else kind, metadata=kept)
+    repaired.source = source if isinstance(source, str) else None
     if isinstance(cell.get("id"), str):
-        sound.id = cell["id"]
-    if sound.cell_type == "markdown" and isinstance(attachments, dict):
-        sound.attachments = NotebookNode(
+        repaired.id = cell["id"]
+    if repaired.cell_type == "markdown" and isinstance(attachments, dict):
+        repaired.attachments = NotebookNode(
             {name: NotebookNode(kinds) for name, kinds in attachments.items() if _is_attachment(name, kinds)}
         )
-    return sound
+    return repaired
 
 
 def _lines(source: list) -> Iterator[str]:

@@ -47,7 +47,7 @@ class Restore(NbGraderPreprocessor):
 
 
 def _without_links(root: Path, student: str, assignment: str, notebook: str) -> list[str]:
-    """Delete what nbgrader has copied from symbolic links in a submission; what was deleted, in plain words.
+    """Delete what nbgrader has copied from symbolic links in a submission, and return a list of it in plain words.
 
     A link could point at the solutions, or at another student's work.
 

@@ -33,7 +33,7 @@ from grading.probe import source, wire
 
 CONNECT = """
 import sys
-# A student's file named torch.py must not stand in for torch: the working folder comes last.
+# A student's file named torch.py must not shadow torch: the working folder comes last.
 sys.path[:] = [path for path in sys.path if path not in ("", ".")] + [""]
 sys.modules["grading.probe.core"].connect({path!r})
 """

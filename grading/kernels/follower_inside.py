@@ -183,7 +183,7 @@ def run(request: dict, shell: InteractiveShell) -> None:
         refuse_fused_optimizers()
     refuse_programs(bytes.fromhex(request["filter"]))
     line.sendall(json.dumps({"wrong": why_not(request)}).encode() + b"\n")
-    sys.path.append("")  # last: a student's file named numpy.py must not stand in for numpy
+    sys.path.append("")  # last: a student's file named numpy.py must not shadow numpy
     null = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):  # nobody reads what the cells print
         os.dup2(null, standard)

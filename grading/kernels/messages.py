@@ -33,7 +33,7 @@ class BrokenMessage(Exception):
 
 
 class Channel(AsyncZMQSocketChannel):
-    """A channel on which only sound messages arrive."""
+    """A channel on which only well-formed messages arrive."""
 
     async def get_msg(  # type: ignore[override]  # jupyter_client's own asynchronous channel overrides it so, too
         self, timeout: float | None = None
@@ -90,7 +90,7 @@ def require_sound(message: dict) -> None:
 def _require(kind: str, content: dict, fields: Fields) -> None:
     for name, wanted in fields.items():
         if not isinstance(content.get(name), wanted):
-            raise BrokenMessage(f"a {kind} without a sound {name}")
+            raise BrokenMessage(f"a {kind} without a valid {name}")
 
 
 def deeper(data: object, levels: int) -> bool:

@@ -5,7 +5,7 @@ everything once. For each worker of the grader that calls, it forks one that ser
 forks the kernels. Each kernel gets namespaces of its own: it sees neither these interpreters nor another kernel, and
 has a private scratch folder in memory.
 
-Only the children of a process that calls unshare(2) are in a new process namespace. To come back from there afterwards
+Only the children of a process that calls unshare(2) are in a new process namespace. To come back from there afterward
 it needs rights over the namespace that it is in itself: so the interpreter begins by making that one, too.
 """
 
@@ -65,7 +65,7 @@ ARGUMENTS = ["--HistoryManager.hist_file=:memory:"]
 
 def warm_up() -> None:
     """Import what kernels and notebooks import, and use it once: the first figure and the first step cost the most."""
-    # Each kernel would import it anew; nobody debugs here.
+    # Each kernel would import it again; nobody debugs here.
     sys.modules["debugpy"] = None  # type: ignore[assignment]  # None is how Python forbids an import
     for name in KERNEL_MODULES:
         with contextlib.suppress(ImportError):  # another version may have no such module
@@ -91,7 +91,7 @@ def warm_up() -> None:
 
 
 def import_for_notebooks() -> None:
-    """What the notebooks of the course import, but for torch."""
+    """What the notebooks of the course import, except torch."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -118,7 +118,7 @@ class Forker:
         self._started: dict[str, int] = {}
         self.line = socket.socket(socket.AF_UNIX)
         Finalize(self, self.line.close, exitpriority=0)
-        self.line.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # messages tell who has sent them
+        self.line.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # messages say who has sent them
         self.line.connect(str(exchange / "zygote"))
         self.line.settimeout(120)  # until it is warm
         ready, (sender, *_), *_ = self.line.recvmsg(65536, socket.CMSG_SPACE(CREDENTIALS.size))

@@ -693,7 +693,7 @@ def same_numerical_gradient(
     answer = student.call_and_look("numerical_gradient", student.function(text, *names), list(values), **options)
     mine = answer["value"]
     if not isinstance(mine, list) or len(mine) != len(values):
-        raise Mismatch(f"{what}: a list of {len(values)} numbers should come back, not {show(mine)}.")
+        raise Mismatch(f"{what}: a list of {len(values)} numbers should be returned, not {show(mine)}.")
     slack = rtol * max(map(abs, expected))
     for name, yours, theirs in zip(names, mine, expected, strict=True):
         if not close(yours, theirs, rtol=0.0, atol=slack):
@@ -704,13 +704,13 @@ def same_numerical_gradient(
 def values_stay(student: Student, text: str, values: list[float], expected: list[float], **options: Any) -> None:
     """Check that `numerical_gradient` leaves the list of values as it was, to the last digit.
 
-    That is for an answer that computes: what comes back must be in the proportions of `expected`.
+    That is for an answer that computes: the reply must be in the proportions of `expected`.
     """
     names = [f"x{i + 1}" for i in range(len(values))]
     answer = student.call_and_look("numerical_gradient", student.function(text, *names), list(values), **options)
     mine, after = answer["value"], answer["arguments"][1]
     usable = isinstance(mine, list) and len(mine) == len(values) and all(map(wire.is_number, mine))
-    that(usable, f"f = {text}: a list of {len(values)} numbers should come back, not {show(mine)}.")
+    that(usable, f"f = {text}: a list of {len(values)} numbers should be returned, not {show(mine)}.")
     length = float(np.linalg.norm(mine) * np.linalg.norm(expected))
     that(
         0 < length < np.inf and abs(float(np.dot(mine, expected))) >= (1 - 1e-4) * length,

@@ -123,7 +123,7 @@ def same_path(
     names = names or [f"x{i + 1}" for i in range(len(reference[0]))]
     if len(yours[step]) > len(names):
         count = len(names)
-        raise Mismatch(f"{what}, step {step}: {count} parameters should come back, yours are {len(yours[step])}.")
+        raise Mismatch(f"{what}, step {step}: {count} parameters should be returned, yours are {len(yours[step])}.")
     name, mine = names[place], yours[step][place] if place < len(yours[step]) else None
     expected = reference[step][place]
     shown, wanted = both(mine, expected)

@@ -726,7 +726,7 @@ def _reply(student: Student, function: str, calls: Sequence[Sequence], stand_ins
     All calls are made before the first is judged, so that one mistake can be told from another.
 
     Returns:
-        `{"values", "arguments": as they are afterwards}`, one of each for each call.
+        `{"values", "arguments": as they are afterward}`, one of each for each call.
 
     Raises:
         Mismatch: a later call changed the result of an earlier one.

@@ -278,7 +278,7 @@ def _joined(stages: list[tuple[int, Path]]) -> Path:
 
 
 def _shifted(path: Path, moves: dict[int, Row]) -> Path:
-    """The path whose values are set anew before some steps."""
+    """The path whose values are set to new ones before some steps."""
     result = [list(path[0])]
     for step in range(len(path) - 1):
         base = moves.get(step, result[-1])
@@ -331,7 +331,7 @@ def keeps_own_state(
     ]
     runs[0]["moves"] = {"4": [3.0, 1.0], "9": [-6.0, 0.0]}
     runs[2]["after"] = 0
-    words = ["first of two optimizers that are stepped in turn (its values are set anew before steps 5 and 10)"]
+    words = ["first of two optimizers that are stepped in turn (its values are set to new ones before steps 5 and 10)"]
     words += [
         "second of two optimizers that are stepped in turn",
         "optimizer made later for the first one's parameters",

@@ -21,7 +21,7 @@ LOOP_RTOL = 1e-6  # float32 sums of float64 losses are fine
 
 
 class StandInsUnused(Mismatch):
-    """The student's function did not call what was to stand in for earlier exercises."""
+    """The student's function did not call the stand-ins for earlier exercises."""
 
 
 def on_its_own(judge: Callable[[bool], None]) -> None:
@@ -241,7 +241,7 @@ def judge_shuffle(reply: dict, n: int) -> None:
             neighbors = sum(abs(a - b) == 1 for a, b in pairwise(order))
             that(
                 neighbors < n / 3,
-                f"call {number}: {neighbors} of {n - 1} examples stand beside their neighbor of the data. "
+                f"call {number}: {neighbors} of {n - 1} examples are next to their neighbor in the data. "
                 "Shuffle the examples one by one, not whole batches.",
             )
         firsts = [sum(order[: n // 4]) / (n // 4) / n for order in calls]
@@ -389,7 +389,7 @@ def judge_losses(reply: dict, runs: list[dict]) -> None:
         same_shape(yours["w"], np.array(run["w"]), "w")
         that(
             count == 0 or yours["w"] != np.array(run["w"]).tolist(),
-            f"after {count} epochs w is still what it was: a loss that never changes tells nothing.",
+            f"after {count} epochs w has not changed: a constant loss proves nothing.",
         )
         same_list(yours["losses"][:1], [mse(run["w"], run["X"], run["y"])], "before the first epoch, losses")
         that(
@@ -457,7 +457,7 @@ def judge_new_orders(reply: dict, runs: list[dict]) -> None:
     )
     that(
         not set(shorts) <= {0, epochs},
-        f"over {epochs} epochs always the same examples share the short batch: shuffle anew in every epoch.",
+        f"over {epochs} epochs always the same examples share the short batch: shuffle again in every epoch.",
     )
 
 

@@ -15,7 +15,7 @@ def calls(namespace: dict, function: str, calls: list, stand_ins: list) -> dict:
 
     Returns:
         `{"values": one for each call, "own": whether each shares no memory with an argument, "overwritten": whether a
-        later call changed an array that an earlier one returned, "arguments": of each call, as they are afterwards,
+        later call changed an array that an earlier one returned, "arguments": of each call, as they are afterward,
         "stand_ins_used"}`.
     """
     called = core.lookup(namespace, function)

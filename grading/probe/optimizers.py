@@ -152,7 +152,7 @@ def _change(optimizer: object, name: str, before: float, value: float) -> bool:
 
 
 def zero_grad(namespace: dict, values: list, gradients: list, rounds: list, others: list) -> dict:
-    """What `zero_grad()` leaves, and what gradients that are added afterwards come to.
+    """What `zero_grad()` leaves, and what gradients that are added afterward come to.
 
     Args:
         values, gradients: of the parameters, at the beginning.

@@ -71,7 +71,7 @@ def _use_once(cls: Callable[..., Any], params: list[torch.nn.Parameter], run: di
 
 
 def zero_grad(namespace: dict, name: str, values: list, gradients: list, losses: list) -> dict:
-    """What `zero_grad()` leaves, and what the gradients of losses come to that are computed afterwards.
+    """What `zero_grad()` leaves, and what the gradients of losses come to that are computed afterward.
 
     Args:
         values, gradients: of the parameters, before.

@@ -37,7 +37,7 @@ def calls(namespace: dict, function: str, calls: list, stand_ins: list | None = 
             `core.looked_up`.
 
     Returns:
-        `{"values": one for each call, "arguments": of each call, as they are afterwards, "stand_ins_used"}`.
+        `{"values": one for each call, "arguments": of each call, as they are afterward, "stand_ins_used"}`.
     """
     called = core.lookup(namespace, function)
     used: list[object] = []
@@ -404,7 +404,7 @@ def train_epoch(namespace: dict, fixture: dict, n_epochs: int = 1) -> dict:
 
 
 def evaluate(namespace: dict, fixture: dict) -> dict:
-    """Run `evaluate` on a fixture; `Watch.report`, `returned`, `tensors`, and `grad_enabled` afterwards."""
+    """Run `evaluate` on a fixture; `Watch.report`, `returned`, `tensors`, and `grad_enabled` afterward."""
     import torch
 
     function = core.lookup(namespace, "evaluate")

@@ -6,7 +6,7 @@ from math import ceil
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-BLUE, GREY = "#00518f", "#8a8a8a"
+BLUE, GRAY = "#00518f", "#8a8a8a"
 
 
 def library() -> str:
@@ -49,7 +49,7 @@ def separation(names: list[str], values: list[float]) -> go.Figure:
             name=title,
             orientation="h",
             texttemplate="%{x:.2f}",
-            marker={"color": GREY if weak else BLUE, "pattern": {"shape": "/" if weak else ""}},
+            marker={"color": GRAY if weak else BLUE, "pattern": {"shape": "/" if weak else ""}},
         )
     figure.update_xaxes(title="correlation with the rest of the assignment", range=[min([0.0, *values]) - 0.1, 1])
     figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=names)

@@ -168,7 +168,7 @@ class Converter(Autograde):
 
 
 def tests_of(notebook: NotebookNode) -> dict[str, dict]:
-    """Of every test cell: the exercise, the points, and what it found."""
+    """By test cell: the exercise, the points, and the error."""
     cells, found = notebooks.by_id(notebook), {}
     exercises = list(notebooks.tests_of(notebook))
     for name, cell in cells.items():

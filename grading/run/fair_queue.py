@@ -67,6 +67,6 @@ class FairQueue(Generic[Task]):
             del self._waiting[student]
 
     def used(self, student: str, now: float) -> float:
-        """The seconds that a student's tasks have taken, what is long ago counting less."""
+        """The seconds that a student's tasks have taken; older ones count less."""
         seconds, then = self._used.get(student, (0.0, now))
         return seconds * 0.5 ** ((now - then) / MEMORY)

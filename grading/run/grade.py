@@ -62,7 +62,7 @@ def grade(
     Raises:
         CourseError: unknown assignment, no release can be made, nothing submitted, somebody else is grading, or the
             grader itself is wrong: the reference solution does not get full marks, or the untouched release gets some;
-            or the gradebook's server is gone. Results that were saved before stay.
+            or the gradebook's server stopped responding. Results that were saved before stay.
     """
     course.source(assignment)
     isolated = course.config.Execute.get("sandbox") != "none"

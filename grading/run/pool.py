@@ -68,7 +68,7 @@ def run(
     """Sanitize and execute; each submission with a function that gives its result, or raises, as they come in.
 
     A worker that ends takes with it all that was under way. These run once more, each in a worker of its own, so that
-    it is known which of them it was; the others go on in new workers. What took too much when it was sanitized is
+    it is known which of them it was; the others continue in new workers. What took too much when it was sanitized is
     tried once more at the end, too.
     """
     started.prepare_followers()

@@ -214,7 +214,9 @@ class Watcher:
             except (OSError, SQLAlchemyError, sqlite3.Error, CourseError) as error:  # a full disk, a locked gradebook
                 if once:
                     raise
-                self.remark = printed(f"cannot go on: {told(error) if isinstance(error, SQLAlchemyError) else error}")
+                self.remark = printed(
+                    f"cannot continue: {told(error) if isinstance(error, SQLAlchemyError) else error}"
+                )
                 log.error(self.remark)
                 self._write_health()
                 self.stopped.wait(LOOK)
@@ -493,7 +495,7 @@ class Watcher:
         self.queue.put_last(work.attempt.student, work)
 
     def _requeue(self, work: Work) -> None:
-        """Start an attempt anew that was under way when something else failed."""
+        """Restart an attempt that was under way when something else failed."""
         self.queue.done(work.attempt.student)
         self.queue.put_first(work.attempt.student, Work(work.attempt, work.again, work.page_only, work.limited))
 

@@ -21,7 +21,7 @@ GIB = 2**30
 SCRATCH = "/scratch"
 PRIVATE = (SCRATCH, "/tmp", "/dev/shm")  # in memory; nobody else sees them
 SCRATCH_BYTES = GIB // 4
-SCRATCH_INODES = 100_000  # files, folders and links in each folder in memory: what they take there no limit counts
+SCRATCH_INODES = 100_000  # files, folders and links in each folder in memory: no limit counts the memory that they take
 LIMITS = {"CPU": 600, "AS": 6 * GIB, "NPROC": 256, "NOFILE": 1024, "FSIZE": GIB // 8, "CORE": 0}
 ULIMITS = {"CPU": "t", "AS": "v", "NPROC": "u", "NOFILE": "n", "FSIZE": "f"}  # the shell's letters for them
 FORBIDDEN = ("namespace", "uid map", "not permitted", "permission", "mount", "pivot_root", "loopback")
@@ -212,7 +212,7 @@ def command(
         "IPYTHONDIR": "/tmp/ipython",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",  # the home folder and the working folder are the submission:
-        "PYTHONSAFEPATH": "1",  # a file there must not stand in for a part of the kernel
+        "PYTHONSAFEPATH": "1",  # a file there must not shadow a module of the kernel
         "OMP_NUM_THREADS": "1",
         "NBGRADER_EXECUTION": "autograde",
     }

@@ -24,8 +24,10 @@ ENTRY = 4096  # bytes that even an empty file takes from a disk
 CORES = cores.usable()
 CROWD = max(16, 2 * CORES)  # processes and threads that may compute at the same time
 LOOKS = 6  # consecutive looks at which there may be more
-OPEN = 8192  # files and sockets that all processes together may have open: what waits in sockets no limit counts
-KINDLY = 19  # how much less of the processor the processes get that a kernel has started, see nice(2)
+OPEN = (
+    8192  # files and sockets that all processes together may have open: no limit counts the data that wait in sockets
+)
+NICENESS = 19  # of the processes that a kernel has started, see nice(2): the lowest priority
 LONGEST = 3000  # characters of a path; a little more and it cannot be looked at
 
 
@@ -141,11 +143,11 @@ def stand_back(pid: int, threads: bool = False) -> None:
         ids = [int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()] if threads else [pid]
         for one in ids:
             if not threads or one != pid:
-                os.setpriority(os.PRIO_PROCESS, one, KINDLY)
+                os.setpriority(os.PRIO_PROCESS, one, NICENESS)
         session = Path(f"/proc/{pid}/autogroup")
         # An ordinary user may change one session in a tenth of a second: the others have their turn at the next looks.
-        if not threads and os.getsid(pid) == pid and not session.read_text(encoding="ascii").endswith(f" {KINDLY}\n"):
-            session.write_text(str(KINDLY), encoding="ascii")
+        if not threads and os.getsid(pid) == pid and not session.read_text(encoding="ascii").endswith(f" {NICENESS}\n"):
+            session.write_text(str(NICENESS), encoding="ascii")
 
 
 def waited(pid: int) -> float:

@@ -40,7 +40,7 @@ def packed(assignment: str) -> list[SampleStudent]:
         for entry in entries_of(assignment):
             if entry.right is not right:
                 continue
-            if catalogue.stands_on_another(entry):
+            if catalogue.subclasses_another_answer(entry):
                 packs.append({entry.cell: entry.name})
                 continue
             pack = next((pack for pack in own if entry.cell not in pack), None)

@@ -1,4 +1,4 @@
-"""No mistake of the catalogue passes all self-checks green and loses points afterwards."""
+"""No mistake of the catalogue passes all self-checks green and loses points afterward."""
 
 import re
 

@@ -104,6 +104,6 @@ def test_formulas_are_rendered(page):
 
 @pytest.mark.parametrize("secret", ["oracle", "HIDDEN", "student.call", "values[: n", "same_path"])
 def test_no_hidden_line_is_in_the_page(page, secret):
-    text = page.content() + page.locator("html").text_content()  # colours split the lines of code in the former
+    text = page.content() + page.locator("html").text_content()  # colors split the lines of code in the former
     assert "Hidden test: the mean of the first values." in text
     assert secret not in text

@@ -82,7 +82,7 @@ def test_local_derivatives_cover_the_ways_to_write_an_operator():
 
 def test_stand_ins_are_found_by_values_that_differ_in_the_last_digit():
     value = 1.135**3  # 1.462135375: its last bit decides how nine digits are rounded
-    below, above = (f"{math.nextafter(value, towards):.9g}" for towards in (1.0, 2.0))
+    below, above = (f"{math.nextafter(value, toward):.9g}" for toward in (1.0, 2.0))
     assert below != above
     known = set(probe._keys("Mul", [value, 2.0]))
     for other in (math.nextafter(value, 1.0), math.nextafter(value, 2.0)):

@@ -24,7 +24,7 @@ def quick(course: Course) -> Course:
 
 @pytest.fixture(scope="module")
 def week(released, pool, tmp_path_factory) -> dict:
-    """A graded class, its tests changed afterwards, the preview, and what was there then."""
+    """A graded class, its tests changed afterward, the preview, and what was there then."""
     course = quick(Course(shutil.copytree(released, tmp_path_factory.mktemp("week") / "course")))
     submit(course, "ada", RIGHT)
     submit(course, "bob", DROPS_THE_SIGN)

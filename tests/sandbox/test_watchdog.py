@@ -113,7 +113,7 @@ def test_thousands_of_open_files_are_too_many_together(tmp_path):
 def test_processes_started_by_a_kernel_get_lower_priority(family, tmp_path):
     process = family(1)
     assert watch(process, tmp_path, seconds=2) == ""
-    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in watchdog.children(process.pid)} == {watchdog.KINDLY}
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in watchdog.children(process.pid)} == {watchdog.NICENESS}
     assert os.getpriority(os.PRIO_PROCESS, process.pid) == os.getpriority(os.PRIO_PROCESS, 0)
 
 
@@ -134,7 +134,7 @@ def test_a_session_of_their_own_gives_children_no_more_of_the_processor(tmp_path
     try:
         assert watch(process, tmp_path, seconds=2) == ""
         groups = [Path(f"/proc/{pid}/autogroup").read_text() for pid in watchdog.children(process.pid)]
-        assert [group.split()[-1] for group in groups] == [str(watchdog.KINDLY)] * 3
+        assert [group.split()[-1] for group in groups] == [str(watchdog.NICENESS)] * 3
         assert Path(f"/proc/{process.pid}/autogroup").read_text().split()[-1] == "0"
     finally:
         for child in watchdog.children(process.pid):
