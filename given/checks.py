@@ -133,7 +133,7 @@ class self_check:
         unwritten = message.startswith("not written yet")
         self.keep(message)
         if first is not None and "\n  Note: " not in message and not isinstance(error, NotYet) and not unwritten:
-            return f'✗ {self.name}: the same as in the self-check "{first}" above. Mend that one first.'
+            return f'✗ {self.name}: the same as in the self-check "{first}" above. Fix that one first.'
         for name in without_self(NOTEBOOK.get(written_in(self.exercise))):
             if f"`self.{name}`" not in message:
                 message += f"\n  Note: a method uses `{name}` without `self.` in front. Did you mean `self.{name}`?"
@@ -151,7 +151,7 @@ class self_check:
                 )
             if earlier is not None:
                 message += (
-                    f'\n  The self-check "{earlier}" above fails, too. Mend that one first: this may follow from it.'
+                    f'\n  The self-check "{earlier}" above fails, too. Fix that one first: it may be the cause of this.'
                 )
         return f"✗ {self.name}: {message}"
 
@@ -167,7 +167,7 @@ class self_check:
                 yield name, said
 
     def keep(self, result):
-        """Note how it ended, and what the exercise's name stood for then."""
+        """Note the result, and the object that the exercise's name had then."""
         self_check.results[self.name] = result, NOTEBOOK.get(written_in(self.exercise))
 
     def explain(self, error, stack):
@@ -178,7 +178,7 @@ class self_check:
         if isinstance(error, NotImplementedError) and (not str(error) or str(error).startswith("This gap")):
             return "not written yet. Fill in the gap above (replace the line `raise NotImplementedError`), run that cell, then this one."
         if isinstance(error, NameError) and getattr(error, "name", None) == mine:
-            return f"not written yet: there is no `{mine}`. Fill in the gap above, run that cell, then this one. (If that cell shows an error, mend that first.)"
+            return f"not written yet: there is no `{mine}`. Fill in the gap above, run that cell, then this one. (If that cell shows an error, fix that first.)"
         given = {
             part.__code__.co_filename for part in self_check.given.values() if isinstance(part, types.FunctionType)
         }
@@ -203,7 +203,7 @@ class self_check:
             text = f"{text.rstrip('.')}. Did you mean {meant}?"
         if isinstance(error, NameError):
             return f"{text if meant else text.rstrip('.') + '.'}{where}"
-        who = "your code raised" if own else "this check cannot go on with what your code gave it:"
+        who = "your code raised" if own else "this check cannot continue with what your code returned:"
         return f"{who} {kind}: {text}{where}"
 
 
@@ -215,7 +215,7 @@ LIBRARY = (
     "The error arises inside the function that this line calls: are its arguments in the right order, is one of them "
     "wrong, or one too many?"
 )
-OPERATION = ("unsupported operand", "not supported between")  # inside a library nobody misspelt an operator
+OPERATION = ("unsupported operand", "not supported between")  # inside a library these are no typing errors
 EVERYWHERE = ("NoneType", "NotImplementedError", "RecursionError")  # helps in whichever function it arises
 NUMBER = "This is a plain number. Should something else be here, or should it be wrapped first?"
 SETTINGS = "A dictionary of settings is handed over with two stars: `f(**settings)`."
@@ -267,7 +267,7 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "can require gradients": "Only a tensor of floating-point numbers can have a gradient: `dtype=torch.float64`.",
     "does not require grad": "No gradient flows to here: is `requires_grad=True` missing, was a number taken out too early (`.item()`, `.detach()`), or does the loss not use the parameters at all (`model(X_batch)`)?",
     "a leaf Variable": "A parameter is changed inside `with torch.no_grad():`, so that the change is not part of the gradient.",
-    "second time": "Each backward pass needs a forward pass of its own: compute the loss anew in each turn.",
+    "second time": "Each backward pass needs a forward pass of its own: compute the loss again in each iteration.",
     "that requires grad": "`.detach()` frees a tensor from its gradients, `.item()` takes the number out.",
     "same dtype": TYPES,
     "scalar type": TYPES,
@@ -319,13 +319,13 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "'AdamW' object has no attribute": "Is it kept in `__init__`, as in `self.lr = lr`?",
     "has no attribute 'lr'": 'An optimizer of torch keeps its learning rate in `optimizer.param_groups[0]["lr"]`.',
     "has no attribute": "Is it spelt right, and is it set in `__init__`? If another exercise uses the same name, run the cell of this one again.",
-    "not callable": "A name of a function or a class stands for something else now: rename that, and run the cell of the function again.",
+    "not callable": "The name of a function or a class has been given to something else: rename that, and run the cell of the function again.",
     "RecursionError": "Something calls itself for ever: look for a function that uses itself.",
     "ZeroDivisionError": "Which divisor can be 0 here?",
     "scalar variable": "One number has no elements: was an `axis=` forgotten where it was computed?",
     "out of bounds for dimension": "A single tensor is where a list of tensors should be: was `self.s = ...` written for `self.s[i] = ...`?",
     "with size 0": "There is nothing in it here: what should happen in that case?",
-    "too many indices": "A slice has a colon, `order[first:last]`; a comma stands between the index of a row and that of a column.",
+    "too many indices": "A slice has a colon, `order[first:last]`; a comma separates the index of a row from that of a column.",
     "IndexError": "Python counts from 0, and the last index is one less than the length. Is the list still empty, or too short?",
     "complex": "Is there a root, or a power with a fraction, of a negative number?",
     "math domain error": "Is there a root or a logarithm of a negative number? (A square, `x**2`, is never negative.)",
@@ -399,7 +399,7 @@ def name_of(answer):
 
 
 class scoreboard:
-    """`scoreboard()` at the end of a cell shows how your exercises stand, as far as their self-checks were run."""
+    """`scoreboard()` at the end of a cell shows the state of your exercises, as far as their self-checks were run."""
 
     def __init__(self):
         self.rows = [self.row(exercise) for exercise in self_check.exercises]
@@ -407,10 +407,10 @@ class scoreboard:
 
     @staticmethod
     def row(exercise):
-        """The exercise, how it stands in words, the points whose checks pass, the points of all checks."""
+        """The exercise, its state in words, the points whose checks pass, the points of all checks."""
         mine, points = self_check.exercises[exercise]
         results = {name: self_check.results[name] for name in points if name in self_check.results}
-        # Two exercises may write the same name, the second one anew: then only the second is watched.
+        # Two exercises may write the same name, the second one again: then only the second is watched.
         watched = exercise == [name for name in self_check.exercises if written_in(name) == mine][-1]
         changed = [name for name, (_, then) in results.items() if watched and then is not NOTEBOOK.get(mine)]
         passed = [name for name, (result, _) in results.items() if result == "passed" and name not in changed]
@@ -455,7 +455,7 @@ class scoreboard:
             f"<tr>{cell}<code>{exercise}</code></td>{cell}{html.escape(s[:200])}</td>{cell}{p} of {n}</td></tr>"
             for exercise, s, p, n in self.rows
         ]
-        head = f"<tr>{cell}<b>Exercise</b></td>{cell}<b>How it stands</b></td>{cell}<b>Points</b></td></tr>"
+        head = f"<tr>{cell}<b>Exercise</b></td>{cell}<b>State</b></td>{cell}<b>Points</b></td></tr>"
         return f"<table>{head}{''.join(rows)}</table><p>{self.words}</p>"
 
 

@@ -28,7 +28,7 @@ def call(function, arguments):
         kind = "array" if isinstance(before, np.ndarray) else "list"
         expect(
             np.array_equal(np.asarray(before, dtype=float), np.asarray(after, dtype=float), equal_nan=True),
-            f"{called(function, arguments)} changed the {kind} that it was given: afterwards that should be "
+            f"{called(function, arguments)} changed the {kind} that it was given: afterward that should be "
             f"{shown(before)}, it is {shown(after)}. Make a new one, with `sorted(...)`, `min`, `max` or arithmetic without `+=`.",
         )
     return yours

@@ -82,7 +82,7 @@ def steps_to_arrive(method, A, start, tolerance, formulas=None, num_steps=1000):
 
 
 def level_lines(ax, A, window):
-    """Grey level lines of 0.5 * x @ A @ x in the window (left, right, bottom, top)."""
+    """Gray level lines of 0.5 * x @ A @ x in the window (left, right, bottom, top)."""
     x, y = np.meshgrid(np.linspace(*window[:2], 200), np.linspace(*window[2:], 200))
     height = (A[0, 0] * x**2 + 2 * A[0, 1] * x * y + A[1, 1] * y**2) / 2
     ax.contour(x, y, height, levels=[0.05, 0.3, 1, 2.5, 5, 8.5, 13], colors="0.75", linewidths=0.8)

@@ -640,7 +640,7 @@ def try_preconditioned_gd(preconditioned_gd):
         {
             0: "It begins with the start, x0.",
             1: "The gradient is A @ x - b, and a step goes against it, eta times as long.",
-            2: "The first step is right: is the gradient taken anew, at the new point?",
+            2: "The first step is right: is the gradient computed again, at the new point?",
         },
         {
             (0.9, -0.8): "Is b missing in the gradient?",

@@ -145,7 +145,7 @@ def expect_order(made_from, root, needed):
         left = made_from[node]
         expect(
             left == parts,
-            f"{what}, but the list sources({node!r}), {parts}, is {left} afterwards. Go through it without changing it.",
+            f"{what}, but the list sources({node!r}), {parts}, is {left} afterward. Go through it without changing it.",
         )
 
 

@@ -46,7 +46,7 @@ def on_any_base(optimizer_class, test):
 
 
 STARTS = {"x1": -5.0, "x2": -2.0}
-ANEW = "It should begin anew: what an optimizer remembers is made in `__init__` and kept in `self`, nowhere else."
+ANEW = "It should start fresh: create what an optimizer remembers in `__init__`, and keep it in `self`, nowhere else."
 SLOPES = {"x1": 0.2, "x2": 4.0}  # the gradient of f_2d is (0.2 * x1, 4 * x2)
 
 

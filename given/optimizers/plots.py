@@ -99,7 +99,7 @@ def lines(curves, left=-1e9, right=1e9, bottom=-1e9, top=1e9, **more):
 
 
 def level_lines(height, window):
-    """Grey level lines of `height` in the window, for a plotly picture."""
+    """Gray level lines of `height` in the window, for a plotly picture."""
     x, y = np.linspace(*window[:2], 61), np.linspace(*window[2:], 61)
     z = np.round(height(x[None, :], y[:, None]), 3)
     look = {"contours": {"coloring": "lines"}, "ncontours": 14, "colorscale": [[0, "#BBBBBB"], [1, "#BBBBBB"]]}

@@ -24,7 +24,7 @@ def load_digits(path="digits.npz"):
     if not path.is_file():
         raise DataMissing(
             f"The data file {path} is not beside this notebook.\n"
-            "In the course's repository it stands at release/training/digits.npz. Put it into the notebook's folder:\n"
+            "In the course's repository it is at release/training/digits.npz. Put it into the notebook's folder:\n"
             "- JupyterLab: drag the file into the file list on the left, where training.ipynb is.\n"
             "- Colab: click the folder symbol on the left, then Upload, and choose digits.npz.\n"
             "Then run this cell again."

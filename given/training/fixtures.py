@@ -102,7 +102,7 @@ def expect_mode(model, mode, function):
 
 
 def try_evaluate(model):
-    """What `evaluate` returns on the tiny batches, and whether torch tracks gradients afterwards (it does again then)."""
+    """What `evaluate` returns on the tiny batches, and whether torch tracks gradients afterward (then it does again)."""
     try:
         result = evaluate(model, tiny_batches(), TinyLoss())
         loss, accuracy = expect_items(result, "evaluate", "loss", "accuracy")

@@ -230,7 +230,7 @@ def expect_values(params, expected, when, hint=""):
 def expect_gradients(params, expected, hint="", tolerance=1e-9):
     """Fail unless the parameters have these gradients."""
     for number, (param, right) in enumerate(zip(params, expected), start=1):
-        what, mine = f"afterwards the gradient of parameter {number}", param.grad
+        what, mine = f"afterward the gradient of parameter {number}", param.grad
         if right is None or mine is None:
             mine = None if mine is None else mine.tolist()
             expect(mine is None and right is None, f"{what} should be {right}, yours is {mine}. {hint}")

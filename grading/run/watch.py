@@ -214,9 +214,8 @@ class Watcher:
             except (OSError, SQLAlchemyError, sqlite3.Error, CourseError) as error:  # a full disk, a locked gradebook
                 if once:
                     raise
-                self.remark = printed(
-                    f"cannot continue: {told(error) if isinstance(error, SQLAlchemyError) else error}"
-                )
+                why = told(error) if isinstance(error, SQLAlchemyError) else error
+                self.remark = printed(f"cannot continue: {why}")
                 log.error(self.remark)
                 self._write_health()
                 self.stopped.wait(LOOK)

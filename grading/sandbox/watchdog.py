@@ -24,9 +24,7 @@ ENTRY = 4096  # bytes that even an empty file takes from a disk
 CORES = cores.usable()
 CROWD = max(16, 2 * CORES)  # processes and threads that may compute at the same time
 LOOKS = 6  # consecutive looks at which there may be more
-OPEN = (
-    8192  # files and sockets that all processes together may have open: no limit counts the data that wait in sockets
-)
+OPEN = 8192  # files and sockets that all processes may have open: nothing else limits the data that wait in sockets
 NICENESS = 19  # of the processes that a kernel has started, see nice(2): the lowest priority
 LONGEST = 3000  # characters of a path; a little more and it cannot be looked at
 

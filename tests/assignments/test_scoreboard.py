@@ -222,7 +222,7 @@ def test_a_later_failure_says_which_came_first(notebook):
     notebook.run("def mean(x):\n    return 0")
     first, second = notebook.run(CHECK), notebook.run(MORE)
     assert "above fails, too" not in first
-    assert second.endswith('The self-check "mean" above fails, too. Mend that one first: this may follow from it.')
+    assert second.endswith('The self-check "mean" above fails, too. Fix that one first: it may be the cause of this.')
 
 
 def test_a_method_that_reads_a_notebooks_name_instead_of_its_own_is_noted(notebook):
@@ -239,7 +239,7 @@ def test_a_repeated_error_is_shown_once(notebook):
     first = notebook.run('with self_check("mean"):\n    mean([1, 3])')
     second = notebook.run('with self_check("mean, negative"):\n    mean([-1, -3])')
     assert "has no attribute 'sum'" in first and "in the line: return values.sum()" in first
-    assert second == '✗ mean, negative: the same as in the self-check "mean" above. Mend that one first.'
+    assert second == '✗ mean, negative: the same as in the self-check "mean" above. Fix that one first.'
 
 
 def test_a_missing_self_is_reported(notebook):

@@ -432,7 +432,7 @@ def test_a_full_disk_loses_nothing(tiny, tmp_path):
         assert wait_for(lambda: klass.attempts("bob")[0].page is not None)
         process.terminate()
         said, _ = process.communicate(timeout=60)
-        assert "cannot go on: " in said and "Traceback" not in said, said
+        assert "cannot continue: " in said and "Traceback" not in said, said
         assert [sum(scores_of(klass.course, student).values()) for student in ("ada", "bob")] == [3, 3]
         assert "3 of 3 points" in klass.pages("bob")[0]
     finally:
