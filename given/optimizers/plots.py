@@ -107,11 +107,18 @@ def level_lines(height, window):
     return {"type": "contour", "x": x, "y": y, "z": z, **look, **quiet}
 
 
-def landmarks(start, goal, name):
+def landmarks(start, goal):
     """Where the paths start and where they should, or should not, end."""
-    look = {"mode": "markers+text", "text": ["start", name], "textposition": "bottom right", "showlegend": False}
     marker = {"size": 13, "symbol": ["diamond", "star"], "color": "#000000"}
-    return {"type": "scatter", "x": [start[0], goal[0]], "y": [start[1], goal[1]], "marker": marker, **look}
+    place = {"x": [start[0], goal[0]], "y": [start[1], goal[1]]}
+    return {"type": "scatter", "mode": "markers", "marker": marker, "showlegend": False, **place}
+
+
+def signs(start, goal, name):
+    """The names of the landmarks, above whatever path runs there, each with a line to its landmark."""
+    look = {"bgcolor": "rgba(255, 255, 255, 0.85)", "arrowcolor": "#777777", "arrowhead": 0, "standoff": 7}
+    places = ((start, "start", 34, 26), (goal, name, 46, 40))
+    return [{"x": x, "y": y, "text": text, "ax": ax, "ay": ay, **look} for (x, y), text, ax, ay in places]
 
 
 def slider(names, prefix, start=0, left=0.0):
@@ -142,7 +149,8 @@ def play_paths(paths, title, window=(-6.0, 5.0, -3.0, 3.0)):
     count = max(len(path) for path in paths.values())
     data = [level_lines(lambda x, y: np.sqrt(f_2d(x, y)), window), *lines(paths, *window)]
     moving = list(range(1, len(data)))
-    data.append(landmarks(next(iter(paths.values()))[0], (0.0, 0.0), "minimum"))
+    origin = next(iter(paths.values()))[0]
+    data.append(landmarks(origin, (0.0, 0.0)))
     frames = [
         {
             "name": str(k),
@@ -157,6 +165,7 @@ def play_paths(paths, title, window=(-6.0, 5.0, -3.0, 3.0)):
         "height": 560,
         "xaxis": {"title": {"text": "x₁"}, "range": window[:2]},
         "yaxis": {"title": {"text": "x₂"}, "range": window[2:]},
+        "annotations": signs(origin, (0.0, 0.0), "minimum"),
         "sliders": [slider([str(k) for k in range(count)], "step ", count - 1, 0.22)],
         "updatemenus": [buttons()],
     }
@@ -180,8 +189,9 @@ def show_learning_rates(rates=(0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.64, 0
         "showlegend": False,
         "xaxis": {"title": {"text": "x₁"}, "range": window[:2]},
         "yaxis": {"title": {"text": "x₂"}, "range": window[2:]},
+        "annotations": signs((-5.0, -2.0), (0.0, 0.0), "minimum"),
         "sliders": [slider([f"{rate:g}" for rate in rates], "learning rate η = ", start)],
     }
     text = "A path down a long, narrow valley, with a slider for the learning rate. With 0.02 it hardly moves; with 0.5 it "
     text += "jumps from wall to wall; beyond 0.66 every jump is longer than the last."
-    show_plotly([hill, *frames[start]["data"], landmarks((-5.0, -2.0), (0.0, 0.0), "minimum")], layout, frames, text)
+    show_plotly([hill, *frames[start]["data"], landmarks((-5.0, -2.0), (0.0, 0.0))], layout, frames, text)

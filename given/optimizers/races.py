@@ -1,6 +1,6 @@
 import numpy as np
 
-from given.optimizers.plots import landmarks, level_lines, lines, slider
+from given.optimizers.plots import landmarks, level_lines, lines, signs, slider
 from given.optimizers.tensor import Tensor, f_2d
 from given.plotly_pictures import show_plotly
 
@@ -47,6 +47,7 @@ def run_race(name, optimizer_class, eta, num_steps):
 def show_race(name, optimizers, num_steps=60):
     """All optimizers on one hill, with a slider for eta: the paths, and how high they are after each step."""
     height, _, origin, mark, window, spacing = RACES[name]
+    goal = "saddle point" if name == "a saddle" else "minimum"
     frames, moving = [], list(range(1, 2 * len(optimizers) + 1))
     for eta in RATES:
         paths = {label: run_race(name, optimizer, eta, num_steps) for label, optimizer in optimizers.items()}
@@ -54,22 +55,25 @@ def show_race(name, optimizers, num_steps=60):
         right = lines(heights, bottom=-9.0, top=200.0, xaxis="x2", yaxis="y2", showlegend=False)
         frames.append({"name": f"{eta:g}", "traces": moving, "data": lines(paths, *window) + right})
     start = RATES.index(0.1)
+    place = {"xref": "paper", "yref": "paper", "x": 0.81, "y": 1, "xanchor": "center", "yanchor": "bottom"}
+    above = {"text": "height f", "showarrow": False, "font": {"size": 14}, **place}
     layout = {
         "title": {"text": f"A race on {name}, {num_steps} steps"},
         "width": 760,
-        "height": 580,
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "margin": {"t": 120, "r": 20},
+        "height": 600,
+        "legend": {"orientation": "h", "x": 0, "y": 1.06, "yanchor": "bottom"},
+        "margin": {"t": 140, "r": 20},
         "xaxis": {"domain": [0, 0.5], "title": {"text": "x₁"}, "range": window[:2]},
         "yaxis": {"title": {"text": "x₂"}, "range": window[2:]},
-        "xaxis2": {"domain": [0.6, 1], "title": {"text": "step"}, "range": [0, num_steps]},
-        "yaxis2": {"anchor": "x2", "title": {"text": "height f"}},
+        "xaxis2": {"domain": [0.62, 1], "title": {"text": "step"}, "range": [0, num_steps]},
+        "yaxis2": {"anchor": "x2", "tickfont": {"size": 11}},
+        "annotations": [*signs(origin, mark, goal), above],
         "sliders": [slider([f"{eta:g}" for eta in RATES], "η = ", start)],
     }
     if name != "a saddle":
         layout["yaxis2"].update(type="log", range=[-6, 2.4], exponentformat="power")
     hill = level_lines(lambda x, y: spacing(height(x, y)), window)
-    marks = landmarks(origin, mark, "saddle point" if name == "a saddle" else "minimum")
+    marks = landmarks(origin, mark)
     text = (
         f"A race on {name}: on the left the paths of {', '.join(optimizers)}, on the right the height after each step, "
     )
