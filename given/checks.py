@@ -225,11 +225,11 @@ ONE_NUMBER = "One number should be here, not several: `math` takes one number; f
 TENSOR = "A plain number meets a Tensor. To compute with numbers take the tensor's `.value`; to compute with tensors, the class needs the method for this operator."
 ADVICE = {  # what to do about an exception, by what it says; the first clue that fits counts
     "UnboundLocalError": "A name that a function assigns is its own: give it a value first, or did you mean an attribute of self?",
-    "NameError": "Is it spelt right (a text needs quotes), and does your function get it, as an argument? If another cell defines it, run that one (menu Run > Run All Above Selected Cell), then this one.",
+    "NameError": "Is it spelled right (a text needs quotes), and does your function get it, as an argument? If another cell defines it, run that one (menu Run > Run All Above Selected Cell), then this one.",
     "NotImplementedError": "Something cannot be done with what it was given: are the arguments in the right order, and of the right type?",
     "exceptions must derive": "`raise` needs an exception, such as `NotImplementedError`.",
-    "multiple values for argument": "An argument is given twice: do several parameters belong into one list?",
-    "takes 0 positional arguments": "A method's first argument is `self`: is it missing in the line `def`?",
+    "multiple values for argument": "An argument is given twice: do several parameters belong in one list?",
+    "takes 0 positional arguments": "Keep the names and the order of the arguments as the exercise gives them. A method's first one is `self`: is it missing in the line `def`?",
     "takes 1 positional argument but": "It is given more than it takes. A method gets its `self` by itself: `optimizer.step()` has nothing in its ( ).",
     "takes exactly one argument": "It takes one thing: is a pair meant, `path.append((a, b))`?",
     "required positional argument": "This call leaves an argument out: what does the line `def` of that function list? A list becomes several arguments with a star: `f(*values)`.",
@@ -253,7 +253,7 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "'Tensor' and 'int'": TENSOR,
     "bitwise_xor": "A power is written `**`; `^` is something else.",
     "bad operand type for abs": "`abs` takes one number or an array. Is a parenthesis in the wrong place, as in `max(abs(x) for x in values)`?",
-    "unsupported operand": "Python finds no method for this operator and these two types: is it written, and its name spelt right?",
+    "unsupported operand": "Python finds no method for this operator and these two types: is it written, and its name spelled right?",
     "not supported between": "These two cannot be compared: are the arguments in the right order?",
     "could not broadcast": SHAPES,
     "could not be broadcast": SHAPES,
@@ -299,7 +299,7 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "'int' object is not subscriptable": "This is one number, not a list: should there be one for each parameter?",
     "'float' object is not subscriptable": "This is one number, not a list: should there be one for each parameter?",
     "not subscriptable": "[ ] takes an element of a list or an array, ( ) calls a function: which one should be here?",
-    "KeyError": "There is no such key: is it spelt right, and is it what the keys are?",
+    "KeyError": "There is no such key: is it spelled right, and is it what the keys are?",
     "has no attribute 'backward'": "`backward` belongs to a loss that was computed from tensors. Was it computed from plain numbers (`.value`, `.item()`), or is another object meant?",
     "'bool' object has no attribute": "A comparison gave one True or False for all: what is on its two sides? In torch, `max(dim=...)` gives a pair.",
     "'float' object has no attribute": NUMBER,
@@ -313,14 +313,14 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
     "'Tensor' object is not callable": "A tensor is no function: an index has [ ], a product `*`.",
     "'tuple' object is not callable": "This is no function: without the parentheses it may be right, or a function should be here, such as a lambda.",
     "'numpy.ndarray' object is not callable": "An array is no function: an attribute such as `.T` has no parentheses, an index has [ ].",
-    "module '": "Is it spelt right, and is it in this module?",
+    "module '": "Is it spelled right, and is it in this module?",
     "has no attribute 'zero_grad'": "`zero_grad()` belongs to the optimizer: it clears the gradients of all its parameters.",
     "has no attribute 'step'": "`step()` belongs to an optimizer or a scheduler: is another object meant?",
     "'AdamW' object has no attribute": "Is it kept in `__init__`, as in `self.lr = lr`?",
     "has no attribute 'lr'": 'An optimizer of torch keeps its learning rate in `optimizer.param_groups[0]["lr"]`.',
-    "has no attribute": "Is it spelt right, and is it set in `__init__`? If another exercise uses the same name, run the cell of this one again.",
+    "has no attribute": "Is it spelled right, and is it set in `__init__`? If another exercise uses the same name, run the cell of this one again.",
     "not callable": "The name of a function or a class has been given to something else: rename that, and run the cell of the function again.",
-    "RecursionError": "Something calls itself for ever: look for a function that uses itself.",
+    "RecursionError": "Something calls itself forever: look for a function that uses itself.",
     "ZeroDivisionError": "Which divisor can be 0 here?",
     "scalar variable": "One number has no elements: was an `axis=` forgotten where it was computed?",
     "out of bounds for dimension": "A single tensor is where a list of tensors should be: was `self.s = ...` written for `self.s[i] = ...`?",
@@ -333,7 +333,7 @@ ADVICE = {  # what to do about an exception, by what it says; the first clue tha
 
 
 def did_you_mean(error, names):
-    """What a name may have been meant for: an attribute, a function of a module, something spelt nearly like it.
+    """What a name may have been meant for: an attribute, a function of a module, something spelled nearly like it.
 
     `names` are the local names where the error arose.
     """

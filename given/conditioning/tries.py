@@ -78,7 +78,7 @@ def try_gd_rate_slowest(gd_rate):
         gd_rate,
         (np.array([2.0, -1.0]), 0.1),
         1.1,
-        "A negative eigenvalue is a direction that goes down for ever: its factor is 1.1.",
+        "A negative eigenvalue is a direction that goes down forever: its factor is 1.1.",
     )
     expect_return(
         gd_rate, (np.array([3, 1]), 0.25), 0.75, "The eigenvalues may be whole numbers: is the result cut to one?"
@@ -299,7 +299,7 @@ def try_is_stable(is_stable):
             is_stable,
             (-1.0, 0.5, 0.5),
             False,
-            ("The hill goes down for ever in that direction: eta * lam is negative."),
+            ("The hill goes down forever in that direction: eta * lam is negative."),
         )
 
 
@@ -312,7 +312,7 @@ def try_is_stable_boundary(is_stable):
             "Exactly on the boundary the path does not come to rest. Compare eta * lam itself, not a computed rate.",
         )
         expect_verdict(
-            is_stable, (2.0, 1.0, 0.0), False, "Exactly on the boundary of gradient descent the path jumps for ever."
+            is_stable, (2.0, 1.0, 0.0), False, "Exactly on the boundary of gradient descent the path jumps forever."
         )
         expect_verdict(
             is_stable,
@@ -362,7 +362,7 @@ def try_is_stable_gamma(is_stable):
             is_stable,
             (1.0, 0.5, 1.0),
             False,
-            "With gamma = 1 nothing of the velocity is ever lost: the ball swings for ever.",
+            "With gamma = 1 nothing of the velocity is ever lost: the ball swings forever.",
         )
         expect_verdict(is_stable, (1.0, 0.5, 1.25), False, "With gamma above 1 the velocity grows by itself.")
         expect_verdict(

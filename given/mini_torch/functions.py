@@ -81,7 +81,7 @@ def about_result(z):
     mine, new = (getattr(tensor, "__dict__", {}) for tensor in (z, Tensor(0.0)))  # with `__slots__` there is none
     strange = sorted(set(mine) - set(new))
     if strange:
-        return f"Your result has an attribute `{strange[0]}`, which a new Tensor does not have: is it spelt right?"
+        return f"Your result has an attribute `{strange[0]}`, which a new Tensor does not have: is it spelled right?"
     if any(isinstance(part, (list, tuple)) for part in getattr(z, "operations", ())):
         return "There are lists in your list: `a + b` or `[*a, *b]` joins two lists."
     if getattr(z, "operation", z) is None:

@@ -1,6 +1,6 @@
 """nbgrader's gradebook and the preprocessors that use it, made to serve a whole class.
 
-Stock nbgrader opens the database anew in every preprocessor, asks it for every cell, and commits after every cell.
+Stock nbgrader opens the database again in every preprocessor, asks it for every cell, and commits after every cell.
 Here one open gradebook serves the class, caches what does not change, and writes a submission in one transaction.
 The preprocessors find it in `resources["nbgrader"]["gradebook"]`. Without it, as when nbgrader's own commands run,
 they behave like nbgrader's.

@@ -98,7 +98,7 @@ def test_a_broken_base_class_costs_the_optimizers_nothing():
             "`reverse` and `shuffle` change",
         ),
         ("mini-torch", "topological_order", ("visit(source)", "visit(sources)"), "should be called with one node"),
-        ("mini-torch", "shared_tensor", ("result.operation =", "result.operations ="), "is it spelt right?"),
+        ("mini-torch", "shared_tensor", ("result.operation =", "result.operations ="), "is it spelled right?"),
         ("mini-torch", "shared_tensor", ("reversed(order)", "order"), "go through the order from its end?"),
         ("mini-torch", "numerical_gradient", ("f(*above)", "f(above)"), "with a star: `f(*values)`"),
         ("optimizers", "momentum", ("self.v[i]", "self.v"), "take one element of it, such as `self.v[i]`"),

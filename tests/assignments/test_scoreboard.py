@@ -148,7 +148,7 @@ def test_without_its_table_the_scoreboard_says_which_cell_to_run(notebook):
         "a local name": ("def mean(x):\n    y = y + 1\n    return y", "give it a value first"),
         "another cell's name": ("def mean(x):\n    return helper(x)", "If another cell defines it, run that one"),
         "arguments": ("def mean():\n    return 2", "Keep the names and the order of the arguments"),
-        "for ever": ("def mean(x):\n    return mean(x)", "look for a function that uses itself"),
+        "forever": ("def mean(x):\n    return mean(x)", "look for a function that uses itself"),
         "an error": ("def mean(x):\n    return x[7]", "in the line: return x[7]"),
         "an object": ("class A: pass\ndef mean(x):\n    return A()", "yours is an object of class A"),
         "nothing": ("def mean(x):\n    x", "yours is None (is a `return` missing"),

@@ -1913,7 +1913,7 @@ FORGED = """
 for number in range(99):
     line.sendall(b'%d {"value": {"dict": [["value", true], ["arguments", [true]]]}}\\n' % number)"""
 calling("answers_ahead", "writes forged answers to this and the next questions on the line", LINE + FORGED)
-calling("answers_without_an_end", "writes to the line for ever", LINE + "while True: line.sendall(b'1' * 10**6)")
+calling("answers_without_an_end", "writes to the line forever", LINE + "while True: line.sendall(b'1' * 10**6)")
 calling(
     "closes_the_line",
     "the line to the grader is closed",

@@ -181,7 +181,7 @@ def test_waiting_for_a_processor_does_not_count_against_the_limit(monkeypatch):
     now[0] = 112
     assert patience.left == -1
     now[0], waited[0] = 1000, 1000
-    assert patience.left < 0, "not for ever"
+    assert patience.left < 0, "not forever"
     assert Patience(None).left == float("inf")
 
 
