@@ -1,7 +1,7 @@
 # The front door. `make help` lists the targets.
 #
 # PYTHON=python      use this interpreter (of an active conda environment, for example) and create no .venv
-# CPU=yes            install PyTorch without CUDA, from PyTorch's own index: 1.8 GB, several GB less (Linux)
+# CPU=yes            install PyTorch without CUDA, from PyTorch's own index: 2 GB, several GB less (Linux)
 # LOCK=file          install the versions in this file; LOCK=none: the newest that pyproject.toml allows
 # ASSIGNMENT=name    work on one assignment only
 # SANDBOX=none       run students' code with your own rights, on a machine that cannot isolate it
@@ -24,12 +24,13 @@ export SANDBOX WARM
 
 ifdef PYTHON
 PY := $(PYTHON)
-READY :=
+READY := check-python
 else
 PY := .venv/bin/python
 READY := .venv/ready
 endif
 
+SUPPORTED := (3, 11) <= sys.version_info[:2] <= (3, 14)
 LOCK := requirements.lock
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 PIP_INSTALL := PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check
@@ -47,7 +48,7 @@ else ifneq ($(and $(CLUSTER),$(IGNORE_CLUSTER)),)
 $(warning CLUSTER is for grade, regrade, doctor and bench: make $(IGNORE_CLUSTER) runs on this machine only)
 endif
 
-.PHONY: help demo test test-slow test-root lock release handout new-exercise check normalize format mutants bench doctor lab clean
+.PHONY: help check-python demo test test-slow test-root lock release handout new-exercise check normalize format mutants bench doctor lab clean
 .PHONY: watch status collect grade mark feedback grades report similar export return-feedback late regrade diff-grades
 
 help:  ## List the targets.
@@ -163,10 +164,17 @@ clean:  ## Delete build/ and caches, but no student work and no grades.
 	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
+# A Python from elsewhere is not changed, only checked.
+check-python:
+	@$(PY) -c 'import sys; from importlib.metadata import version; version("optimization-course"); \
+		sys.exit(not $(SUPPORTED))' 2>/dev/null || \
+		{ echo "make needs Python 3.11 to 3.14 with the packages of the course, and $(PY) is not one. Install them there:"; \
+		echo "$(PY) -m pip install --constraint requirements.lock --group dev --editable ."; exit 1; }
+
 # The first of these that runs and is Python 3.11 to 3.14: newer ones lack wheels. pyenv may provide a name that fails to run.
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 FIND_PYTHON = for python in $(PYTHONS); do \
-	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$python && break; done
+	$$python -c 'import sys; sys.exit(not $(SUPPORTED))' 2>/dev/null && echo $$python && break; done
 
 .venv/ready: pyproject.toml $(filter-out none,$(LOCK))
 	@python=$$($(FIND_PYTHON)); \

@@ -80,6 +80,16 @@ def test_make_finds_any_python_that_has_wheels(tmp_path: Path, versions: dict[st
     assert f"with Python {chosen} " in create(tmp_path, versions)
 
 
+def test_a_python_without_the_packages_is_refused_with_the_remedy(tmp_path: Path):
+    python = tmp_path / "python"
+    for options, code in (("", 0), ("-S", 2)):  # -S: without site-packages
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} {options} "$@"\n', encoding="utf-8")
+        python.chmod(0o755)
+        line = ["make", "--no-print-directory", "check-python", f"PYTHON={python}"]
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, f"{python} -m pip install" in done.stdout) == (code, bool(code)), done
+
+
 @pytest.mark.parametrize("versions", [{}, {"python3": "3.10"}, {"python3": "3.15"}])
 def test_without_a_python_make_says_which_ones_it_needs(tmp_path: Path, versions: dict[str, str]):
     said = create(tmp_path, versions)
