@@ -207,7 +207,7 @@ class ClusterExecutor(Elsewhere):
             self._send_again()
 
     def _send_again(self) -> None:
-        """Send what the scheduler does not have, and what it has given to no worker.
+        """Send submissions that the scheduler does not have, or has given to no worker.
 
         Dask does not look again at a task for which there was no worker when a worker gets its resource. One that has
         just ended is with no worker either, so this waits for the next time.
@@ -236,7 +236,7 @@ class ClusterExecutor(Elsewhere):
             self._error = f"it has another version of the grading package ({type(error).__name__}: {words})"
 
     def _look_after(self) -> None:
-        """Look for workers and for the scheduler; fail all that is waited for when nobody is left to do it."""
+        """Look for workers and for the scheduler; fail all pending submissions when no worker is left."""
         seen, lost = time.monotonic(), False
         while not self._closed.wait(1):
             try:

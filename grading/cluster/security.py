@@ -97,7 +97,7 @@ def make_certificate(folder: Path) -> Path:
     os.close(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     line = [program, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     line += ["-days", str(DAYS), "-subj", "/CN=grading", "-keyout", str(key), "-out", str(certificate)]
-    # Python 3.13 takes no authority that does not say what its key is for.
+    # Python 3.13 rejects an authority whose certificate does not name the purpose of its key.
     line += ["-addext", "keyUsage=critical,digitalSignature,keyCertSign"]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode:

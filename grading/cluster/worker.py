@@ -1,4 +1,4 @@
-"""What a Dask worker becomes when it grades: it has the course, warm interpreters, and as many processes as threads.
+"""A Dask worker that grades: it has the course, warm interpreters, and as many processes as threads.
 
 Students' code runs below those processes, as on one machine; Dask's threads only wait for them.
 """
@@ -101,7 +101,7 @@ def examined(theirs: dict[str, str], isolated: bool, dask_worker: Worker) -> dic
 
 
 def name_of(digest: str) -> str:
-    """What the plugin for a course is called, and the resource of the workers that it has prepared."""
+    """The name of the plugin for a course, and of the resource of the workers that it has prepared."""
     return f"grading-{digest[:16]}"
 
 
@@ -183,7 +183,7 @@ class CourseOnWorker(WorkerPlugin):
         if not self.refusal and (reason := why_full(self._room)):
             self.refusal = reason
             self._worker.log_event(self.reports, {"refusal": reason})
-            # Only the scheduler's count: by its own, the worker still takes, and gives back, what is in its queue.
+            # Change only the scheduler's count: with its own, the worker still accepts and returns queued tasks.
             set_resources = partial(self._worker.scheduler.set_resources, worker=self._worker.contact_address)
             with contextlib.suppress(OSError):  # the scheduler is lost, and with it all that it has sent
                 sync(self._worker.loop, partial(set_resources, resources={self.name: 0}))

@@ -144,7 +144,7 @@ def restored(course: Course, dump: Path) -> Iterator[Gradebook]:
 
 
 def _replace_rows(old: Connection, new: Connection) -> None:
-    """Let the tables of `new` hold the rows of `old`."""
+    """Replace the rows in the tables of `new` by those of `old`."""
     tables = Base.metadata.sorted_tables
     for table in reversed(tables):
         new.execute(delete(table))

@@ -103,7 +103,7 @@ class ClassGradebook(Gradebook):
         return submission
 
     def released(self, notebook: str, assignment: str) -> "ReleasedCells":
-        """What it knows of a released notebook, which does not change while a class is graded."""
+        """The data of a released notebook, which do not change while a class is graded."""
         key = (assignment, notebook)
         if key not in self._released:
             self._released[key] = ReleasedCells.of(self.find_notebook(notebook, assignment))
@@ -157,7 +157,7 @@ class ReleasedCells:
 
     @classmethod
     def of(cls, entry: Notebook) -> "ReleasedCells":
-        """Those of an entry of the gradebook."""
+        """The released cells of a notebook in the gradebook."""
 
         def plain(cells: list, *columns: str) -> list[SimpleNamespace]:
             return [SimpleNamespace(**{name: getattr(cell, name) for name in columns}) for cell in cells]
@@ -291,7 +291,7 @@ class CheckCellMetadata(_Shared, stock.CheckCellMetadata):
 
 
 def scores(course: Course, assignment: str) -> dict[str, dict[str, float]]:
-    """The points of every test cell by student, manual ones included; 0 for those without a score."""
+    """The points of every test cell by student, including manual ones; 0 for those without a score."""
     with course.gradebook() as gradebook:
         found = read(gradebook, assignment)
     return {student: {cell.name: cell.points for cell in own.cells.values()} for student, own in found.items()}

@@ -33,7 +33,7 @@ class HandedIn:
 
 
 def together(course: Course, assignment: str) -> dict[str, list[str]]:
-    """The members of each student's group, the student included: of the class list, and as `make collect` shared files.
+    """The members of each student's group, including the student: from the class list and from shared files.
 
     Raises:
         CourseError: `students.csv` is wrong.

@@ -104,7 +104,7 @@ def questions(course: Course, assignment: str) -> list[Question]:
 
 
 def places(course: Course, question: Question, again: bool = False) -> list[Place]:
-    """Where the answers to a question are that wait for a person, in an order that says nothing about the students.
+    """The places of the answers that wait for a person, in an order that says nothing about the students.
 
     Args:
         again: also those that are graded, or that nobody has to grade.
@@ -128,7 +128,7 @@ def _of_group(course: Course, place: Place, members: list[str]) -> Place:
 
 
 def order(place: Place) -> str:
-    """What answers are sorted by. It differs between questions: nobody's always come last, when graders are tired."""
+    """The sort key of answers. It differs between questions, so that nobody's answers always come last."""
     whole = f"{place.question.assignment}\0{place.question.name}\0{place.student}"
     return hashlib.sha256(whole.encode("utf-8", "backslashreplace")).hexdigest()
 
@@ -180,7 +180,7 @@ def claimed(course: Course, place: Place) -> Iterator[bool]:
 
 
 def save(course: Course, answer: Answer, points: float, comment: str) -> None:
-    """Write points and a comment as formgrader does, for the whole group, if all is still as `answer` says.
+    """Write points and a comment as formgrader does, for the whole group, if `answer` is still current.
 
     Raises:
         ChangedError: it is not; nothing is written, for nobody.

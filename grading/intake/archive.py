@@ -100,7 +100,7 @@ def unpack(
 
 
 def clutter(parts: tuple[str, ...]) -> bool:
-    """True for what operating systems and Jupyter leave behind."""
+    """Whether a path is clutter of an operating system or of Jupyter."""
     return any(part in CLUTTER or part.startswith("._") for part in parts)
 
 

@@ -83,7 +83,7 @@ def read(path: Path) -> tuple[NotebookNode, list[str]]:
 
 
 def _number_of_cells(content: dict) -> int:
-    """How many there are, also in the worksheets of format 3."""
+    """The number of cells, including those in the worksheets of format 3."""
     sheets = content.get("worksheets")
     parts = [content, *(sheets if isinstance(sheets, list) else [])]
     cells = (part.get("cells") for part in parts if isinstance(part, dict))
@@ -163,7 +163,7 @@ def _lines(source: list) -> Iterator[str]:
 
 
 def _is_attachment(name: str, kinds: object) -> bool:
-    """Whether it is a picture as base64 text, or as several, by MIME type."""
+    """Whether a value is a picture: base64 text, or several texts by MIME type."""
     if not isinstance(kinds, dict) or not kinds or not all(isinstance(text, str) for text in kinds.values()):
         return False
     return not any(HALF.search(text) for text in (name, *kinds, *kinds.values()))

@@ -186,7 +186,7 @@ def _places(
 def _answers_in_locked_cells(
     texts: list[str | None], places: dict[int, str], left_out: set[int], wanted: dict[str, NotebookNode]
 ) -> set[int]:
-    """The submitted cells that stand for a locked one, and make names that others read, and no other makes.
+    """The submitted copies of locked cells that define names which others read and no other cell defines.
 
     That comes from cells that were merged, or whose names were mixed up. The text of the locked cell replaces theirs.
     """

@@ -166,12 +166,12 @@ class Submission:
         return whole.hexdigest()
 
     def _inside(self) -> list[Path]:
-        """All that is in the folder, and in folders in it, in order; only the notebooks if that is very much."""
+        """Everything in the folder and its subfolders, in order; only the notebooks if the folder is crowded."""
         return self._notebooks() if self._is_crowded else sorted(self.folder.rglob("*"))
 
     @property
     def _is_crowded(self) -> bool:
-        """Whether there is so much in the folder that to look at all of it takes long."""
+        """Whether the folder has so many entries that looking at all of them takes long."""
         try:
             return next(islice(self.folder.rglob("*"), MAX_PATHS, None), None) is not None
         except RecursionError:
@@ -228,7 +228,7 @@ def _too_much(notebook: NotebookNode) -> str:
 
 
 def _fitting(paths: list[Path]) -> set[Path]:
-    """Those of some files that are used: one after the other, as long as there is room."""
+    """The files that are used: in order, as long as there is room."""
     fitting, room = set(), MAX_FILES
     for path in paths:
         size = path.stat().st_size
@@ -246,13 +246,13 @@ def _refuse_link(path: Path) -> None:
 
 
 def digest(path: Path) -> bytes:
-    """What tells one attempt from another: a digest of the notebook as it was handed in."""
+    """The identity of an attempt: a digest of the notebook as it was handed in."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 
 def _content(path: Path) -> str:
-    """What tells the content of a file from another's; of one that is too large to be read for anything, the size."""
+    """A digest of a file's content; for a file that is too large to be read, its size."""
     size = path.stat().st_size
     if size > MAX_FILES:
         return str(size)
@@ -284,7 +284,7 @@ def find(course: Course, assignment: str, students: list[str] | None = None) -> 
 
 
 def _holds(course: Course, folder: Path, assignment: str) -> bool:
-    """Whether a student's folder holds a submission, or seems to: in a wrong place, or where nobody may look."""
+    """Whether a student's folder contains a submission, or may: in a wrong place, or in an unreadable folder."""
     notebook = f"{assignment}.ipynb"
     try:
         inside = list(folder.iterdir())

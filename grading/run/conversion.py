@@ -33,7 +33,7 @@ from grading.run.sanitizing import Sanitized, Sanitizer, preprocess, sanitize_wi
 
 @dataclass
 class Executed:
-    """What a worker gives back.
+    """What a worker returns.
 
     Attributes:
         findings: what else was found.

@@ -134,7 +134,7 @@ def keep(arrival: Arrival, target: Path) -> str:
 
 
 def _set_time(path: Path, received: datetime) -> list[str]:
-    """Write the time of receipt to a `timestamp.txt`, if it says anything else."""
+    """Write the time of receipt to `timestamp.txt`, unless the file has that time already."""
     try:
         claimed = times.parse(path.read_text(encoding="utf-8")[:100]).replace(tzinfo=UTC)
         if abs((claimed - received).total_seconds()) <= 60 and not path.is_symlink():

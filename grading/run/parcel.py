@@ -82,7 +82,7 @@ def settings(config: Config) -> dict[str, Any]:
     return chosen
 
 
-# There
+# On the worker
 
 
 def pack(converter: Converter, sanitized: Sanitized, course: str) -> str:
@@ -153,7 +153,7 @@ def inside(path: str) -> PurePosixPath:
     return relative
 
 
-# Back
+# Back at the grader
 
 
 def opened(result: str, sent: NotebookNode) -> Executed:

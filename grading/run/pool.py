@@ -65,7 +65,7 @@ def execute(notebook: NotebookNode, resources: dict, config: Config, root: str) 
 def run(
     converters: list[Converter], jobs: int | None, executor: Executor | None, started: Interpreters
 ) -> Iterator[tuple[Converter, Sanitized | None, Callable[[], Executed]]]:
-    """Sanitize and execute; each submission with a function that gives its result, or raises, as they come in.
+    """Sanitize and execute; yield each submission, when it is done, with a function that returns its result or raises.
 
     A worker that ends takes with it all that was under way. These run once more, each in a worker of its own, so that
     it is known which of them it was; the others continue in new workers. What took too much when it was sanitized is

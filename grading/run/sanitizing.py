@@ -134,12 +134,12 @@ def _sanitize(
 
 @lru_cache(maxsize=1)
 def _course(root: str, changed: int) -> Course:
-    """The course as it is since its settings were changed at this time; it keeps them from submission to submission."""
+    """The course with the settings of this time of change, cached for the next submissions."""
     return Course(Path(root))
 
 
 @lru_cache(maxsize=8)
 def _released(pickled: bytes) -> ReleasedCells:
-    """It remembers from submission to submission which metadata are valid."""
+    """The released cells, cached: they also remember which metadata are valid."""
     cells: ReleasedCells = pickle.loads(pickled)
     return cells

@@ -107,7 +107,7 @@ class Page:
 
 @dataclass
 class Burst:
-    """What one burst of work shares.
+    """What all steps of one burst of work share.
 
     Attributes:
         settings: by assignment, the fingerprint with which its attempts are graded.
@@ -328,7 +328,7 @@ class Watcher:
                 raise error
 
     def _is_right(self, work: Work, burst: Burst) -> bool:
-        """Whether the grader is right about an assignment. Nothing of it is read, executed or saved before."""
+        """Whether the canaries of an assignment get the right grades. Before, none of its submissions is read."""
         name = work.attempt.assignment
         if name in burst.wrong:
             return False
@@ -698,7 +698,7 @@ def watch(course: Course, assignments: list[str], jobs: int | None = None, pages
 
 
 def local(time: datetime) -> str:
-    """A time as people here write it."""
+    """A time in the local format."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 

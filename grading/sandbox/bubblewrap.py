@@ -201,7 +201,7 @@ def command(
     for path, mask in (masks or {}).items():
         line += ["--ro-bind", mask, path]
     line += [*_parents(str(sockets)), "--bind", str(sockets), str(sockets), "--chdir", SCRATCH]
-    # What bubblewrap makes to mount all this on belongs to the user who grades: that may be the one inside.
+    # The mount points that bubblewrap makes belong to the user who grades, who may be the user inside.
     line += ["--remount-ro", "/dev", "--remount-ro", "/"]
     variables = {
         "PATH": f"{Path(python()).parent}:/usr/bin:/bin",
