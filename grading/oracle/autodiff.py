@@ -30,7 +30,7 @@ LADDER = [["+", 0, 1], ["*", 2, 1], ["*", 3, 2], ["+", 4, 3], ["*", 4, 5], ["+",
 """Each value is used by the next step and by a later one, so the order of a backward pass matters."""
 
 EXPONENTS = (-1, 2, 3)
-"""What random programs raise to."""
+"""The exponents in random programs."""
 
 
 # Expressions
@@ -173,7 +173,7 @@ def web(rng: np.random.Generator, width: int, n_layers: int) -> tuple[list[float
 
 
 def written(n_inputs: int, steps: list) -> str:
-    """A program as a student would write it: `y1 = x1 * x2, z = y1 + y1`; a long one in short."""
+    """A program as a student would write it: `y1 = x1 * x2, z = y1 + y1`; a long one is abbreviated."""
     if len(steps) > 12:
         return f"z is the result of {len(steps)} operations"
     names = [f"x{i + 1}" for i in range(n_inputs)]

@@ -45,7 +45,7 @@ def best_learning_rate(eigenvalues: Spectrum) -> dict[str, float]:
 
 
 def momentum_matrix(lam: float, eta: float, gamma: float) -> list[list[float]]:
-    """What takes (v, x) to the next (v, x)."""
+    """The matrix that maps (v, x) to the next (v, x)."""
     return [[gamma, eta * lam], [-gamma, 1 - eta * lam]]
 
 
@@ -599,7 +599,7 @@ def judge_rows(student: Student, rng: np.random.Generator) -> None:
 
 
 def judge_untouched(student: Student, rng: np.random.Generator) -> None:
-    """A, b, x0 and P are the caller's."""
+    """Check that A, b, x0 and P, which are the caller's, are unchanged."""
     hill = quadratic(rng, 3)
     reply = _reply(student, "preconditioned_gd", [[*hill.values(), 0.1, 4]])
     yours = reply["values"][0]
@@ -704,7 +704,7 @@ WHO_NOTICES = {
 
 
 def judge_who_notices(student: Student, name: str, change: str) -> None:
-    """Who needs clearly more steps on the changed hill."""
+    """The methods that need clearly more steps on the changed hill."""
     right, why = WHO_NOTICES[change]
     that(student.value(name) == right, f"`{name}` should be another of the three. {why}")
 
@@ -742,7 +742,7 @@ def _reply(student: Student, function: str, calls: Sequence[Sequence], stand_ins
 
 
 def _untouched(function: str, reply: dict, calls: Sequence[Sequence]) -> None:
-    """The caller's lists and arrays are as they were."""
+    """Check that the caller's lists and arrays are unchanged."""
     for before, after in zip(calls, reply["arguments"], strict=True):
         for one, other in zip(before, after, strict=True):
             same = np.array_equal(np.asarray(one, dtype=float), np.asarray(other, dtype=float), equal_nan=True)

@@ -45,7 +45,7 @@ def with_zeros(rows: list[Row], param: int = 0, first: int = 0, last: int = 4) -
 
 
 def starting_point(n_params: int) -> list[float]:
-    """Where a path starts by default: 1, -2, 3, ..."""
+    """The default start of a path: 1, -2, 3, ..."""
     return [(-1.0) ** i * (i + 1.0) for i in range(n_params)]
 
 

@@ -1,4 +1,4 @@
-"""What a reply of a probe may look like: one schema for each probe, checked before any judge sees the reply.
+"""The form of a probe's replies: one schema for each probe, checked before any judge sees the reply.
 
 A reply comes from the student's process, so it may be anything. The schema of a question says which fields its reply
 has, the length of each list and the type of each value. No field may be missing, and there may be no others. A field

@@ -35,7 +35,7 @@ class Channel(Protocol):
         """Send JSON text, return JSON text; see `grading.probe.core.answer`."""
 
     def ask_timed(self, question: str) -> tuple[str, float | None]:
-        """Like `ask`, and the seconds of processor time that the answer took; None where nothing can tell.
+        """Like `ask`, and the seconds of processor time that the answer took; None if that is unknown.
 
         Where students' code has a process of its own, the time is measured from outside.
         """
