@@ -24,6 +24,8 @@ SCRATCH_BYTES = GIB // 4
 SCRATCH_INODES = 100_000  # files, folders and links in each folder in memory: no limit counts the memory that they take
 LIMITS = {"CPU": 600, "AS": 6 * GIB, "NPROC": 256, "NOFILE": 1024, "FSIZE": GIB // 8, "CORE": 0}
 ULIMITS = {"CPU": "t", "AS": "v", "NPROC": "u", "NOFILE": "n", "FSIZE": "f"}  # the shell's letters for them
+STUDENT = 1000  # smaller ids belong to the system
+USUAL = range(100_000, 200_000)  # the ids of students' code if root grades
 FORBIDDEN = ("namespace", "uid map", "not permitted", "permission", "mount", "pivot_root", "loopback")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
 OWN_FOLDER = Path(__file__).resolve().parents[1]  # the whole package: holds the oracle: no student's code may read it
@@ -184,6 +186,8 @@ def command(
     ]
     rights = [word for name in ("SETUID", "SETGID", "CHOWN") for word in ("--cap-add", f"CAP_{name}")]
     line += rights if uid else ["--unshare-user"]
+    if not uid and not os.geteuid():  # bubblewrap would let root keep its capabilities
+        line += ["--uid", str(STUDENT), "--gid", str(STUDENT), "--cap-drop", "ALL"]
     line += ["--hostname", "student", "--die-with-parent", "--new-session", "--clearenv"]
     for path in [*SYSTEM, *(f"/etc/{name}" for name in SETTINGS)]:
         if Path(path).is_symlink() and path in SYSTEM:
@@ -257,8 +261,29 @@ def give_away(folder: Path, uid: int | None = None) -> None:
 
 
 def _uid() -> int:
-    """The user id of students' code: 0 means the user who grades; root switches to an unprivileged user."""
-    return 0 if os.geteuid() else 100_000 + os.getpid() % 100_000
+    """The user id of students' code: 0 means the user who grades; root switches to an unprivileged user.
+
+    In a rootless container there may be no other user than root. Then students' code runs as root there, which is no
+    root outside, as if an ordinary user graded: in a user namespace of its own, without capabilities.
+    """
+    if os.geteuid():
+        return 0
+    ids = unprivileged()
+    return ids[os.getpid() % len(ids)] if ids else 0
+
+
+@lru_cache(maxsize=1)
+def unprivileged(maps: tuple[Path, Path] = (Path("/proc/self/uid_map"), Path("/proc/self/gid_map"))) -> range:
+    """The user ids that root may give to students' code: they exist in this user namespace, as groups, too."""
+    starts, ends = [], []
+    for path in maps:
+        lines = [[int(word) for word in line.split()] for line in path.read_text(encoding="ascii").splitlines()]
+        start, _, number = max(lines, key=lambda line: line[2])
+        starts.append(start)
+        ends.append(start + number)
+    most = range(max(*starts, STUDENT), min(ends))
+    usual = range(USUAL.start, min(USUAL.stop, most.stop))  # no user of the system has these
+    return usual if usual and most.start <= usual.start else most
 
 
 def _parents(path: str) -> list[str]:
