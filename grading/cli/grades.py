@@ -7,7 +7,6 @@ import os
 import sys
 from collections import Counter
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -156,11 +155,11 @@ def regrade(course: Course, assignment: str | None, jobs: int | None, yes: bool,
 
 
 @click.command("diff-grades")
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a")
+@click.argument("b")
 @click.pass_obj
-def diff_grades(course: Course, a: Path, b: Path) -> None:
-    """Compare two gradebooks, files or dumps by pg_dump: student, exercise, points in A and in B, and why."""
+def diff_grades(course: Course, a: str, b: str) -> None:
+    """Compare two gradebooks, files, dumps by pg_dump or URLs: student, exercise, points in A and in B, and why."""
     from grading.gradebook.differences import compare_files, table
 
     changes = compare_files(course, a, b)

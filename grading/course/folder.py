@@ -1,6 +1,7 @@
 """A course folder: its nbgrader settings, its assignments, and the nbgrader objects that work on it."""
 
 import os
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +41,10 @@ class Course:
             raise CourseError(
                 f"{self.root} is not a course folder: it has no nbgrader_config.py. Change to the course folder first."
             )
-        config = PyFileConfigLoader("nbgrader_config.py", path=str(self.root)).load_config()
+        try:
+            config = PyFileConfigLoader("nbgrader_config.py", path=str(self.root)).load_config()
+        except Exception as error:  # a traceback would show the line, which may hold the password of the gradebook
+            raise CourseError(f"nbgrader_config.py, line {_where(error)}") from None
         config.CourseDirectory.root = str(self.root)
         return config
 
@@ -162,6 +166,14 @@ def with_own_gradebook(course: Course) -> Course:
     with (course.root / "nbgrader_config.py").open("a", encoding="utf-8") as settings:
         settings.write(f"\nc.CourseDirectory.db_url = {own!r}  # this is a copy of the course\n")
     return Course(course.root)
+
+
+def _where(error: Exception) -> str:
+    """The line of the settings in which an error was raised, and what it says."""
+    if isinstance(error, SyntaxError):
+        return f"{error.lineno}: {error.msg}"
+    lines = [one.lineno for one in traceback.extract_tb(error.__traceback__) if one.filename.endswith("_config.py")]
+    return f"{lines[0] if lines else '?'}: {type(error).__name__}: {error}"
 
 
 def complete(root: Path, assignment: str, notebook: str) -> tuple[Path, Path]:

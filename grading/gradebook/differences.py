@@ -8,8 +8,9 @@ from pathlib import Path
 from nbgrader.api import Gradebook
 from rich.markup import escape
 from rich.table import Table
+from sqlalchemy import create_engine, inspect
 
-from grading.course import notebooks
+from grading.course import gradebook_url, notebooks
 from grading.course.errors import CourseError
 from grading.course.folder import Course
 from grading.gradebook import copies, scores
@@ -48,13 +49,35 @@ def open_gradebook(path: Path) -> Gradebook:
     return Gradebook(f"sqlite:///{path}", course_id=None)
 
 
+def open_server(url: str) -> Gradebook:
+    """nbgrader's gradebook on a server.
+
+    Raises:
+        CourseError: the URL is wrong, or there is no gradebook. (nbgrader would make a new one.)
+        DBAPIError: the server does not answer.
+    """
+    address = gradebook_url.patient(url, "the URL")
+    engine = create_engine(address)
+    try:
+        if not inspect(engine).has_table("grade"):
+            raise CourseError(f"the database {engine.url.database}: is not an nbgrader gradebook")
+    finally:
+        engine.dispose()
+    return Gradebook(address, course_id=None)
+
+
 @contextmanager
-def opened(course: Course, path: Path) -> Iterator[Gradebook]:
-    """A gradebook file, a copy by pg_dump, or, as `gradebook.db`, the course's gradebook on a server.
+def opened(course: Course, place: Path | str) -> Iterator[Gradebook]:
+    """A gradebook file, a copy by pg_dump, the URL of a server, or, as `gradebook.db`, the course's own on a server.
 
     Raises:
         CourseError: there is no such file, or it cannot be read as a gradebook.
     """
+    if ":/" in str(place):
+        with open_server(str(place)) as gradebook:
+            yield gradebook
+        return
+    path = Path(place)
     if path.is_file():
         with path.open("rb") as file:
             dumped = file.read(len(copies.DUMP)) == copies.DUMP
@@ -68,7 +91,7 @@ def opened(course: Course, path: Path) -> Iterator[Gradebook]:
             yield gradebook
 
 
-def compare_files(course: Course, a: Path, b: Path) -> list[Change]:
+def compare_files(course: Course, a: Path | str, b: Path | str) -> list[Change]:
     """What differs in any assignment between two gradebooks, see `opened`."""
     with opened(course, a) as old, opened(course, b) as new:
         names = sorted({x.name for x in old.assignments} | {x.name for x in new.assignments})
