@@ -13,7 +13,8 @@
 # LMS=canvas         for collect, export and return-feedback: Canvas's API, at CANVAS_API_URL, CANVAS_API_TOKEN, CANVAS_COURSE
 # NEW_SECRET=yes     for release: make a new gradebook.secret, from which the inputs of hidden tests are drawn
 # NAMES=yes          for report and similar: names from students.csv beside the ids; ANONYMOUS=yes: pseudonyms, and no links
-# CLUSTER=address    for grade, regrade, doctor: the Dask cluster that runs students' code, or local:4; see docs/scaling.md
+# CLUSTER=address    for grade, regrade, doctor: the Dask cluster that runs students' code: its address, a file such as
+#                    slurm.yaml that starts one, or local:4; see docs/scaling.md
 # SIZES=10,60,300    for bench: classes of these sizes; OTTER=yes: otter-grader, too; CLUSTER=yes: only the cost of a cluster
 # WRITER=yes         for bench: only how many submissions a second are saved; or the URL of an empty database
 # JOBS=n             grade n submissions at once (default: one for each core)

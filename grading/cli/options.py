@@ -14,7 +14,9 @@ jobs_option = click.option(
     help="How many submissions at once; default: one for each core.",
 )
 
-cluster_option = click.option("--cluster", default=None, help="local:<number>, or a Dask scheduler: tls://host:8786.")
+cluster_option = click.option(
+    "--cluster", default=None, help="A Dask cluster: local:<number>, tls://host:8786, or a file (.yaml)."
+)
 
 
 def agreed(yes: bool, question: str, not_yet: str, refused: str) -> bool:

@@ -1,13 +1,10 @@
 """A client of a Dask scheduler, and what the scheduler knows of its workers."""
 
 import contextlib
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dask
-from distributed import Client, LocalCluster, Scheduler
+from distributed import Client, Scheduler
 
 from grading.cluster.security import require_safe, security
 from grading.run.pool import ClusterError
@@ -20,43 +17,22 @@ QUIET = {
     "distributed.worker.http.routes": [],
     "distributed.admin.large-graph-warning-threshold": "1 GiB",  # a submission may bring files
 }
-LOGS = ("distributed", "distributed.client", "distributed.gc")  # to each of them Dask gives a level of its own
 # Dask waits five minutes for a frozen worker. A worker that is being prepared does not answer either, for seconds.
 LIMITS = {"distributed": {"scheduler": {"worker-ttl": "2 minutes"}}}
+PRELOAD = "grading.cluster.worker"  # its import takes seconds, in which a worker would answer nobody
+NO_PAGES = "127.0.0.1:0"  # Dask listens there all the same, and has nothing to show: see `QUIET`
 
 
-@contextlib.contextmanager
-def connection(cluster: str, certificates: Path) -> Iterator[Client]:
-    """A client of a scheduler.
+def connect(address: str, certificates: Path) -> Client:
+    """A new client of the scheduler at this address.
 
     Args:
-        cluster: `local:<threads>`, or the address of a scheduler.
         certificates: their folder.
 
     Raises:
         CourseError: the address is not safe, or there are no certificates.
         ClusterError: there is no scheduler.
     """
-    for name in LOGS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # one sentence reports the error
-    kind, _, number = cluster.partition(":")
-    with dask.config.set(QUIET):
-        if kind == "local":
-            if not number.isdigit() or not int(number):
-                raise ClusterError(f"CLUSTER={cluster}: write local:4 for four submissions at once.")
-            options = {"processes": True, "dashboard_address": None, "host": "127.0.0.1"}
-            with LocalCluster(n_workers=1, threads_per_worker=int(number), **options) as made, Client(made) as client:
-                yield client
-            return
-        client = connect(cluster, certificates)
-        try:
-            yield client
-        finally:
-            close(client)
-
-
-def connect(address: str, certificates: Path) -> Client:
-    """A new client of the scheduler at this address; raises as `connection` does."""
     require_safe(address)
     secured = security(certificates) if address.startswith("tls://") else None
     try:

@@ -13,7 +13,9 @@ from distributed import Client, KilledWorker
 from distributed import Future as Task
 from nbformat import NotebookNode
 
-from grading.cluster.connection import ANSWER, MAY_KILL, close, connect, connection, identity, limit_failures
+from grading.cluster import configured
+from grading.cluster.connection import ANSWER, MAY_KILL, close, connect, identity, limit_failures
+from grading.cluster.opening import connection
 from grading.cluster.security import FOLDER
 from grading.cluster.worker import CRASHED, DONE, FULL, NO_COURSE, CourseOnWorker, execute
 from grading.course.folder import Course
@@ -279,7 +281,7 @@ def connected(
     """An executor for these assignments, with at least one worker that can grade.
 
     Args:
-        cluster: `local:<threads>`, or the address of a scheduler.
+        cluster: `local:<threads>`, the address of a scheduler, or a file, see `grading/cluster/configured.py`.
         say: gets a line about how many workers can grade, about each that cannot, and about those it waits for.
         certificates: their folder; by default `cluster/` in the course folder.
 
@@ -289,8 +291,13 @@ def connected(
     """
     plugin = CourseOnWorker(parcel.course_files(course.root, assignments), parcel.settings(course.config), assignments)
     folder = certificates or course.root / FOLDER
-    again = None if cluster.startswith("local:") else partial(connect, cluster, folder)
-    with connection(cluster, folder) as client:
+    plan = configured.read(cluster)
+    again = None if plan or cluster.startswith("local:") else partial(connect, cluster, folder)
+    with connection(cluster, plan, folder) as client:
+        if plan:
+            patience = plan.wait
+            first = f"the first of {plan.workers} workers" if plan.workers > 1 else "the worker"
+            say(f"Waiting up to {patience:g} s for {first} from {cluster}")
         executor = ClusterExecutor(client, plugin, again, say, patience)
         try:
             executor.begin()

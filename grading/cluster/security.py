@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -37,6 +38,15 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_safe(address: str) -> bool:
+    """Whether what is sent to the scheduler at this address is encrypted, or stays on this machine."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme == "tls" or (parts.scheme == "tcp" and is_loopback(str(parts.hostname)))
+
+
 def require_safe(address: str) -> None:
     """Check the address of a scheduler.
 
@@ -45,18 +55,24 @@ def require_safe(address: str) -> None:
     """
     try:
         parts = urlsplit(address)
-        right = parts.scheme in ("tcp", "tls") and bool(parts.hostname and parts.port)
+        right = parts.scheme in ("tcp", "tls") and bool(parts.hostname and parts.port) and "@" not in address
     except ValueError:
         right = False
     if not right:
         raise CourseError(
-            f"{address!r} is not the address of a scheduler. Write local:4, tcp://127.0.0.1:8786 or tls://host:8786."
+            f"{_shown(address)!r} is not the address of a scheduler. Write local:4, tcp://127.0.0.1:8786, "
+            "tls://host:8786, or the name of a file (.yaml)."
         )
-    if parts.scheme == "tcp" and not is_loopback(str(parts.hostname)):
+    if not is_safe(address):
         raise CourseError(
             f"{address} would send the hidden tests and students' work unencrypted. Write tls://{parts.netloc}, with "
             "certificates from: python -m grading certificates (see docs/scaling.md)."
         )
+
+
+def _shown(address: str) -> str:
+    """An address without what may be a password."""
+    return re.sub(r"(//|^).*@", r"\1...@", address, flags=re.DOTALL)
 
 
 def security(folder: Path) -> "Security":

@@ -1,6 +1,7 @@
 """The scheduler and the workers of a cluster as processes: no dashboard, no supervisor, encrypted beyond loopback."""
 
 import asyncio
+import importlib
 import logging
 import signal
 import time
@@ -11,12 +12,11 @@ from urllib.parse import urlsplit
 import dask
 from distributed import Scheduler, Worker
 
-from grading.cluster.connection import LIMITS, MAY_KILL, QUIET
+from grading.cluster.connection import LIMITS, MAY_KILL, NO_PAGES, PRELOAD, QUIET
 from grading.cluster.security import is_loopback, require_safe, security
 from grading.course.errors import CourseError
 
 WAIT = 60  # seconds that a worker waits for its scheduler
-NO_PAGES = "127.0.0.1:0"  # Dask listens there all the same, and has nothing to show: see `QUIET`
 
 
 def scheduler(host: str, port: int, certificates: Path, say: Callable[[str], object]) -> None:
@@ -49,6 +49,7 @@ def worker(address: str, threads: int, certificates: Path, say: Callable[[str], 
     """
     require_safe(address)
     secured = security(certificates) if address.startswith("tls://") else None
+    importlib.import_module(PRELOAD)
     own = "127.0.0.1" if is_loopback(str(urlsplit(address).hostname)) else None
 
     def make() -> Worker:

@@ -19,6 +19,7 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell
 
+from grading.cluster import doctor
 from grading.cluster.executor import ClusterExecutor, connected
 from grading.cluster.security import make_certificate
 from grading.course import notebooks
@@ -291,6 +292,17 @@ def test_a_frozen_worker_is_named_at_once_and_not_waited_for(course: Course, clu
     (when, first), (start, second) = said
     assert when - began < 6 and re.fullmatch(r"[01] of 2 workers are ready; waiting for tls://\S+(, tls://\S+)?", first)
     assert start - began < 60 and re.fullmatch(r"Grading on 1 thread of 1 worker; tls://\S+ may join later", second)
+
+
+@pytest.mark.slow
+def test_the_doctor_names_a_frozen_worker_and_shows_the_others(course: Course, cluster: Cluster):
+    cluster.worker()
+    cluster.worker().send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    frozen, well = sorted(doctor.examine(course, cluster.address).values(), key=lambda told: told["refusal"] == "")
+    assert time.monotonic() - began < 60  # and not the two minutes after which the scheduler gives a worker up
+    assert frozen == {"refusal": "it has not answered for 10 s: it is frozen, cut off, or very busy"}
+    assert well["refusal"] == "" and well["threads"] == "1"
 
 
 @pytest.mark.slow
