@@ -263,7 +263,9 @@ def _evaluated(asked: dict) -> Check:
 
 
 def _fit(asked: dict) -> Check:
-    return record(history=result, tensors=items(text), stand_ins_used=flag, loaders=items(text), **WATCHED)
+    return record(
+        history=result, tensors=items(text), stand_ins_used=flag, loaders=items(text), rounded=items(text), **WATCHED
+    )
 
 
 def _real_follow(asked: dict) -> Check:

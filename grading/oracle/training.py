@@ -377,8 +377,9 @@ def judge_descent(reply: dict, runs: list[dict]) -> None:
     for yours, run in zip(reply["results"], runs, strict=True):
         w, _ = descent(run["w"], run["X"], run["y"], run["lr"], run["n_epochs"])
         what = f"w after {run['n_epochs']} epochs (batch_size={run['batch_size']}, {len(run['y'])} examples)"
+        what += f", y of about {np.abs(run['y']).mean():.1e}" if np.abs(run["y"]).max() < 1e-3 else ""
         same_shape(yours["w"], w, what)
-        same_list(yours["w"], w.tolist(), what)
+        same_list(yours["w"], w.tolist(), what, rtol=0.0, atol=1e-10 * float(np.abs(w).max()))
 
 
 def judge_losses(reply: dict, runs: list[dict]) -> None:
@@ -391,7 +392,8 @@ def judge_losses(reply: dict, runs: list[dict]) -> None:
             count == 0 or yours["w"] != np.array(run["w"]).tolist(),
             f"after {count} epochs w has not changed: a constant loss proves nothing.",
         )
-        same_list(yours["losses"][:1], [mse(run["w"], run["X"], run["y"])], "before the first epoch, losses")
+        first = mse(run["w"], run["X"], run["y"])
+        same_list(yours["losses"][:1], [first], "before the first epoch, losses", atol=0.0)
         that(
             len(yours["losses"]) == count + 1,
             f"after {count} epochs `losses` should hold {count + 1} numbers, the loss before the first epoch included; "
@@ -403,6 +405,7 @@ def judge_losses(reply: dict, runs: list[dict]) -> None:
                 mse(shorter["w"], run["X"], run["y"]),
                 f"losses[{epoch}], the loss on all the data with the weights after epoch {epoch},",
                 rtol=1e-9,
+                atol=0.0,
             )
 
 
@@ -973,6 +976,11 @@ def judge_history(reply: dict, fixture: dict, valid: dict, n_epochs: int, number
     expected, _ = reference_fit(fixture, valid, n_epochs, numbers=numbers)
     for name in names:
         same_list(history[name], expected[name], name, rtol=LOOP_RTOL)
+    that(
+        numbers is None or not reply["rounded"],
+        f"{', '.join(reply['rounded'])} should hold the numbers that train_epoch and evaluate returned, with all their "
+        "digits; yours are rounded. Round a number when you show it, not when you keep it.",
+    )
 
 
 def reference_fit(

@@ -24,7 +24,8 @@ from tests.conftest import ROOT
 CLAIMS = {
     "arguments", "calls", "changed", "cleared", "code", "events", "examples", "global", "grad_enabled",
     "gradients_changed", "kept", "line", "loaders", "made", "message", "mode", "modes", "new", "order", "peak",
-    "raised", "requires_grad", "stand_ins_used", "tensors", "torch", "torch_clip", "torch_optim", "tracked", "type",
+    "raised", "requires_grad", "rounded", "stand_ins_used", "tensors", "torch", "torch_clip", "torch_optim", "tracked",
+    "type",
 }  # fmt: skip
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 ASIS = {"X", "y"}  # of `training.batches`: the arrays after the calls
