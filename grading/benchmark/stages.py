@@ -75,6 +75,7 @@ def _grade_in_stages(course: Course, assignment: str) -> Stages:
     from grading.intake.submission import find
     from grading.run import fingerprint, pool
     from grading.run.conversion import Converter
+    from grading.run.finishing import Ready, Writer
 
     found = Stages()
     submissions = find(course, assignment, None)
@@ -82,17 +83,19 @@ def _grade_in_stages(course: Course, assignment: str) -> Stages:
     source = notebooks.read(course.source(assignment))
     found.references = _references(source)
     with course.entered(), ClassGradebook(course) as gradebook:
+        writer = Writer(course, gradebook)
         for number, submission in enumerate([submissions[0], *submissions]):
             stages = found if number else Stages()  # the first one starts the interpreters
             with _own(stages, "sanitize"):
                 converter = Converter(course, submission, gradebook, settings, isolated=True)
                 sanitized = converter.sanitize()
             with _own(stages, "judge"), _others(stages, "kernel"):
-                ended = pool.execute(
-                    sanitized.notebook, sanitized.resources, pool.execution_settings(course.config), str(course.root)
-                )
+                function, *arguments = pool.task(converter, sanitized)
+                ended = function(*arguments)
             with _own(stages, "save"):
-                converter.save(sanitized, ended)
+                for _, saved in writer.save([Ready(converter, sanitized, ended)]):
+                    if isinstance(saved, Exception):
+                        raise saved
             _floor(source, notebooks.read(submission.folder / f"{assignment}.ipynb"), stages)
     for name in (field.name for field in fields(Stages) if field.name != "references"):
         setattr(found, name, getattr(found, name) / len(submissions))

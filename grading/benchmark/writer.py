@@ -1,6 +1,6 @@
 """How many submissions the one writer saves in a second: it limits a class, however many machines execute."""
 
-import copy
+import pickle
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +17,9 @@ from grading.gradebook.database import ClassGradebook
 from grading.intake.submission import find
 from grading.run import fingerprint, pool
 from grading.run.conversion import Converter
+from grading.run.finishing import Ready, Writer
+
+TOGETHER = 16  # submissions that are ready at the same moment, as with the workers of one machine
 
 
 @dataclass
@@ -54,20 +57,31 @@ def run(
 
 def _save_all(course: Course, assignment: str, sizes: list[int]) -> dict[int, Saved]:
     total, found, executed = Saved(), dict[int, Saved](), None
-    settings, root = fingerprint.of_course(course, assignment), str(course.root)
+    settings, submissions = fingerprint.of_course(course, assignment), find(course, assignment, None)
+    bounds = sorted({*range(0, len(submissions), TOGETHER), *sizes})
     with course.entered(), ClassGradebook(course) as gradebook:
-        for number, submission in enumerate(find(course, assignment, None), start=1):
-            converter = Converter(course, submission, gradebook, settings, isolated=True)
-            sanitized = converter.sanitize()
-            if executed is None:
-                chosen = pool.execution_settings(course.config)
-                executed = pool.execute(copy.deepcopy(sanitized.notebook), sanitized.resources, chosen, root)
-            result = copy.deepcopy(executed)
+        writer = Writer(course, gradebook)
+        for begin, end in pairwise(bounds):
             wall, cpu = time.monotonic(), time.process_time()
-            converter.save(sanitized, result)
+            converters = [
+                Converter(course, submission, gradebook, settings, isolated=True)
+                for submission in submissions[begin:end]
+            ]
             total = Saved(total.wall + time.monotonic() - wall, total.cpu + time.process_time() - cpu)
-            if number in sizes:
-                found[number] = total
+            if executed is None:  # all have handed in the same
+                sanitized = converters[0].sanitize()
+                function, *arguments = pool.task(converters[0], sanitized)
+                executed = pickle.dumps(function(*arguments))
+            for converter in converters:
+                converter.draft.mkdir(parents=True, exist_ok=True)
+            wall, cpu = time.monotonic(), time.process_time()
+            ready = [Ready(converter, sanitized, pickle.loads(executed)) for converter in converters]
+            for _, ended in writer.save(ready):
+                if isinstance(ended, Exception):
+                    raise ended
+            total = Saved(total.wall + time.monotonic() - wall, total.cpu + time.process_time() - cpu)
+            if end in sizes:
+                found[end] = total
     return found
 
 

@@ -21,8 +21,9 @@ from grading.cluster.worker import CRASHED, DONE, FULL, NO_COURSE, CourseOnWorke
 from grading.course.folder import Course
 from grading.course.safe_text import printed
 from grading.run import parcel
-from grading.run.conversion import Converter, Executed
+from grading.run.conversion import Converter
 from grading.run.pool import AHEAD, ClusterError, Elsewhere
+from grading.run.results import Executed
 from grading.run.sanitizing import Sanitized
 
 PATIENCE = 60.0  # seconds without a worker, or without the scheduler, until grading stops

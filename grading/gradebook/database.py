@@ -8,26 +8,18 @@ they behave like nbgrader's.
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from types import SimpleNamespace
 
 from nbconvert.exporters.exporter import ResourcesDict
+from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbgrader import preprocessors as stock
-from nbgrader.api import (
-    BaseCell,
-    Comment,
-    Grade,
-    Gradebook,
-    MissingEntry,
-    Notebook,
-    SubmittedAssignment,
-    SubmittedNotebook,
-)
+from nbgrader import utils
+from nbgrader.api import Gradebook, MissingEntry, Notebook
 from nbgrader.preprocessors import NbGraderPreprocessor
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -38,6 +30,7 @@ from grading.course.errors import CourseError
 from grading.course.folder import Course
 from grading.course.gradebook_url import PATIENCE
 from grading.gradebook.scores import read
+from grading.gradebook.submission_rows import Cells, Entry, Scores, cells_of, write
 
 UNINDEXED = (("grade", "notebook_id"), ("comment", "notebook_id"), ("submitted_notebook", "assignment_id"))
 
@@ -54,7 +47,7 @@ class ClassGradebook(Gradebook):
         add_indexes(self.engine)
         self.valid_metadata: set[str] = set()
         self._released: dict[tuple[str, str], ReleasedCells] = {}
-        self._rows: dict[tuple[type, str, str, str], dict[str, Grade | Comment]] = {}
+        self._cells: dict[str, list[Cells]] = {}
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -62,13 +55,14 @@ class ClassGradebook(Gradebook):
         self.db.remove()
         try:
             with self.engine.begin() as connection:
+                if connection.dialect.name == "sqlite":  # else it would begin only when the first row is written
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
                 self.db.configure(bind=connection, join_transaction_mode="rollback_only", expire_on_commit=False)
                 session = self.db()
                 session.commit = lambda: None  # nbgrader commits after each small step
                 yield
                 session.flush()
         finally:
-            self._rows.clear()
             self.db.remove()
             self.db.configure(bind=self.engine, join_transaction_mode="conditional_savepoint", expire_on_commit=True)
 
@@ -85,22 +79,15 @@ class ClassGradebook(Gradebook):
         except SQLAlchemyError as error:
             raise CourseError(told(error)) from None
 
-    def open_submission(self, assignment: str, student: str, timestamp: datetime | None) -> SubmittedAssignment:
-        """The entry of a submission, created if missing, with a row for the grade of every test of the release."""
-        self.update_or_create_student(student)
-        late = {"timestamp": timestamp} if timestamp else {}
-        submission = self.update_or_create_submission(assignment, student, **late)
-        for notebook in submission.notebooks:
-            known = {grade.cell_id for grade in notebook.grades}
-            for cell in notebook.notebook.grade_cells:
-                if cell.id not in known:  # a test that was added after this student's first grade
-                    self.db.add(Grade(cell_id=cell.id, notebook=notebook))
-            known = {comment.cell_id for comment in notebook.comments}
-            for cell in notebook.notebook.solution_cells:
-                if cell.id not in known:
-                    self.db.add(Comment(cell_id=cell.id, notebook=notebook))
-        self.db.flush()
-        return submission
+    def cells(self, assignment: str) -> list[Cells]:
+        """The ids of an assignment's cells, which do not change while a class is graded."""
+        if assignment not in self._cells:
+            self._cells[assignment] = cells_of(self.db(), assignment)
+        return self._cells[assignment]
+
+    def write(self, entries: list[Entry]) -> None:
+        """Write submissions of different students in the open transaction, see `submission_rows.write`."""
+        write(self.db(), entries, self.cells)
 
     def released(self, notebook: str, assignment: str) -> "ReleasedCells":
         """The data of a released notebook, which do not change while a class is graded."""
@@ -114,26 +101,6 @@ class ClassGradebook(Gradebook):
 
     def find_graded_cell(self, name: str, notebook: str, assignment: str) -> SimpleNamespace:
         return self.released(notebook, assignment).find_graded_cell(name, notebook, assignment)
-
-    def find_grade(self, grade_cell: str, notebook: str, assignment: str, student: str) -> Grade:
-        return self._row(Grade, grade_cell, notebook, assignment, student)
-
-    def find_comment(self, solution_cell: str, notebook: str, assignment: str, student: str) -> Comment:
-        return self._row(Comment, solution_cell, notebook, assignment, student)
-
-    def _row(
-        self, table: type[Grade] | type[Comment], name: str, notebook: str, assignment: str, student: str
-    ) -> Grade | Comment:
-        """A grade or a comment of the submission at hand: all of them are read with one query."""
-        key = (table, notebook, assignment, student)
-        if key not in self._rows:
-            submitted: SubmittedNotebook = self.find_submission_notebook(notebook, assignment, student)
-            query = self.db.query(BaseCell.name, table).join(table, BaseCell.id == table.cell_id)
-            self._rows[key] = dict(query.filter(table.notebook_id == submitted.id).all())
-        try:
-            return self._rows[key][name]
-        except KeyError:
-            raise MissingEntry(f"No such entry: {assignment}/{notebook}/{name} for {student}") from None
 
 
 @dataclass(frozen=True)
@@ -236,21 +203,24 @@ class OverwriteKernelspec(_Shared, stock.OverwriteKernelspec):
 class SaveAutoGrades(_Shared, compat.SaveAutoGrades):
     """nbgrader's `SaveAutoGrades`. A broken hidden test, see `Execute`, gives no points until a person has looked.
 
-    nbgrader asks a person to check all manual points again. Here the manual points of an answer stay final while the
-    student's text is the same: `resources["nbgrader"]["answered"]` has the texts that were graded before, by grade_id.
+    While a class is graded, it writes nothing: `resources["nbgrader"]["scores"]` gets the `Scores`.
     """
 
     def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
-        before = resources["nbgrader"].pop("answered", {})
-        answers, settled = notebooks.answers_of(nb), {}
-        for name, answer in answers.items():
-            grade = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
-            if grade.manual_score is not None:
-                settled[name] = not grade.needs_manual_grade and before.get(name) == answer
-        nb, resources = super().use(nb, resources)
-        for name, is_settled in settled.items():
-            grade = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
-            grade.needs_manual_grade = not is_settled
+        self.scores = Scores({}, {}, notebooks.answers_of(nb))
+        for cell in nb.cells:
+            name = notebooks.grade_id(cell)
+            if name is None:
+                continue
+            if utils.is_grade(cell):
+                fault = "fault" in cell.metadata.get("grading", {})
+                self.scores.auto[name] = None if fault else utils.determine_grade(cell, self.log)[0]
+            if utils.is_task(cell):
+                self.scores.comments[name] = None
+            elif utils.is_solution(cell):
+                untouched = cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
+                self.scores.comments[name] = "No response." if untouched else None
+        resources["nbgrader"]["scores"] = self.scores
         return nb, resources
 
     def save_score(self, cell: NotebookNode, resources: ResourcesDict) -> None:
@@ -259,24 +229,23 @@ class SaveAutoGrades(_Shared, compat.SaveAutoGrades):
             name = cell.metadata["nbgrader"]["grade_id"]
             grade = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
             grade.auto_score, grade.needs_manual_grade = None, True
+            self.gradebook.db.commit()
 
 
 class AssignLatePenalties(_Shared, compat.AssignLatePenalties):
-    """nbgrader's `AssignLatePenalties`."""
+    """nbgrader's `AssignLatePenalties`.
+
+    While a class is graded, it does nothing; the writer asks for the penalty when it knows what people have given.
+    """
 
     def use(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
-        self.init_plugin()
-        self.gradebook.db.flush()
-        self.gradebook.db.expire_all()  # the score is a sum that the database makes
-        submission = self.gradebook.find_submission(self.assignment_id, self.student_id)
-        notebook = self.gradebook.find_submission_notebook(self.notebook_id, self.assignment_id, self.student_id)
-        penalty = None
-        if submission.total_seconds_late > 0:
-            penalty = self.plugin_inst.late_submission_penalty(
-                self.student_id, notebook.score, submission.total_seconds_late
-            )
-        notebook.late_submission_penalty = None if penalty is None else self.checked(notebook, penalty)
         return nb, resources
+
+    def penalty(self, student: str, reached: float, seconds_late: float) -> float | None:
+        """The points to take off a notebook that has reached so many and is so late; None for none."""
+        self.init_plugin()
+        penalty = self.plugin_inst.late_submission_penalty(student, reached, seconds_late)
+        return None if penalty is None else self.checked(SimpleNamespace(score=reached), penalty)
 
 
 class CheckCellMetadata(_Shared, stock.CheckCellMetadata):
@@ -288,6 +257,17 @@ class CheckCellMetadata(_Shared, stock.CheckCellMetadata):
             nb, resources = stock.CheckCellMetadata.preprocess(self, nb, resources)
             self.gradebook.valid_metadata.add(key)
         return nb, resources
+
+
+def preprocess(
+    steps: Sequence[Preprocessor], notebook: NotebookNode, resources: dict, gradebook: object
+) -> tuple[NotebookNode, dict]:
+    """Let preprocessors change a notebook; those of this module use this gradebook."""
+    resources["nbgrader"]["gradebook"] = gradebook
+    for step in steps:
+        notebook, resources = step(notebook, resources)
+    del resources["nbgrader"]["gradebook"]
+    return notebook, resources
 
 
 def scores(course: Course, assignment: str) -> dict[str, dict[str, float]]:
@@ -311,6 +291,11 @@ def add_indexes(engine: Engine) -> None:
                     connection.execute(text(f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({column})"))
 
 
+def is_lost(error: Exception) -> bool:
+    """Whether the connection to the gradebook's server was lost; the next transaction gets a new one."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
 def told(error: SQLAlchemyError) -> str:
     """What is wrong with the gradebook, in a sentence without its password and without SQL."""
     cause = error.orig if isinstance(error, DBAPIError) else None
@@ -322,7 +307,7 @@ def told(error: SQLAlchemyError) -> str:
             f"The gradebook was locked by another program, formgrader perhaps, for {PATIENCE} seconds; nothing is "
             "written. Run this again."
         )
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    if is_lost(error):
         return (
             f"The connection to the gradebook's server was lost; the last write was not saved. "
             f"Run this again. (It said: {said})"

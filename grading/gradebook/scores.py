@@ -122,7 +122,7 @@ def read(gradebook: Gradebook, assignment: str, student: str | None = None) -> d
             {**before.comments, **{cell: by for cell, (by, _) in written.items() if by}},
             before.penalty + float(penalty or 0.0),
             {**before.remarks, **{cell: auto if by is None else by for cell, (by, auto) in written.items()}},
-            _seconds_late(handed_in, entry.duedate, extension),
+            seconds_late(handed_in, entry.duedate, extension),
             handed_in,
         )
     return found
@@ -187,7 +187,8 @@ def _comments(
     return found
 
 
-def _seconds_late(handed_in: datetime | None, due: datetime | None, extension: timedelta | None) -> float:
+def seconds_late(handed_in: datetime | None, due: datetime | None, extension: timedelta | None) -> float:
+    """The seconds after the due date, extension included; 0 if in time, or if either time is not known."""
     if handed_in is None or due is None:
         return 0.0
     return max(0.0, (handed_in - due - (extension or timedelta())).total_seconds())

@@ -16,14 +16,12 @@ from grading.course.errors import CourseError
 from grading.course.folder import Course
 from grading.gradebook.database import ClassGradebook
 from grading.intake.submission import Submission
-from grading.run.conversion import Converter, Executed, tests_of
-from grading.run.pool import ClusterError
-from grading.run.sanitizing import Sanitized
+from grading.run.conversion import Converter
+from grading.run.pool import ClusterError, Result
+from grading.run.results import Executed, Finished
 
 REFERENCE, UNTOUCHED = "the reference solution", "the untouched release"
 ANSWERS = {REFERENCE: "solutions", UNTOUCHED: "nothing"}
-
-Results = Iterator[tuple[Converter, Sanitized | None, Callable[[], Executed]]]
 
 
 @contextmanager
@@ -90,29 +88,29 @@ def _refuse(wrong: list[str], assignment: str) -> None:
         )
 
 
-def first(canaries: list[Converter], results: Results) -> Results:
+def first(canaries: list[Converter], results: Iterator[list[Result]]) -> Iterator[list[Result]]:
     """The other results, held back until both canaries have the right grades.
 
     Raises:
         CourseError: one of them is wrong, with what differs.
     """
     waiting = list(canaries)
-    held: list[tuple[Converter, Sanitized | None, Callable[[], Executed]]] = []
+    held: list[Result] = []
     wrong: list[str] = []
-    for converter, sanitized, result in results:
-        if converter in waiting:
-            waiting.remove(converter)
-            wrong += differences(converter, result)
-            if not waiting:
-                _refuse(wrong, converter.submission.assignment)
-                yield from held
-        elif waiting:
-            held.append((converter, sanitized, result))
-        else:
-            yield converter, sanitized, result
+    for ready in results:
+        for converter, _, result in ready:
+            if converter in waiting:
+                waiting.remove(converter)
+                wrong += differences(converter, result)
+                if not waiting:
+                    _refuse(wrong, converter.submission.assignment)
+        held += [one for one in ready if one[0] not in canaries]
+        if held and not waiting:
+            yield held
+            held = []
 
 
-def differences(converter: Converter, result: Callable[[], Executed]) -> list[str]:
+def differences(converter: Converter, result: Callable[[], Executed | Finished]) -> list[str]:
     """What is wrong with the grade of a canary, one line for each test; empty if it is right."""
     name = converter.submission.student.replace("-", " ")
     try:
@@ -123,7 +121,7 @@ def differences(converter: Converter, result: Callable[[], Executed]) -> list[st
         return [f"{name} could not be graded: {type(error).__name__}: {error}"]
     lines = [f"{name}: {words}" for _, words in executed.findings.troubles]
     lines += [f"{name}: {words.splitlines()[0]}" for words in executed.findings.faults]
-    tests = tests_of(executed.notebook)
+    tests = executed.tests
     if not tests:
         lines.append(f"{name} has no tests")
     for test, found in tests.items():

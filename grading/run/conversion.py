@@ -1,48 +1,27 @@
-"""One submission from reading to saving: sanitize, execute, save. Each step returns its result as a value."""
+"""One submission from reading to what is saved of it; `finishing` saves it."""
 
-import logging
 import shutil
 import traceback
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nbconvert.writers.files import FilesWriter
-from nbformat import NotebookNode
-from nbgrader import utils
-from nbgrader.preprocessors import Execute as StockExecute
 from sqlalchemy.exc import SQLAlchemyError
 
 from grading.authoring.release import quiet_logger
 from grading.compat.nbgrader import Autograde
 from grading.course import notebooks
 from grading.course.folder import Course
-from grading.course.safe_text import printed
 from grading.execution.bounded import Bounded, BoundedPool, LimitError
-from grading.execution.execute import Findings
 from grading.gradebook import records, secret
-from grading.gradebook.database import ClassGradebook, told
+from grading.gradebook.database import AssignLatePenalties, ClassGradebook, told
 from grading.gradebook.records import Record
 from grading.intake.submission import Submission, SubmissionError
 from grading.oracle import inputs
-from grading.report.table import first_line, is_empty
 from grading.run import fingerprint
-from grading.run.sanitizing import Sanitized, Sanitizer, preprocess, sanitize_within
-
-
-@dataclass
-class Executed:
-    """What a worker returns.
-
-    Attributes:
-        findings: what else was found.
-        isolated: whether the student's code was, if another machine says so; None if that follows from the settings.
-    """
-
-    notebook: NotebookNode
-    findings: Findings
-    isolated: bool | None = None
+from grading.run.results import Executed, Finished, after_execution, finished
+from grading.run.sanitizing import Sanitized, Sanitizer, sanitize_within
 
 
 def is_unchanged(course: Course, submission: Submission, settings: str, before: Record, graded_before: dict) -> bool:
@@ -107,47 +86,29 @@ class Converter(Autograde):
         sanitized.resources["nbgrader"]["inputs"] = drawn_by
         return sanitized
 
-    def save(self, sanitized: Sanitized, executed: Executed) -> Record:
-        """Write the scores to the gradebook, the executed notebook to `autograded/`, then the record."""
-        submission, name = self.submission, self.submission.assignment
-        with self.gradebook.transaction():
-            entry = self.gradebook.open_submission(name, submission.student, sanitized.handed_in)
-            entry.timestamp = sanitized.handed_in  # also none: an earlier submission's time says nothing about this one
-            sanitized.resources["nbgrader"]["answered"] = self._answered(executed.notebook)
-            after = [p for p in self.autograde_preprocessors if not issubclass(p, StockExecute)]
-            notebook, resources = preprocess(self, after, executed.notebook, sanitized.resources, self.gradebook)
-            # All files are written before the transaction ends: without room for them there are no new scores.
-            writer = FilesWriter(parent=self, config=self.config, build_directory=str(self.draft))
-            output = {**resources, "output_extension": ".ipynb"}
-            writer.write(notebooks.dumps(notebook), output, notebook_name=name)
-            ended = self._record(notebook, executed)
-            prepared, path = ended.prepare(self.course), records.file_of(self.course, name, submission.student)
-            path.unlink(missing_ok=True)  # it speaks of other scores than those that are there from now on
-        if self.target.exists():
-            shutil.rmtree(self.target)
-        self.draft.rename(self.target)
-        self.set_permissions(name, submission.student)
-        prepared.replace(path)
-        return ended
+    def finish(self, sanitized: Sanitized, executed: Executed | Finished) -> Finished:
+        """What is saved of a result; the preprocessors that no worker could apply are applied here."""
+        if isinstance(executed, Finished):
+            return executed
+        steps = [step(parent=self, log=self.log) for step in after_execution(self.autograde_preprocessors)]
+        return finished(executed, sanitized.resources, steps, self.gradebook)
 
-    def _answered(self, notebook: NotebookNode) -> dict[str, str]:
-        """The answers in the notebook that was graded before, if there are any for a person."""
-        if not notebooks.answers_of(notebook):
-            return {}
+    def graded_before(self) -> dict[str, str]:
+        """The answers for a person in the notebook that was graded before, if there is one."""
         try:
             return notebooks.answers_of(notebooks.read(self.target / f"{self.submission.assignment}.ipynb"))
         except notebooks.NotebookError:
             return {}
 
-    def _record(self, notebook: NotebookNode, executed: Executed) -> Record:
-        submission, findings = self.submission, executed.findings
+    def record(self, finished: Finished) -> Record:
+        """How it ended."""
+        submission, tests, findings = self.submission, finished.tests, finished.findings
         state, reason = records.GRADED, ""
         if submission.repairs:
             state, reason = records.REPAIRED, "; ".join(submission.repairs)
         if findings.troubles:
             state = findings.troubles[0][0]
             reason = "; ".join([*(words for _, words in findings.troubles), *submission.repairs])
-        tests = tests_of(notebook)
         return Record(
             submission.student,
             submission.assignment,
@@ -161,31 +122,20 @@ class Converter(Autograde):
             tests=tests,
             seconds=round(sum(findings.cell_seconds.values()), 3),
             cell_seconds=findings.cell_seconds,
-            isolated=self.isolated if executed.isolated is None else executed.isolated,
+            isolated=self.isolated if finished.isolated is None else finished.isolated,
             fingerprint=self.fingerprint,
             graded_at=now(),
         )
 
 
-def tests_of(notebook: NotebookNode) -> dict[str, dict]:
-    """By test cell: the exercise, the points, and the error."""
-    cells, found = notebooks.by_id(notebook), {}
-    exercises = list(notebooks.tests_of(notebook))
-    for name, cell in cells.items():
-        if notebooks.kind(cell) == "test":
-            told = cell.metadata.get("grading", {})
-            points = 0.0 if "fault" in told else utils.determine_grade(cell, logging.getLogger("grading"))[0]
-            exercise = notebooks.exercise_of(name, exercises) or ""
-            error = f"The hidden test itself failed: {told['fault']}" if "fault" in told else first_line(cell)
-            found[name] = {
-                "exercise": exercise,
-                "points": float(points or 0.0),
-                "max": notebooks.points(cell),
-                "error": printed(error),
-                "mistake": told.get("mistake", ""),
-                "empty": exercise in cells and is_empty(cells[exercise]),
-            }
-    return found
+def penalties(course: Course) -> Callable[[str, float, float], float | None] | None:
+    """Computes the points to take off, see `AssignLatePenalties.penalty`; None if penalties stay as they are."""
+    converter = Autograde(coursedir=course.coursedir, config=course.config)
+    found = [step for step in converter.autograde_preprocessors if issubclass(step, AssignLatePenalties)]
+    if not found:
+        return None
+    step = found[0](parent=converter, log=quiet_logger("autograde", []))
+    return step.penalty if step.enabled else None
 
 
 def without_grade(course: Course, submission: Submission, error: Exception, isolated: bool) -> Record:

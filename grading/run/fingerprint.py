@@ -17,7 +17,8 @@ from grading.intake.submission import Submission
 # Parts of `grading/` that decide grades: packages, and single modules of others.
 DECIDING = (
     *("course", "probe", "sandbox", "oracle", "kernels", "intake", "execution"),
-    *("gradebook/database.py", "gradebook/secret.py", "run/grade.py", "run/conversion.py", "run/canary.py"),
+    *("gradebook/database.py", "gradebook/submission_rows.py", "gradebook/secret.py", "run/grade.py"),
+    *("run/conversion.py", "run/results.py", "run/finishing.py", "run/canary.py"),
     *("run/sanitizing.py", "run/parcel.py", "run/pool.py"),
 )
 # Sections of nbgrader_config.py that do not decide grades.

@@ -3,8 +3,7 @@
 The process that calls `grade` is the only one that touches the gradebook, `autograded/` and `records/`. Workers get a
 sanitized notebook and give it back executed. Any `concurrent.futures.Executor` will do.
 
-A submission is saved in this order: the scores in one transaction, the graded notebook, the record. If the grader
-is killed in between, the next run finds no record, or an older one, and grades it again, with the same result.
+All submissions that are ready at the moment are saved together, see `finishing`.
 """
 
 import contextlib
@@ -29,6 +28,7 @@ from grading.gradebook.records import Record
 from grading.intake.submission import find
 from grading.run import canary, fingerprint
 from grading.run.conversion import Converter, is_unchanged, without_grade
+from grading.run.finishing import Ready, Writer
 from grading.run.pool import ClusterError, Elsewhere, run
 from grading.sandbox.bubblewrap import why_not
 
@@ -102,19 +102,28 @@ def grade(
                     started = stack.enter_context(interpreters.start(course, [assignment], warm))
                 canaries = stack.enter_context(canary.prepared(course, assignment, gradebook, isolated))
                 results = canary.first(canaries, run([*canaries, *converters], jobs, executor, started))
-                for number, (converter, sanitized, result) in enumerate(results):
+                writer = Writer(course, gradebook)
+                for number, ready in enumerate(results):
                     if number == 0 and any(one.submission.student in graded_before for one in converters):
                         keep_copy(course, datetime.now())
-                    try:
-                        executed = result()
-                        assert sanitized is not None  # else `result` has raised the error that left none
-                        finish(converter.save(sanitized, executed))
-                    except ClusterError:
-                        raise  # nobody else can be graded either
-                    except Exception as error:
-                        if isinstance(error, SQLAlchemyError):
+                    executed, stopped = list[Ready](), None
+                    for converter, sanitized, result in ready:
+                        try:
+                            one = result()
+                            assert sanitized is not None  # else `result` has raised the error that left none
+                            executed.append(Ready(converter, sanitized, one))
+                        except ClusterError as error:
+                            stopped = error  # nobody else can be graded either
+                        except Exception as error:
+                            finish(without_grade(course, converter.submission, error, isolated))
+                    for saved, ended in writer.save(executed):
+                        if isinstance(ended, SQLAlchemyError):
                             gradebook.check_connection()  # without it nobody can be graded
-                        finish(without_grade(course, converter.submission, error, isolated))
+                        if isinstance(ended, Exception):
+                            ended = without_grade(course, saved.converter.submission, ended, isolated)
+                        finish(ended)
+                    if stopped is not None:
+                        raise stopped
     return [finished[student] for student in sorted(finished)]
 
 

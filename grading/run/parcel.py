@@ -22,7 +22,8 @@ from grading.course.errors import CourseError
 from grading.course.folder import complete
 from grading.execution.execute import Findings
 from grading.run import pool
-from grading.run.conversion import Converter, Executed
+from grading.run.conversion import Converter
+from grading.run.results import Executed
 from grading.run.sanitizing import Sanitized
 from grading.sandbox.bubblewrap import why_not
 

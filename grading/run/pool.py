@@ -3,11 +3,12 @@
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from copy import deepcopy
 from itertools import islice
 
+from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from traitlets.config import Config
 
@@ -17,11 +18,16 @@ from grading.execution.execute import FINDINGS, Execute
 from grading.execution.interpreters import Interpreters
 from grading.execution.workers import begin
 from grading.run import sanitizing
-from grading.run.conversion import Converter, Executed
+from grading.run.conversion import Converter
+from grading.run.results import MOVABLE, Executed, Finished, finish, movable
 from grading.run.sanitizing import Sanitized
 
 AHEAD = 16  # submissions that are sanitized and not yet saved; their notebooks are in memory
+TOGETHER = 64  # submissions that are saved in one transaction at most; meanwhile no new ones are read
 SANITIZERS = 2  # processes; while one reads a notebook that was made to take long, the other serves the rest
+
+# A submission, its notebook, None if it could not be read, and what gives its result or raises.
+Result = tuple[Converter, Sanitized | None, Callable[[], Executed | Finished]]
 
 
 class ClusterError(CourseError):
@@ -62,10 +68,17 @@ def execute(notebook: NotebookNode, resources: dict, config: Config, root: str) 
     return Executed(notebook, findings)
 
 
+def execute_and_finish(
+    notebook: NotebookNode, resources: dict, config: Config, root: str, steps: list[type[Preprocessor]]
+) -> Finished:
+    """Run a sanitized notebook in a worker, and do all that needs no gradebook."""
+    return finish(execute(notebook, resources, config, root), resources, steps, config)
+
+
 def run(
     converters: list[Converter], jobs: int | None, executor: Executor | None, started: Interpreters
-) -> Iterator[tuple[Converter, Sanitized | None, Callable[[], Executed]]]:
-    """Sanitize and execute; yield each submission, when it is done, with a function that returns its result or raises.
+) -> Iterator[list[Result]]:
+    """Sanitize and execute; yields the submissions that are ready at the moment.
 
     A worker that ends takes with it all that was under way. These run once more, each in a worker of its own, so that
     it is known which of them it was; the others continue in new workers. What took too much when it was sanitized is
@@ -85,14 +98,18 @@ def run(
         while waiting:
             pool, left = executor or started.make_pool(jobs), list[Converter]()
             try:
-                for converter, sanitized, future in _submit(waiting, pool, sanitize):
-                    error = future.exception()
-                    if isinstance(error, BrokenExecutor) and sanitized is None:
-                        left.append(converter)
-                    elif isinstance(error, (BrokenExecutor, LimitError)):
-                        alone.append(converter)
-                    else:
-                        yield converter, sanitized, future.result
+                for ended in _submit(waiting, pool, sanitize):
+                    ready: list[Result] = []
+                    for converter, sanitized, future in ended:
+                        error = future.exception()
+                        if isinstance(error, BrokenExecutor) and sanitized is None:
+                            left.append(converter)
+                        elif isinstance(error, (BrokenExecutor, LimitError)):
+                            alone.append(converter)
+                        else:
+                            ready.append((converter, sanitized, future.result))
+                    if ready:
+                        yield ready
             finally:
                 if executor is None:
                     pool.shutdown(cancel_futures=True)  # the caller has stopped reading
@@ -102,14 +119,14 @@ def run(
             waiting = left
         for converter in alone:
             with contextlib.nullcontext(pool) if isinstance(pool, Elsewhere) else started.make_pool(1) as one:
-                for _, sanitized, future in _submit([converter], one, sanitize):
-                    yield converter, sanitized, future.result
+                for ended in _submit([converter], one, sanitize):
+                    yield [(converter, sanitized, future.result) for _, sanitized, future in ended]
 
 
 def _submit(
     converters: list[Converter], pool: Executor, sanitize: Callable[[Converter], Future[Sanitized]]
-) -> Iterator[tuple[Converter, Sanitized | None, Future]]:
-    """Hand submissions to a pool, a few ahead of what it can do, and yield them as they are finished.
+) -> Iterator[list[tuple[Converter, Sanitized | None, Future]]]:
+    """Hand submissions to a pool, a few ahead of what it can do, and yield those that are finished, in their order.
 
     The notebook is None for those that never came to the pool.
     """
@@ -122,25 +139,38 @@ def _submit(
             read[sanitize(converter)] = converter
         if not read and not executed:
             return
-        for future in wait([*read, *executed], return_when=FIRST_COMPLETED).done:
-            if future in executed:
-                yield *executed.pop(future), future
-                continue
+        done = wait([*read, *executed], return_when=FIRST_COMPLETED).done
+        ended: list[tuple[Converter, Sanitized | None, Future]] = []
+        for future in [future for future in executed if future in done][:TOGETHER]:
+            ended.append((*executed.pop(future), future))
+        for future in [future for future in read if future in done]:
             converter = read.pop(future)
             try:
                 sanitized = future.result()
                 # The first may wait here until the processes of the pool have imported.
                 executed[submit(pool, converter, sanitized)] = converter, sanitized
             except Exception as error:
-                yield converter, None, _failed(error)
+                ended.append((converter, None, _failed(error)))
+        if ended:
+            yield ended
 
 
 def submit(pool: Executor, converter: Converter, sanitized: Sanitized) -> Future:
     """Execute a submission in a worker of a pool."""
     if isinstance(pool, Elsewhere):
         return pool.send(converter, sanitized)
-    settings, root = execution_settings(converter.course.config), str(converter.course.root)
-    return pool.submit(execute, sanitized.notebook, sanitized.resources, settings, root)
+    function, *arguments = task(converter, sanitized)
+    return pool.submit(function, *arguments)
+
+
+def task(converter: Converter, sanitized: Sanitized) -> tuple:
+    """What a worker on this machine calls to execute a submission: the function and its arguments."""
+    config, root = converter.course.config, str(converter.course.root)
+    steps = movable(converter.autograde_preprocessors)
+    if steps is None:
+        return execute, sanitized.notebook, sanitized.resources, execution_settings(config), root
+    settings = execution_settings(config, (Execute, *MOVABLE))
+    return execute_and_finish, sanitized.notebook, sanitized.resources, settings, root, steps
 
 
 def _failed(error: Exception) -> Future:
@@ -149,9 +179,9 @@ def _failed(error: Exception) -> Future:
     return task
 
 
-def execution_settings(config: Config) -> Config:
-    """The settings that a worker needs; others may hold classes that are known only in the settings file."""
-    names = {cls.__name__ for cls in Execute.mro()} | {"CourseDirectory"}
+def execution_settings(config: Config, classes: Iterable[type] = (Execute,)) -> Config:
+    """The settings of these classes, for a worker; others may hold classes that are known only in the settings file."""
+    names = {cls.__name__ for one in classes for cls in one.mro()} | {"CourseDirectory"}
     chosen = Config({name: deepcopy(section) for name, section in config.items() if name in names})
     chosen.CourseDirectory.pop("db_url", None)  # no worker opens the gradebook, and its password stays here
     return chosen

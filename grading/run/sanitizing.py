@@ -12,14 +12,13 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 from nbgrader import utils
-from nbgrader.preprocessors import NbGraderPreprocessor
 
 from grading.authoring.release import quiet_logger
 from grading.compat.nbgrader import Autograde
 from grading.course import notebooks
 from grading.course.folder import Course
 from grading.execution.bounded import Bounded, BoundedPool
-from grading.gradebook.database import ReleasedCells
+from grading.gradebook.database import ReleasedCells, preprocess
 from grading.intake.restore import is_untouched
 from grading.intake.submission import Submission
 
@@ -68,7 +67,8 @@ class Sanitizer(Autograde):
         source = self.source_folder(name, submission.student) / f"{name}.ipynb"
         resources = self.init_single_notebook_resources(str(source))
         resources["metadata"] = {"path": str(self.draft), "name": name}
-        notebook, resources = preprocess(self, self.sanitize_preprocessors, notebook, resources, self.released)
+        steps = [step(parent=self, log=self.log) for step in self.sanitize_preprocessors]
+        notebook, resources = preprocess(steps, notebook, resources, self.released)
         submission.repairs += resources["nbgrader"].pop("repairs", [])
         if submission.beside and is_untouched(notebook, self._release()):
             others = ", ".join(submission.beside)
@@ -92,23 +92,6 @@ class Sanitizer(Autograde):
                     shutil.rmtree(copy)
                     self.submission.repairs.append(f"the folder {copy.name} was replaced by the file of that name")
                 shutil.copyfile(path, copy)
-
-
-def preprocess(
-    converter: Autograde,
-    preprocessors: list[type[NbGraderPreprocessor]],
-    notebook: NotebookNode,
-    resources: dict,
-    gradebook: object,
-) -> tuple[NotebookNode, dict]:
-    """Let preprocessors change a notebook; those of `grading.gradebook.database` use this gradebook."""
-    resources["nbgrader"]["gradebook"] = gradebook
-    for preprocessor in preprocessors:
-        step = preprocessor(parent=converter)
-        step.log = converter.log
-        notebook, resources = step(notebook, resources)
-    del resources["nbgrader"]["gradebook"]
-    return notebook, resources
 
 
 def sanitize_within(

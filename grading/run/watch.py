@@ -52,9 +52,11 @@ from grading.intake.submission import Submission, find
 from grading.report import attempt_page, feedback
 from grading.run import canary, fingerprint, grade, inbox, sanitizing
 from grading.run.attempts import FAILED, GRADED, GRADING, HELD, WAITING, Attempt, AttemptPolicy, Journal, best
-from grading.run.conversion import Converter, Executed, is_unchanged, without_grade
+from grading.run.conversion import Converter, is_unchanged, without_grade
 from grading.run.fair_queue import FairQueue
+from grading.run.finishing import Ready, Writer
 from grading.run.pool import submit
+from grading.run.results import Executed, Finished
 from grading.run.sanitizing import Sanitized
 from grading.sandbox.bubblewrap import why_not
 
@@ -117,6 +119,7 @@ class Burst:
 
     pool: ProcessPoolExecutor
     gradebook: ClassGradebook
+    writer: Writer
     settings: dict[str, str]
     running: dict[Future, Work] = field(default_factory=dict)
     wrong: dict[str, CourseError] = field(default_factory=dict)
@@ -287,7 +290,8 @@ class Watcher:
         with self._alone(), self.course.entered(), ClassGradebook(self.course) as gradebook:
             late_penalties.apply(self.course)
             temporary_folders.sweep()
-            burst = Burst(pool, gradebook, {name: self._settings(name) for name in self.assignments})
+            settings = {name: self._settings(name) for name in self.assignments}
+            burst = Burst(pool, gradebook, Writer(self.course, gradebook), settings)
             running = burst.running
             held: list[Work] = []
             looked = time.monotonic()
@@ -301,8 +305,8 @@ class Watcher:
                             continue
                         self._start(work, burst)
                     if running:
-                        for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
-                            self._advance(running.pop(future), future, running)
+                        done = wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done
+                        self._advance([future for future in running if future in done], burst)
                     if self.changed.is_set() or time.monotonic() - looked > LOOK:
                         self.changed.clear()
                         looked = time.monotonic()
@@ -373,34 +377,57 @@ class Watcher:
             return
         burst.running[self._threads.submit(self._read_and_execute, converter, burst.pool)] = work
 
-    def _read_and_execute(self, converter: Converter, pool: ProcessPoolExecutor) -> tuple[Sanitized, Executed]:
+    def _read_and_execute(
+        self, converter: Converter, pool: ProcessPoolExecutor
+    ) -> tuple[Sanitized, Executed | Finished]:
         """Sanitize and execute a submission, in a thread that only waits for the processes that do it."""
         sanitized = converter.sanitize(self._sanitizers)
         return sanitized, submit(pool, converter, sanitized).result()
 
-    def _advance(self, work: Work, future: Future, running: dict[Future, Work]) -> None:
-        """Save an executed submission, or release its page."""
-        if work.drawing:
-            self._ended(work, future.result())
-            return
-        try:
-            sanitized, executed = future.result()
-            assert work.converter is not None  # it has sanitized the submission
-            work.record = work.converter.save(sanitized, executed)
-        except BrokenExecutor:
-            self._once_more(work)
-            raise
-        except LimitError as error:
-            if work.limited:
-                self._fail(work, error)
-                return
-            log.warning("%s %s: reading it exceeded a limit", work.attempt.student, work.attempt.assignment)
-            self._put_last(Work(work.attempt, work.again, limited=True))
-            return
-        except Exception as error:
+    def _advance(self, done: list[Future], burst: Burst) -> None:
+        """Release the pages that are made, and save the submissions that are executed, all together.
+
+        Raises:
+            BrokenExecutor: a process has ended; the others are saved.
+        """
+        running, broken = burst.running, None
+        executed: dict[int, Future] = {}
+        ready = list[Ready]()
+        for future in done:
+            work = running[future]
+            if work.drawing:
+                del running[future]
+                self._ended(work, future.result())
+                continue
+            try:
+                sanitized, result = future.result()
+                assert work.converter is not None  # it has sanitized the submission
+                ready.append(Ready(work.converter, sanitized, result))
+                executed[id(work.converter)] = future
+            except BrokenExecutor as error:
+                broken = error
+                self._once_more(running.pop(future))
+            except LimitError as error:
+                self._limited(running.pop(future), error)
+            except Exception as error:
+                self._fail(running.pop(future), error)
+        for one, ended in burst.writer.save(ready):
+            work = running.pop(executed[id(one.converter)])
+            if isinstance(ended, Exception):
+                self._fail(work, ended)
+            else:
+                work.record = ended
+                self._saved(work, ended, running)
+        if broken is not None:
+            raise broken
+
+    def _limited(self, work: Work, error: LimitError) -> None:
+        """Reading an attempt took too much: try it once more at the end."""
+        if work.limited:
             self._fail(work, error)
             return
-        self._saved(work, work.record, running)
+        log.warning("%s %s: reading it exceeded a limit", work.attempt.student, work.attempt.assignment)
+        self._put_last(Work(work.attempt, work.again, limited=True))
 
     def _saved(self, work: Work, ended: Record, running: dict[Future, Work]) -> None:
         """Note the points of an attempt, and let its page be made."""

@@ -10,17 +10,23 @@ from nbgrader.api import MissingEntry
 from grading.course import notebooks
 from grading.gradebook.copies import keep_copy
 from grading.gradebook.database import ClassGradebook, OverwriteCells, scores
+from grading.gradebook.submission_rows import Entry
 from tests.conftest import DROPS_THE_SIGN, RIGHT, graded, scores_of, submit
+
+
+def hand_in(gradebook: ClassGradebook, timestamp: datetime | None) -> None:
+    """The rows of a submission of ada's that has no scores."""
+    gradebook.write([Entry("ada", "averages", "averages", timestamp, None, dict, None)])
 
 
 def test_a_transaction_is_written_whole_or_not_at_all(tiny):
     with ClassGradebook(tiny) as gradebook:
         with pytest.raises(ZeroDivisionError), gradebook.transaction():
-            gradebook.open_submission("averages", "ada", None)
+            hand_in(gradebook, None)
             gradebook.find_grade("test_mean", "averages", "averages", "ada").auto_score = 1 / 0
         assert scores(tiny, "averages") == {}
         with gradebook.transaction():
-            gradebook.open_submission("averages", "ada", datetime(2026, 1, 1))
+            hand_in(gradebook, datetime(2026, 1, 1))
             gradebook.find_grade("test_mean", "averages", "averages", "ada").auto_score = 2
             assert scores(tiny, "averages") == {}
     assert scores(tiny, "averages") == {"ada": {"test_mean": 2, "test_mean_negative": 0}}
@@ -35,7 +41,7 @@ def test_absent_cells_and_grades_raise_missing_entry(tiny):
         with pytest.raises(MissingEntry):
             gradebook.find_source_cell("median", "averages", "averages")
         with gradebook.transaction():
-            gradebook.open_submission("averages", "ada", None)
+            hand_in(gradebook, None)
             with pytest.raises(MissingEntry):
                 gradebook.find_grade("test_median", "averages", "averages", "ada")
 
@@ -54,7 +60,7 @@ def test_a_missing_test_cell_is_put_back_also_without_the_release(tiny, gone):
 
 def test_a_copy_holds_what_the_gradebook_held(tiny):
     with ClassGradebook(tiny) as gradebook, gradebook.transaction():
-        gradebook.open_submission("averages", "ada", None)
+        hand_in(gradebook, None)
     copy = keep_copy(tiny, datetime(2026, 5, 4, 13, 2, 1))
     assert copy.name == "gradebook.db.2026-05-04-130201"
     assert copy.read_bytes()[:15] == b"SQLite format 3" and b"ada" in copy.read_bytes()

@@ -11,9 +11,10 @@ from grading.course import notebooks
 from grading.course.errors import CourseError
 from grading.course.folder import Course
 from grading.run import parcel
-from grading.run.conversion import Converter, Executed
+from grading.run.conversion import Converter
 from grading.run.parcel import ParcelError, inside, opened
 from grading.run.pool import Elsewhere
+from grading.run.results import Executed
 from grading.run.sanitizing import Sanitized
 from tests.conftest import FORGETS_TO_DIVIDE, RIGHT, graded, submit
 
