@@ -3,6 +3,7 @@
 import re
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -11,12 +12,19 @@ from click.testing import CliRunner, Result
 from grading.cli.main import main
 from grading.course import notebooks
 from grading.course.folder import Course
-from tests.conftest import RIGHT, spoil, submit, tiny_source
+from grading.execution.interpreters import Interpreters
+from tests.conftest import RIGHT, sharing, spoil, submit, tiny_source
 from tests.marks import mark
 
 
+@pytest.fixture(scope="module", autouse=True)
+def shared_interpreters(started: Interpreters) -> Iterator[None]:
+    with sharing(started):
+        yield
+
+
 def run(course: Course, *arguments: str) -> Result:
-    return CliRunner(env={"COLUMNS": "300", "WARM": "no"}).invoke(main, ["--root", str(course.root), *arguments])
+    return CliRunner(env={"COLUMNS": "300"}).invoke(main, ["--root", str(course.root), *arguments])
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from grading.execution.execute import Execute
 from tests.conftest import ROOT, cell, graded
 from tests.kernels.test_forked_kernel import execute
 
+pytestmark = pytest.mark.usefixtures("started")
+
 FULL, NONE = (2, 1), (0, 0)
 
 

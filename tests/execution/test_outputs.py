@@ -6,6 +6,8 @@ import pytest
 
 from tests.kernels.test_forked_kernel import execute
 
+pytestmark = pytest.mark.usefixtures("started")
+
 
 def test_pieces_of_one_stream_become_one_output(tmp_path):
     pieces = "print('a', end='', flush=True); print('b', flush=True); print('c', file=sys.stderr, flush=True)"

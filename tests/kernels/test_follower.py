@@ -18,6 +18,8 @@ from grading.sandbox import bubblewrap, seccomp
 from grading.sandbox.bubblewrap import SandboxError
 from grading.sandbox.watchdog import Watchdog
 
+pytestmark = pytest.mark.usefixtures("started")
+
 DESCENT = """
 import os
 class Descent:

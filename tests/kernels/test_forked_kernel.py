@@ -12,6 +12,8 @@ from grading.kernels import forked_kernel, zygote_client
 from grading.run.grade import Course
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.usefixtures("started")
+
 CELLS = [
     "import os; print(os.getpid(), len(os.listdir('/proc')))",
     "import numpy, random; print(numpy.random.rand(), random.random())",

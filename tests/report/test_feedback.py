@@ -137,11 +137,11 @@ def test_only_pages_that_would_change_are_written_again(classroom, tmp_path):
     assert records.read_one(course, "averages", "right").not_shown == []
 
 
-def test_paths_of_this_machine_are_not_shown(tiny):
+def test_paths_of_this_machine_are_not_shown(tiny, pool):
     shows = "import sys, traceback, json\nprint(sys.prefix, sys.path)\nprint(json.__file__)\n" + RIGHT
     submit(tiny, "ada", shows)
     submit(tiny, "bob", "import json\ndef mean(values):\n    return json.loads('{')")
-    grade(tiny, "averages", jobs=1)
+    grade(tiny, "averages", executor=pool)
     for path in feedback(tiny, "averages", jobs=1):
         text = path.read_text(encoding="utf-8")
         for place in (sys.prefix, sys.base_prefix, str(tiny.root), str(Path.home())):
@@ -149,9 +149,9 @@ def test_paths_of_this_machine_are_not_shown(tiny):
         assert "json/" in text, "the rest of the path stays"
 
 
-def test_a_very_long_message_is_cut(tiny):
+def test_a_very_long_message_is_cut(tiny, pool):
     submit(tiny, "ada", "def mean(values):\n    raise ValueError('x' * 100_000)")
-    grade(tiny, "averages", jobs=1)
+    grade(tiny, "averages", executor=pool)
     (path,) = feedback(tiny, "averages", jobs=1)
     text = path.read_text(encoding="utf-8")
     assert "cut here, after 10,000 characters" in text and len(text) < 120_000

@@ -17,7 +17,6 @@ from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, graded, sub
 from tests.processes import processes_with
 
 STUDENTS = {f"{name}{i}": source for i in range(4) for name, source in (("right", RIGHT), ("sum", FORGETS_TO_DIVIDE))}
-KILLS = int(os.environ.get("KILLS", 3))
 
 
 @pytest.fixture
@@ -35,19 +34,21 @@ def left(marker: str) -> list[str]:
     return processes_with(marker)
 
 
-@pytest.mark.parametrize("warm", ["yes", pytest.param("no", marks=pytest.mark.slow)])
-def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool, place, warm):
+@pytest.mark.parametrize(
+    ("warm", "kills"), [("yes", 1), *(pytest.param(warm, 3, marks=pytest.mark.slow) for warm in ("yes", "no"))]
+)
+def test_kills_lose_nothing_and_grade_nothing_twice(tiny, pool, place, warm, kills):
     for student, source in STUDENTS.items():
         submit(tiny, student, source)
     submit(tiny, "signs", DROPS_THE_SIGN)
-    marker = f"killed-{os.getpid()}-{warm}"
+    marker = f"killed-{os.getpid()}-{warm}-{kills}"
     draw = random.Random(7)
     command = [sys.executable, "-m", "grading", "--root", str(tiny.root), "grade", "--jobs", "2"]
     environment = {**os.environ, "WARM": warm, "MARKER": marker, "TMPDIR": str(place)}
     done: dict[str, str] = {}
-    for kill in range(KILLS + 1):
+    for kill in range(kills + 1):
         process = subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
-        if kill < KILLS:
+        if kill < kills:
             # Wait until something more is graded, so that every start gets on, then strike at a random moment.
             give_up = time.monotonic() + 60
             while process.poll() is None and len(records.read(tiny, "averages")) <= len(done):

@@ -32,6 +32,8 @@ from tests.conftest import DROPS_THE_SIGN, FORGETS_TO_DIVIDE, RIGHT, scores_of, 
 from tests.run.test_sanitizing import takes_long
 from tests.written import answer, by_formgrader, with_question
 
+pytestmark = pytest.mark.usefixtures("shared_interpreters")
+
 
 class Class:
     """A course with an exchange, and students who hand in through it."""
@@ -41,7 +43,7 @@ class Class:
         self.exchange = folder / "exchange"
         self.exchange.mkdir(exist_ok=True)
         text = (course.root / "nbgrader_config.py").read_text(encoding="utf-8")
-        more = f'\nc.Exchange.root = "{self.exchange}"\nc.Execute.timeout = 4\nc.Execute.warm = False\n'
+        more = f'\nc.Exchange.root = "{self.exchange}"\nc.Execute.timeout = 4\n'
         (course.root / "nbgrader_config.py").write_text(text + more, encoding="utf-8")
         self.course = Course(course.root)
         self._exchange(ExchangeReleaseAssignment, self.course.config, self.course.root)
@@ -296,7 +298,7 @@ def states(klass: Class, *students: str) -> list[str]:
 
 
 def test_a_killed_grader_resumes_where_it_stopped(klass):
-    students = [f"s{i}" for i in range(6)]
+    students = [f"s{i}" for i in range(4)]
     for student in students:
         klass.hand_in(student, RIGHT)
     process = start(klass.course)
@@ -305,7 +307,7 @@ def test_a_killed_grader_resumes_where_it_stopped(klass):
     process.communicate()
     process = start(klass.course)
     try:
-        assert wait_for(lambda: states(klass, *students) == [GRADED] * 6), process.stdout
+        assert wait_for(lambda: states(klass, *students) == [GRADED] * 4), process.stdout
         assert wait_for(lambda: all(klass.attempts(student)[0].page for student in students))
     finally:
         process.send_signal(signal.SIGTERM)

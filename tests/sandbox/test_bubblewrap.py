@@ -19,6 +19,8 @@ from grading.sandbox import bubblewrap
 from tests.conftest import ROOT
 from tests.kernels.test_forked_kernel import execute
 
+pytestmark = pytest.mark.usefixtures("started")
+
 PROBE = """
 import json, os, socket, sys
 def tried(action):
@@ -191,7 +193,7 @@ print(cell.outputs[0].text, end="")
 
 
 @pytest.mark.needs_root("only root can become two other users")
-@pytest.mark.parametrize("kind", ["warm", "cold"])
+@pytest.mark.parametrize("kind", ["warm", pytest.param("cold", marks=pytest.mark.slow)])
 def test_graded_by_an_ordinary_user_code_leaves_nothing_for_others_to_run(tmp_path, kind):
     """A kernel opens all its folders to everybody, and wants to leave a shell that runs as the user who grades."""
     become = ["unshare", "--user", "--map-user=1234", "--map-group=1234"]  # it may still read this Python

@@ -8,6 +8,8 @@ import pytest
 from grading.sandbox import seccomp
 from tests.kernels.test_forked_kernel import execute
 
+pytestmark = pytest.mark.usefixtures("started")
+
 CALLS = """
 import ctypes, errno
 libc = ctypes.CDLL(None, use_errno=True)
