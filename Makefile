@@ -167,7 +167,7 @@ clean:  ## Delete build/ and caches, but no student work and no grades.
 
 # A Python from elsewhere is not changed, only checked.
 check-python:
-	@$(PY) -c 'import sys; from importlib.metadata import version; version("optimization-course"); \
+	@$(PY) -P -c 'import sys; from importlib.metadata import version; version("optimization-course"); \
 		sys.exit(not $(SUPPORTED))' 2>/dev/null || \
 		{ echo "make needs Python 3.11 to 3.14 with the packages of the course, and $(PY) is not one. Install them there:"; \
 		echo "$(PY) -m pip install --constraint requirements.lock --group dev --editable ."; exit 1; }

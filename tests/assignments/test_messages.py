@@ -196,7 +196,7 @@ def test_a_broken_base_class_costs_the_optimizers_nothing():
         ),
         ("optimizers", "train", ("optimizer.zero_grad()", "x1.zero_grad()"), "belongs to the optimizer"),
         ("optimizers", "train", ("optimizer.step()", "optimizer.step(loss)"), "has nothing in its ( )"),
-        ("optimizers", "optimizer", ("def zero_grad(self):", "def zero_grad():"), "first argument is `self`"),
+        ("optimizers", "optimizer", ("def zero_grad(self):", "def zero_grad():"), "first one is `self`"),
         (
             "optimizers",
             "nesterov",
