@@ -22,11 +22,12 @@ from nbformat.v4 import new_code_cell
 from grading.course import notebooks
 from grading.course.folder import Course
 from grading.gradebook import records
-from grading.intake.submission import MAX_NOTEBOOK, MAX_PATHS
+from grading.intake.submission import MAX_NOTEBOOK, MAX_PATHS, Submission
 from grading.report.feedback import feedback
 from grading.report.page import report
 from grading.run import sanitizing
 from grading.run.conversion import Converter
+from grading.run.finishing import Ready, Writer
 from tests.conftest import RIGHT, Graded, graded, once, submit
 from tests.processes import processes_with
 
@@ -483,20 +484,23 @@ def timed() -> Iterator[dict[tuple[str, str], float]]:
     """Measure the stages of all submissions that are graded meanwhile."""
     took: dict[tuple[str, str], float] = {}
 
-    def timed(stage: str, clock, method):
-        def call(converter: Converter, *arguments, **named):
+    def timed(stage: str, clock, method, submission=lambda converter, *rest: converter.submission):
+        def call(*arguments, **named):
             began = clock()
             try:
-                return method(converter, *arguments, **named)
+                return method(*arguments, **named)
             finally:
-                took[converter.submission.student, stage] = clock() - began
+                took[submission(*arguments).student, stage] = clock() - began
 
         return call
+
+    def saved(writer: Writer, ready: Ready) -> Submission:
+        return ready.converter.submission
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Converter, "__init__", timed("look", time.thread_time, Converter.__init__))
         patch.setattr(Converter, "sanitize", timed("sanitize", time.monotonic, Converter.sanitize))
-        patch.setattr(Converter, "save", timed("save", time.thread_time, Converter.save))
+        patch.setattr(Writer, "_write_files", timed("save", time.thread_time, Writer._write_files, saved))
         yield took
 
 
