@@ -17,7 +17,7 @@ from typing import Any
 
 import dask
 from dask.config import collect_yaml
-from distributed import Client, SpecCluster
+from distributed import Client, SpecCluster, Status
 
 from grading.cluster.connection import ANSWER, LIMITS, NO_PAGES, PRELOAD, close, identity
 from grading.cluster.security import CERTIFICATE, INSTALL, is_safe, security
@@ -185,6 +185,7 @@ def _options(plan: Plan, start: Any, certificates: Path, logs: Path) -> dict[str
 def _end(cluster: Any) -> None:
     with contextlib.suppress(Exception):  # the command is over; a job that has just ended cannot be canceled
         cluster.close(timeout=END)
+    cluster.status = Status.closed  # also if that failed: otherwise Python complains when it ends
 
 
 def _line(error: BaseException) -> str:
