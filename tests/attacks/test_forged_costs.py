@@ -32,7 +32,7 @@ for name in ("thread_time", "process_time", "perf_counter", "monotonic", "time")
 time.clock_gettime = lambda clock: 0.0
 """
 
-# What an answer can do around the quadratic one. `slow` is that; `size` is the number of the nodes.
+# What an answer can do around the quadratic one, which is `slow`.
 AROUND = """
 import sys, threading, time
 probes = sys.modules["grading.probe.autodiff"]
@@ -44,15 +44,6 @@ def slow(sources, root):
 {body}
 
 probes.long_order = lambda namespace, sources, root: forged(sources, root)
-"""
-
-BURNS = """
-def forged(sources, root):
-    if len(sources) < 1000:
-        until = time.thread_time() + 0.2
-        while time.thread_time() < until:
-            pass
-    return slow(sources, root)
 """
 
 REMEMBERS = """
@@ -71,13 +62,6 @@ def forged(sources, root):
     worker.start()
     worker.join()
     return found[0]
-"""
-
-SLEEPS = """
-def forged(sources, root):
-    if len(sources) < 1000:
-        time.sleep(0.3)
-    return slow(sources, root)
 """
 
 CHILDREN = """
@@ -100,10 +84,8 @@ def forged(sources, root):
 FORGERIES = {
     "as it is": "",
     "false clocks": CLOCKS,
-    "time wasted in small graphs": AROUND.format(body=BURNS),
     "an earlier answer": AROUND.format(body=REMEMBERS),
     "threads": AROUND.format(body=THREADS),
-    "sleeping": AROUND.format(body=SLEEPS),
     "children": AROUND.format(body=CHILDREN),
     "no answer": AROUND.format(body=CLAIMS_NOTHING),
 }
@@ -152,14 +134,13 @@ def test_no_pretence_makes_a_slow_answer_fast(graded, name):
     about = {
         "children": "PermissionError",
         "no answer": "should return a list",
-        "an earlier answer": "which it was made from",
     }
-    assert about.get(name, "nodes take much more than 68 times as long") in str(refused.value)
+    assert about.get(name, "Among thousands of nodes, each one takes too long") in str(refused.value)
     assert isinstance(refused.value, StudentError) == (name == "children")
 
 
 def test_a_slow_tensor_loses_and_the_right_one_passes(graded):
-    with pytest.raises(AssertionError, match="68 times as many operations"):
+    with pytest.raises(AssertionError, match="Among thousands of operations, each one takes too long"):
         graded("shared_tensor", CLOCKS)
     graded("shared_tensor", slow=False)
     graded("topological_order", slow=False)

@@ -32,41 +32,41 @@ def test_the_gradients_of_a_web_are_torchs():
     assert len({round(gradient, 6) for gradient in right}) > 12, "the columns' gradients differ"
 
 
-def costs(of_each: float, extra: float = 0.0, waste: float = 0.0):
-    """What a program costs, in units of the grader's time for an operation."""
-
-    def measure(values: list, steps: list, gradients: list) -> float:
-        n = len(steps)
-        return UNIT * (of_each * n + extra * n * n + (waste * n if n < 1000 else 0.0))
-
-    return measure
+UNIT = 0.0005  # seconds; much more than the grader's own time for an operation
 
 
-UNIT = 0.0005  # much more than the grader's own time for an operation: these numbers need not be measured
+@pytest.fixture
+def unit(monkeypatch):
+    """The grader's own gradients take so long for each operation: these numbers need not be measured."""
+    monkeypatch.setattr(autodiff, "_seconds", lambda values, steps: UNIT * len(steps))
 
 
 @pytest.mark.parametrize(
-    ("cost", "linear"),
+    ("each", "more", "linear"),
     [
-        (costs(10), True),
-        (costs(100), True),
-        (costs(10, extra=0.0003), True),  # as long again: a cache that no longer fits
-        (costs(10, extra=0.03), False),
-        (costs(10, extra=0.03, waste=1000), False),
-        (costs(300, waste=1000), False),
-        (lambda values, steps, gradients: None, True),
+        (13, 0, True),
+        (100, 0, True),  # slow, and yet linear
+        (200, 0, False),
+        (13, 0.03, False),
+        (0, 0.015, False),
     ],
 )
-def test_time_that_grows_linearly(monkeypatch, cost, linear):
-    readings = iter(range(10**6))
-    monkeypatch.setattr(autodiff.time, "thread_time", lambda: UNIT * 8127 * next(readings))
-    assert autodiff.grows_linearly(np.random.default_rng(0), cost) is linear
+def test_time_that_grows_linearly(unit, each, more, linear):
+    """An operation among n takes `each + more * n` units."""
+
+    def measure(values: list, steps: list, gradients: list) -> float:
+        return UNIT * (each + more * len(steps)) * len(steps)
+
+    assert autodiff.grows_linearly(np.random.default_rng(0), measure) is linear
 
 
-def test_a_busy_machine_costs_nothing(monkeypatch):
+def test_where_no_time_can_be_measured_the_answers_count(unit):
+    assert autodiff.grows_linearly(np.random.default_rng(0), lambda values, steps, gradients: None)
+
+
+def test_a_busy_machine_costs_nothing(unit):
     """The shortest of several measurements counts."""
-    measured = iter([30, 40, 10, 35, 50, 155, 110, 11])
-    monkeypatch.setattr(autodiff.time, "thread_time", iter(np.arange(0, 100) * UNIT * 8127).__next__)
+    measured = iter([110, 170, 59])
     rng = np.random.default_rng(0)
     assert autodiff.grows_linearly(rng, lambda values, steps, gradients: next(measured) * UNIT * len(steps))
     assert next(measured, None) is None
