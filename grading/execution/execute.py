@@ -11,7 +11,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Unpack
 
@@ -96,6 +96,11 @@ class _Submission:
         """The current kernel."""
         assert self.session is not None  # it begins with the first cell
         return self.session.kernel
+
+    @cached_property
+    def given(self) -> set[str]:
+        """The texts of the release's cells that are not the student's to fill."""
+        return given_texts(_cells(self.release))
 
 
 class Execute(LimitedOutputs):
@@ -223,7 +228,7 @@ class Execute(LimitedOutputs):
         work.kernel.channel.seconds = seconds = self._at_most(cell, self.question_timeout) or self.question_timeout
         if work.followers is not None:
             work.followers.limit(seconds)
-        channel = GuardedChannel(work.kernel.channel, work.followers, given_texts(_cells(work.release)))
+        channel = GuardedChannel(work.kernel.channel, work.followers, work.given)
         verdict = hidden_tests.judge(hidden, f"<hidden part of {name}>", channel, work.inputs)
         if verdict.suspicion:
             work.findings.suspicions.append(f"{name}: {verdict.suspicion}")

@@ -53,10 +53,13 @@ class Patience:
     """
 
     MOST = 10  # times the limit
+    QUICK = 0.05  # seconds; most answers take less, even less than reading how long the kernel has waited
 
     def __init__(self, seconds: float | None, waited: Callable[[], float] = lambda: 0.0):
         self._seconds, self._waited = seconds or float("inf"), waited
-        self._began, self._before, self._over = time.monotonic(), waited(), False
+        self._began, self._quick = time.monotonic(), True
+        self._before: float | None = None  # how long the kernel had waited when the quick look was over
+        self._over = False
 
     @property
     def left(self) -> float:
@@ -64,16 +67,20 @@ class Patience:
         left = self._seconds - (time.monotonic() - self._began)
         if left > 0:
             return left
-        return left + min(max(0.0, self._waited() - self._before), (self.MOST - 1) * self._seconds)
+        waited = 0.0 if self._before is None else self._waited() - self._before
+        return left + min(max(0.0, waited), (self.MOST - 1) * self._seconds)
 
     def look(self) -> float | None:
         """Seconds, at most one, for which to wait for an answer before the next call; None if the time is up.
 
         The last wait comes after the limit: the answer may have arrived while this process waited for a processor.
         """
+        quick, self._quick = self._quick, False
+        if not quick and self._before is None:
+            self._before = self._waited()
         left = self.left
         if left > 0:
-            return min(1.0, left)
+            return min(self.QUICK if quick else 1.0, left)
         if self._over:
             return None
         self._over = True

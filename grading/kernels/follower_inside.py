@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from IPython.core.interactiveshell import InteractiveShell
 
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
@@ -46,13 +48,17 @@ class EachForItself(ast.NodeTransformer):
         return ast.copy_location(whole, statement)
 
 
-def make_shell() -> InteractiveShell:
-    """IPython's shell without a kernel: it runs cells as a notebook does and keeps nothing on disk."""
+def make_shell(remembered: Callable = lambda function: function, cells: Iterable[str] = ()) -> InteractiveShell:
+    """IPython's shell without a kernel: it runs cells as a notebook does and keeps nothing on disk.
+
+    Args:
+        remembered, cells: see `grading.probe.private.remember_texts`.
+    """
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
-    shell.ast_transformers.append(EachForItself())
+    sys.modules["grading.probe.private"].remember_texts(remembered, cells, EachForItself().visit)
     shell.showtraceback = _show_nothing  # type: ignore[method-assign]  # nobody reads them
     shell.showsyntaxerror = _show_nothing  # type: ignore[method-assign]  # likewise
     return shell

@@ -122,17 +122,6 @@ def show_a_traceback() -> None:
     del linecache.cache["/warm.py"]
 
 
-def remember(cells: list[str]) -> None:
-    """Make IPython tokenize each text only once, and tokenize these texts now.
-
-    IPython tokenizes a cell twice before it runs it. The result depends on the text alone.
-    """
-    private = sys.modules["grading.probe.private"]
-    private.remember_texts(functools.lru_cache(maxsize=1024))
-    for cell in cells:
-        private.look_at(cell)
-
-
 def prepare_kernels(cells: list[str]) -> Callable[[dict], None]:
     """Do once what every kernel would do at startup, and return what each kernel still has to do.
 
@@ -140,10 +129,10 @@ def prepare_kernels(cells: list[str]) -> Callable[[dict], None]:
     keeps those pages shared.
     """
     warm_up()
-    remember(cells)
     from ipykernel.kernelapp import IPKernelApp
 
     private = sys.modules["grading.probe.private"]
+    private.remember_texts(functools.lru_cache(maxsize=1024), cells, lambda tree: tree)
     private.remember_names(functools.lru_cache(maxsize=1024), cells)
     private.spare_modules()
     IPKernelApp.instance().parse_command_line(ARGUMENTS)  # this also sets up logging, for all loggers that there are
@@ -169,8 +158,7 @@ def prepare_followers(prepare: dict) -> Callable[[dict], None]:
     import_for_notebooks()
     if prepare["missing"] != "torch":
         use_torch()
-    remember(prepare["cells"])
-    shell = follower.make_shell()
+    shell = follower.make_shell(functools.lru_cache(maxsize=1024), prepare["cells"])
     return lambda told: follower.run(told, shell)
 
 

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import types
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable
     from typing import Any
 
@@ -40,24 +42,41 @@ def failed_to_show(shell: InteractiveShell) -> bool:
     return getattr(shell, "_last_traceback_during_displayhook", False)
 
 
-def remember_texts(remembered: Remember) -> None:
-    """Make IPython tokenize each text only once; `remembered` adds a cache to a function of one argument."""
-    from IPython.core import async_helpers, inputtransformer2, interactiveshell
+def remember_texts(remembered: Remember, cells: list[str], prepared: Callable[[ast.AST], ast.AST]) -> None:
+    """Make IPython transform each text only once, and transform and parse the texts of these cells now.
 
-    make_tokens = inputtransformer2.make_tokens_by_line
-    tokens = remembered(lambda lines: make_tokens(list(lines)))
-    inputtransformer2.make_tokens_by_line = lambda lines: tokens(tuple(lines))
+    Args:
+        remembered: adds a cache to a function of one argument.
+        prepared: what becomes of a tree, of these texts and of others, before it is compiled.
+    """
+    from IPython.core import async_helpers, compilerop, interactiveshell
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    manager, transform = TransformerManager(), TransformerManager.transform_cell
+    compiler, parse = compilerop.CachingCompiler(), compilerop.CachingCompiler.ast_parse
+    transformed = remembered(lambda cell: transform(manager, cell))
     # interactiveshell calls the function by a name that it imported, so this name is the one to replace.
     interactiveshell._should_be_async = remembered(async_helpers._should_be_async)  # type: ignore[attr-defined]
+    trees = {}
+    for cell in cells:
+        text = transformed(cell)
+        interactiveshell._should_be_async(text)  # type: ignore[attr-defined]  # this name has the cache
+        with contextlib.suppress(SyntaxError):
+            trees[text] = prepared(parse(compiler, text))
 
+    def transform_cell(self: TransformerManager, cell: str) -> str:
+        own = (self.cleanup_transforms, self.line_transforms, self.token_transformers)
+        usual = own == (manager.cleanup_transforms, manager.line_transforms, manager.token_transformers)
+        return transformed(cell) if usual else transform(self, cell)
 
-def look_at(cell: str) -> None:
-    """Tokenize a text as IPython will when it runs it."""
-    from IPython.core import inputtransformer2, interactiveshell
+    def ast_parse(self: Any, source: str, filename: str = "<unknown>", symbol: str = "exec") -> ast.AST:
+        usual = (self.flags, symbol) == (compiler.flags, "exec")
+        # Each tree is given away once: the shell may change it.
+        tree = trees.pop(source, None) if usual else None
+        return prepared(parse(self, source, filename, symbol)) if tree is None else tree
 
-    interactiveshell._should_be_async(  # type: ignore[attr-defined]  # this name has the cache
-        inputtransformer2.TransformerManager().transform_cell(cell)
-    )
+    TransformerManager.transform_cell = transform_cell  # type: ignore[method-assign]
+    compilerop.CachingCompiler.ast_parse = ast_parse  # type: ignore[method-assign]
 
 
 def remember_names(remembered: Remember, cells: list[str]) -> None:

@@ -174,7 +174,10 @@ def test_waiting_for_a_processor_does_not_count_against_the_limit(monkeypatch):
     now, waited = [100.0], [5.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     patience = Patience(4, lambda: waited[0])
-    now[0] += 3
+    assert patience.look() == Patience.QUICK
+    now[0] += 1
+    assert patience.look() == 1
+    now[0] += 2
     assert patience.left == 1
     now[0], waited[0] = 109, 12  # 9 s later, of which it waited 7
     assert patience.left == 2
@@ -190,6 +193,7 @@ def test_an_answer_that_came_in_time_is_read_after_the_limit_too(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     patience = Patience(4)
+    assert patience.look() == Patience.QUICK
     assert patience.look() == 1
     now[0] = 3.5
     assert patience.look() == 0.5

@@ -145,6 +145,13 @@ def test_rounding_near_a_zero_crossing_is_no_difference():
     compare.same_path([[1e6], [3e-9], [-1e6]], reference, what="GD")
 
 
+def test_a_path_that_goes_to_infinity_must_go_there():
+    reference = [[1.0], [math.inf], [math.inf]]
+    compare.same_path([[1.0], [math.inf], [math.inf]], reference, what="GD")
+    for yours in ([[1.0], [5.0], [math.inf]], [[1.0], [-math.inf], [math.inf]], [[1.0], [math.nan], [math.inf]]):
+        assert "step 1: x1 should be inf" in says(compare.same_path, yours, reference, what="GD")
+
+
 def test_the_rows_show_the_steps_around_the_first_difference():
     with pytest.raises(Mismatch) as caught:
         compare.same_path(changed(2, 1, 9.0), PATH, what="GD")

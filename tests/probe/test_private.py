@@ -8,13 +8,24 @@ import pytest
 CASES = {
     "remember_texts": """
 from functools import lru_cache
-from IPython.core import inputtransformer2, interactiveshell
-private.remember_texts(lru_cache(maxsize=9))
-private.look_at("x = 1")
+from IPython.core import compilerop, interactiveshell
+import ast
+asked, two = [], "x = 1\\ny = 2"
+def prepared(tree):
+    asked.append(ast.unparse(tree))
+    return tree
+private.remember_texts(lru_cache(maxsize=9), [two, "not Python ("], prepared)
+assert asked == [two]
 before = interactiveshell._should_be_async.cache_info().hits
 shell = interactiveshell.InteractiveShell.instance()
-assert shell.run_cell("x = 1", store_history=True).success and shell.user_ns["x"] == 1
+assert shell.run_cell(two, store_history=True).success and shell.user_ns["x"] == 1
 assert interactiveshell._should_be_async.cache_info().hits == before + 1, "IPython asks another function"
+assert asked == [two], "IPython parses it again"
+assert shell.run_cell("x = 3").success and shell.run_cell(two).success
+assert asked == [two, "x = 3", two], "a tree is given away twice"
+assert not shell.run_cell("not Python (", silent=True).success
+shell.input_transformers_cleanup.append(lambda lines: ["x = 5\\n"])
+assert shell.run_cell(two).success and shell.user_ns["x"] == 5, "a transformer of the notebook's own is ignored"
 assert shell.should_run_async("await f()", transformed_cell="await f()")""",
     "remember_names": """
 from functools import lru_cache
