@@ -240,8 +240,9 @@ def show_preconditioners(best_learning_rate, preconditioned_gd, steps_needed):
 
 
 def show_full_matrix():
-    """Adagrad with the diagonal and with the whole matrix."""
+    """Adagrad with the diagonal and with the whole matrix; returns whether the whole one notices the turn."""
     for method in ("Adagrad", "Adagrad, full matrix"):
         hills = ((HILL, START), (TURN @ HILL @ TURN.T, TURN @ START))
         row = [steps_to_arrive(method, A, start, 1e-4)[0] for A, start in hills]
         print(f"{method:22} aligned: {row[0]:3g} steps to 0.0001, turned by 45°: {row[1]:3g}")
+    return "yes" if row[1] >= 1.5 * row[0] else "no"

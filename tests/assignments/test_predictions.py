@@ -79,6 +79,19 @@ def test_a_right_prediction_is_called_right_and_a_wrong_one_is_not(assignment, n
 
 
 @pytest.mark.parametrize(
+    ("assignment", "name", "right", "wrong"),
+    [("optimizers", "survivors", 4, 7), ("conditioning", "full_matrix_notices", "no", "yes")],
+)
+def test_a_guess_without_points_is_compared_with_what_is_measured(assignment, name, right, wrong, capsys):
+    names, _ = definitions(SOURCES[assignment])
+    code = next(cell.source for cell in SOURCES[assignment].cells if f'@reveal("{name}")' in cell.source)
+    for guess, is_right in ((right, True), (wrong, False)):
+        names[name] = guess
+        exec(code, names)
+        assert capsys.readouterr().out.rstrip(".\n").lower().endswith("right") is is_right
+
+
+@pytest.mark.parametrize(
     ("yours", "right", "said"),
     [
         (4.8, 5.0, "4.0% off"),
