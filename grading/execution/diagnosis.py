@@ -37,7 +37,7 @@ class Diagnostician:
         postpone_compiler()  # or the first answer would need the time for it
         self._tests = notebooks.tests_of(self.notebook)
         self._channels: dict[str, InProcess] = {}
-        self._replies = Recent()  # by entry and question: many students of a class get the same questions
+        self._replies = Recent(4000)  # by entry and question: many students of a class get the same questions
 
     def name(self, exercise: str, transcripts: Mapping[str, Transcript], lost: Collection[str]) -> Entry | None:
         """The mistake that loses the tests which the student has lost, and answers them like the student.

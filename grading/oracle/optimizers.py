@@ -506,6 +506,7 @@ def finds_gradients(student: Student, x1_init: float, x2_init: float, num_steps:
             compare.same_number(reply["gradients"][step - 1][i], slopes[i].item(), where.format("gradient"))
 
 
+@remembered
 def torch_train_path(
     optimizer: str, x1_init: float, x2_init: float, num_steps: int = 20, **hyperparameters: Any
 ) -> Path:

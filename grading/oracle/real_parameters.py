@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from grading.oracle.compare import Mismatch, same_list, same_number, show, that
+from grading.oracle.recent import remembered
 from grading.oracle.student_code import Delegated, Student
 
 FLOAT32_RTOL = 1e-5
@@ -41,6 +42,7 @@ def gradients(
     return rows
 
 
+@remembered
 def torch_path(run: dict) -> list:
     """The path of `torch.optim.AdamW` through a run; see `grading.probe.real_parameters.follow`."""
     dtype = getattr(torch, run.get("dtype", "float64"))

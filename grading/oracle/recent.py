@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-SIZE = 4000
+SIZE = 20_000  # entries of a few hundred bytes: 100 sets of inputs, with up to 150 references each
 
 
 class Recent(dict):

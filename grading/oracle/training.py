@@ -13,6 +13,7 @@ import torch
 
 from grading.oracle.compare import Mismatch, both, close, same_list, same_number, same_value, show, that
 from grading.oracle.inputs import draw
+from grading.oracle.recent import remembered
 from grading.oracle.student_code import Delegated, Student, StudentError
 from grading.probe import training as fixtures
 from grading.probe import wire
@@ -361,7 +362,7 @@ def known(rng: np.random.Generator, runs: list[dict]) -> list[dict]:
         if len(y) not in shuffled:
             shuffled[len(y)] = [rng.permutation(len(y)).tolist() for _ in range(40)]
         orders = [[order[start : start + size] for start in cuts] for order in shuffled[len(y)]]
-        pieces = {"slope": 2.0 * X[:, :, None] * X[:, None, :], "offset": 2.0 * X * y[:, None], "constant": y**2}
+        pieces = {"twice": 2.0 * X, "offset": 2.0 * X * y[:, None], "constant": y**2}
         found.append({"orders": orders, **pieces})
     return found
 
@@ -519,6 +520,7 @@ def starting_weights(shape: tuple[int, ...]) -> np.ndarray:
     return np.linspace(-2.0, 3.0, int(np.prod(shape))).reshape(shape)
 
 
+@remembered
 def torch_updates(
     optimizer_class: type[torch.optim.Optimizer],
     w: np.ndarray,
@@ -757,14 +759,21 @@ def reference_evaluation(model: Any, loader: Any, loss_fn: Any) -> tuple[float, 
 
 def judge_weights(reply: dict, fixture: dict, n_epochs: int = 1) -> None:
     """The weights after training, against the loop above."""
+    expected = _trained(fixture, n_epochs)
+    what = f"after {n_epochs} epoch{'s' * (n_epochs > 1)} ({_described(fixture)}) the model's parameters"
+    try:
+        same_list(reply["weights"], expected, what, rtol=1e-7, atol=1e-9)
+    except Mismatch as error:
+        raise Mismatch(f"{error}{_calls_of_first_batch(reply)}", error.rows) from None
+
+
+@remembered
+def _trained(fixture: dict, n_epochs: int) -> list:
+    """The weights after training with the loop above."""
     watch = fixtures.Watch(fixture)
     for _ in range(n_epochs):
         reference_epoch(watch)
-    what = f"after {n_epochs} epoch{'s' * (n_epochs > 1)} ({_described(fixture)}) the model's parameters"
-    try:
-        same_list(reply["weights"], fixtures.weights(watch.model), what, rtol=1e-7, atol=1e-9)
-    except Mismatch as error:
-        raise Mismatch(f"{error}{_calls_of_first_batch(reply)}", error.rows) from None
+    return fixtures.weights(watch.model)
 
 
 def judge_epoch_loss(reply: dict, fixture: dict) -> None:
@@ -983,6 +992,7 @@ def judge_history(reply: dict, fixture: dict, valid: dict, n_epochs: int, number
     )
 
 
+@remembered
 def reference_fit(
     fixture: dict, valid: dict, n_epochs: int, rates: list[float] | None = None, numbers: dict | None = None
 ) -> tuple[dict, list]:

@@ -149,8 +149,9 @@ class Known:
     Args:
         run: as in `sgd`.
         known: `orders`, several ways to cut the rows of the data into batches, of which `rng` chooses one at each call;
-            and for each row i of the data `slope[i]`, `offset[i]` and `constant[i]`: at w its squared error has the
-            gradient `slope[i] @ w - offset[i]`, and the value `w @ slope[i] @ w / 2 - offset[i] @ w + constant[i]`.
+            and for each row i of the data, X[i], `twice[i]`, `offset[i]` and `constant[i]`: at w its squared error has
+            the gradient `(X[i] @ w) * twice[i] - offset[i]` and the value `(X[i] @ w) * (twice[i] @ w) / 2 - offset[i]
+            @ w + constant[i]`.
         used: every call appends an item to this list.
     """
 
@@ -183,13 +184,14 @@ class Known:
     def mse_gradient(self, w: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
         self.used.append("mse_gradient")
         rows = self.rows(X, y)
-        return np.mean(self.known["slope"][rows] @ w - self.known["offset"][rows], axis=0)
+        slopes = (self.run["X"][rows] @ w)[:, None] * self.known["twice"][rows]
+        return np.mean(slopes - self.known["offset"][rows], axis=0)
 
     def mse(self, w: np.ndarray, X: np.ndarray, y: np.ndarray) -> float:
         self.used.append("mse")
         rows = self.rows(X, y)
-        slopes, offsets = self.known["slope"][rows], self.known["offset"][rows]
-        return float(np.mean((slopes @ w) @ w / 2 - offsets @ w + self.known["constant"][rows]))
+        squares = (self.run["X"][rows] @ w) * (self.known["twice"][rows] @ w) / 2
+        return float(np.mean(squares - self.known["offset"][rows] @ w + self.known["constant"][rows]))
 
 
 class Batches(list):

@@ -5,6 +5,8 @@ data. This module imports only the standard library, because it is also loaded i
 """
 
 import json
+from collections.abc import Hashable
+from functools import lru_cache
 from itertools import chain
 
 MAX_CHARACTERS = 4_000_000
@@ -55,11 +57,18 @@ def encode(value: object, depth: int = 0) -> object:
         plain = value.tolist()
         if not isinstance(plain, list):
             return encode(plain, depth + 1)
-        shape, dtype = [int(size) for size in value.shape], str(getattr(value, "dtype", "float64"))
-        return {"array": encode(plain, depth + 1), "shape": shape, "dtype": dtype.removeprefix("torch.")}
+        shape, dtype = [int(size) for size in value.shape], getattr(value, "dtype", "float64")
+        name = _name(dtype) if isinstance(dtype, Hashable) else str(dtype)
+        return {"array": encode(plain, depth + 1), "shape": shape, "dtype": name}
     if isinstance(value, Described):
         return value.description
     return {"object": type(value).__name__}
+
+
+@lru_cache(maxsize=64)
+def _name(dtype: object) -> str:
+    """The name of a dtype, which numpy makes anew each time."""
+    return str(dtype).removeprefix("torch.")
 
 
 def _is_plain(value: list, levels: int) -> bool:

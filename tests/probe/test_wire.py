@@ -85,6 +85,11 @@ def test_an_array_keeps_its_shape_and_type_on_the_way(array):
     assert encoded == {"array": [[1.0] * 3] * 2, "shape": [2, 3], "dtype": "float32"}
 
 
+def test_whatever_an_object_calls_its_dtype_can_be_sent():
+    odd = type("Odd", (), {"dtype": ["float", 64], "shape": (1,), "tolist": lambda self: [1.0]})
+    assert wire.encode(odd()) == {"array": [1.0], "shape": [1], "dtype": "['float', 64]"}
+
+
 class Thing:
     pass
 
