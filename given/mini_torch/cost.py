@@ -5,6 +5,7 @@ Tensor = None  # the notebook makes it
 # ---- The notebook's cell begins here. ----
 
 # Measure what a calculation costs, without a clock.
+import gc
 import tracemalloc
 
 
@@ -26,6 +27,19 @@ def cost(calculation):
         size = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     return calls, size
+
+
+def left_over(calculation):
+    """The bytes that are still held after `calculation()`, when nothing leads to what it made."""
+    gc.freeze()  # the collection looks only at what is made from here on
+    tracemalloc.start()
+    try:
+        calculation()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+        gc.unfreeze()
 
 
 def comparisons(kind, calculation):

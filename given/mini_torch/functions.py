@@ -25,9 +25,17 @@ class Box:
         self.grad = grad
 
 
-def run_backward(kind, *parts, grad):
-    """Make an operation of these parts, the result last; let the result's gradient arrive, then run its backward()."""
+def run_backward(kind, *parts, grad, earlier=None):
+    """Make an operation of these parts, the result last; let the result's gradient arrive, then run its backward().
+
+    earlier: the gradient of the result in an earlier pass, after which those of the inputs are as they were before.
+    """
     operation, boxes, result = kind(*parts), [part for part in parts if isinstance(part, Box)], parts[-1]
+    if earlier is not None:
+        before, result.grad = [box.grad for box in boxes[:-1]], earlier
+        operation.backward()
+        for box, value in zip(boxes, before):
+            box.grad = value
     result.grad = grad
     before, grads = ([box.value for box in boxes], getattr(operation, "n", None)), [box.grad for box in boxes]
     operation.backward()

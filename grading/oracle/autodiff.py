@@ -248,6 +248,7 @@ def same_operation(
     before: tuple[float, ...] = (0.0, 0.0),
     same: bool = False,
     times: int = 1,
+    earlier: float | None = None,
 ) -> None:
     """Compare one operation with torch: what it adds to its inputs' gradients, and what it leaves alone.
 
@@ -259,6 +260,7 @@ def same_operation(
         before: the gradients that its inputs hold already.
         same: both inputs are one object; then only the first of `inputs` counts.
         times: how often `backward()` runs; each time adds to the gradients.
+        earlier: the gradient of its result in an earlier pass, after which the gradients were set anew.
     """
     symbol = {"Add": "+", "Mul": "*", "Pow": "**", "Tanh": "tanh"}[name]
     values = [inputs[0]] if same else list(inputs)
@@ -269,10 +271,11 @@ def same_operation(
     values.append(reference["value"])
     gradients = [*before[:count], upstream]
     asked = {"name": name, "values": values, "exponent": n, "gradients": gradients, "same": same, "times": times}
-    reply = student.ask("autodiff.operation", about=name, **asked)
+    reply = student.ask("autodiff.operation", about=name, **asked, earlier=earlier)
     labels = ["base"] if name in ("Pow", "Tanh") else ["left and right (one tensor)"] if same else ["left", "right"]
     texts = [f"{label} = {value:g}" for label, value in zip(labels, values)] + ([f"n = {n:g}"] if n is not None else [])
     where = f"{name} with {', '.join(texts)} and result.grad = {upstream:g}"
+    where += f", after an earlier pass with result.grad = {earlier:g}" if earlier is not None else ""
     where += ", backward() called twice" if times == 2 else ""
     for place, (label, local) in enumerate(zip(labels, reference["gradients"], strict=True)):
         start, right = before[place], before[place] + times * local * upstream
@@ -304,6 +307,7 @@ def powers(rng: np.random.Generator) -> list[tuple[float, float]]:
         (-7.0, 0),
     ]
     found += [(sizes[5], float(rng.uniform(1.1, 1.9))), (sizes[6], -0.5), (0.0, 3), (0.0, 1), (0.0, 2)]
+    found += [(-sizes[2], 2), (-sizes[3], 4)]  # odd powers of a negative base are negative
     return [*found, (sizes[7] * 1e-6, 2), (sizes[0] * 1e6, 2), (sizes[1] * 1e-4, 3), (-sizes[2] * 1e3, 3)]
 
 
@@ -400,7 +404,9 @@ def same_operations(student: Student, values: list[float], steps: list) -> None:
     _with_stand_ins(student, "autodiff.recorded", judge, values, steps)
 
 
-def same_order(student: Student, rng: np.random.Generator, n_operations: int, grad_before: float) -> None:
+def same_order(
+    student: Student, rng: np.random.Generator, n_operations: int, grad_before: float, times: int = 1
+) -> None:
     """Check that `backward()` of the first `Tensor` sets its gradient to 1, then runs its operations in reverse.
 
     Operation k sets the gradient g to a * g + b with an a and b of its own, so what comes out in the end shows both.
@@ -408,14 +414,20 @@ def same_order(student: Student, rng: np.random.Generator, n_operations: int, gr
     changes = np.round(
         rng.uniform(0.5, 1.5, (n_operations, 2)) * rng.choice([-1.0, 1.0], (n_operations, 2)), 3
     ).tolist()
-    reply = student.ask("autodiff.backward_order", about="Tensor", changes=changes, grad_before=grad_before)
+    asked = {"changes": changes, "grad_before": grad_before, "times": times}
+    reply = student.ask("autodiff.backward_order", about="Tensor", **asked)
     order, expected = reply["order"], 1.0
     for factor, summand in reversed(changes):
         expected = factor * expected + summand
     that(
-        order == list(range(n_operations))[::-1],
+        order == list(range(n_operations))[::-1] * times,
         f"A tensor with {n_operations} operations, numbered from 0: backward() should run each once, the last one "
-        f"first; yours ran {order or 'none'}.",
+        f"first; yours ran {order or 'none'}" + (" in two calls." if times == 2 else "."),
+    )
+    that(
+        reply["untouched"],
+        f"A tensor with {n_operations} operations that change no gradient but the tensor's: after backward() those of "
+        "their inputs and results should be as before.",
     )
     that(
         reply["kept"],
@@ -465,10 +477,15 @@ def ladder(n_nodes: int) -> list[list[int]]:
     return [[], *([number, number] for number in range(n_nodes - 1))]
 
 
-def same_topological_order(student: Student, graphs: list[tuple[list[list[int]], int]]) -> None:
-    """Check an order by what makes it topological; of several right ones, any will do."""
+def same_topological_order(student: Student, graphs: list[tuple[list[list[int]], int]], **options: bool) -> None:
+    """Check an order by what makes it topological; of several right ones, any will do.
+
+    Args:
+        options: `empty`, see `probe.autodiff.ordered`.
+    """
     for sources, root in graphs:
-        order = student.ask("autodiff.ordered", about="topological_order", sources=student.plain(sources), root=root)
+        asked = {"sources": student.plain(sources), "root": root, **options}
+        order = student.ask("autodiff.ordered", about="topological_order", **asked)
         _judge_order(order["nodes"], sources, root)
         that(order["kept"], "`topological_order` should leave the lists that `sources(node)` gives as they are.")
 
@@ -582,10 +599,10 @@ def _seconds(values: list[float], steps: list) -> float:
 
 def clears(student: Student, rng: np.random.Generator) -> None:
     """Check that `zero_grad` clears every gradient, nan and inf included, and leaves the values alone."""
-    for n in (1, 4):
+    for n in (1, 5):
         values, gradients = random_values(rng, n), random_values(rng, n)
-        if n > 2:  # two parameters of equal value; after a run that has diverged
-            values[1], gradients[1:3] = values[0], [math.inf, math.nan]
+        if n > 2:  # two parameters of equal value; one that is clear; after a run that has diverged
+            values[1], gradients[1:4] = values[0], [0.0, math.inf, math.nan]
         reply = student.ask("autodiff.zero_grad", about="zero_grad", values=values, gradients=gradients)
         where = f"zero_grad of {n} parameter{'s' if n > 1 else ''} with the gradients {gradients}"
         same_list(reply["gradients"], [0.0] * n, f"{where}: the gradients after it", rtol=0.0, atol=0.0)
@@ -646,6 +663,12 @@ def _linear_cost(student: Student, rng: np.random.Generator, stand_ins: str) -> 
             f"16 doublings (y = y + y) take more than 6 times as many {unit} as 8 do: twice the operations should cost "
             "about twice as much.",
         )
+    few = wide_sum(16, 64)
+    that(
+        measure(values, few)["left"] <= 150 * len(few),
+        f"After {len(few)} operations, and backward(), to which no name leads any more, more than 150 bytes of each "
+        "are still in memory: what a result was made from should be known to that result, and not to a list of all.",
+    )
     each = measure(values, base, "built", more=student.plain(more)) / 150
     that(
         each <= 5_000,
@@ -677,20 +700,32 @@ def _linear_cost(student: Student, rng: np.random.Generator, stand_ins: str) -> 
 
 
 def same_numerical_gradient(
-    student: Student, text: str, values: list[float], expected: list[float], rtol: float, **options: Any
+    student: Student,
+    text: str,
+    values: list[float],
+    expected: list[float],
+    rtol: float,
+    by_name: bool = True,
+    twice: bool = False,
+    **options: float,
 ) -> None:
     """Compare `numerical_gradient` of a function of x1, x2, ... with expected numbers.
 
     Args:
         text: the function's formula in x1, x2, ...
         rtol: of the comparison, relative to the largest component.
+        by_name: hand `h` over by its name.
+        twice: call it for another point before looking at the first result.
         options: `h`, if it is given.
     """
     names = [f"x{i + 1}" for i in range(len(values))]
     what = f"f = {text} at {', '.join(f'{n} = {v:g}' for n, v in zip(names, values))}"
     what += f", h = {options['h']:g}" if options else ""
-    answer = student.call_and_look("numerical_gradient", student.function(text, *names), list(values), **options)
-    mine = answer["value"]
+    function = student.function(text, *names)
+    named, placed = (options, []) if by_name else ({}, list(options.values()))
+    again = [function, [value + 1.0 for value in values], *placed] if twice else None
+    looked = student.call_and_look("numerical_gradient", function, list(values), *placed, again=again, **named)
+    mine = looked["value"]
     if not isinstance(mine, list) or len(mine) != len(values):
         raise Mismatch(f"{what}: a list of {len(values)} numbers should be returned, not {show(mine)}.")
     slack = rtol * max(map(abs, expected))

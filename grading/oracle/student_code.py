@@ -187,12 +187,16 @@ class Student:
         """What a function of the notebook returns. `take`: iterate over the result, up to that many items."""
         return self.call_and_look(function, *args, take=take, **kwargs)["value"]
 
-    def call_and_look(self, function: str, *args: Any, take: int | None = None, **kwargs: Any) -> dict:
+    def call_and_look(
+        self, function: str, *args: Any, take: int | None = None, again: list | None = None, **kwargs: Any
+    ) -> dict:
         """Like `call`, but returns `{"value", "arguments": the positional arguments after the call, "kind": a claim}`.
 
-        The claim is "array", or the name of the result's type.
+        The claim is "array", or the name of the result's type. `again`: the arguments of a second call, before the
+        result of the first is looked at: it should not change.
         """
-        return self.ask("core.call", about=function, function=function, args=list(args), kwargs=kwargs, take=take)
+        asked = {"args": list(args), "kwargs": kwargs, "take": take, "again": again}
+        return self.ask("core.call", about=function, function=function, **asked)
 
     def follow(
         self, name: str, gradients: list, start: list | None = None, *positional: float, **hyperparameters: Any

@@ -24,26 +24,40 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 
 OPERATIONS = ("Add", "Mul", "Pow", "Tanh")
 
+EMPTY = (0, "", (), frozenset())
+"""Nodes of a graph that count as false in a condition."""
+
 # Taken before any cell of the student's runs.
 _setprofile, _getprofile = sys.setprofile, sys.getprofile
 _trace, _trace_no_more, _is_tracing = tracemalloc.start, tracemalloc.stop, tracemalloc.is_tracing
 _traced_memory, _reset_peak = tracemalloc.get_traced_memory, tracemalloc.reset_peak
-_collect_no_more, _collect_again = gc.disable, gc.enable
+_collect_no_more, _collect_again, _collect = gc.disable, gc.enable, gc.collect
+_set_aside, _take_back = gc.freeze, gc.unfreeze
 
 AUTOGRAD = {"backward", "grad", "grad_and_value", "vjp", "jvp", "jacobian", "jacrev", "jacfwd", "gradcheck"}
 
 
 class Node:
-    """A minimal tensor for an operation: a value and a gradient."""
+    """A minimal tensor for an operation: a value and a gradient. All nodes look alike when they are printed."""
 
     def __init__(self, value: Any, grad: Any = 0.0) -> None:
         self.value = value
         self.grad = grad
         self.operations: list = []
 
+    def __repr__(self) -> str:
+        return "Node"
+
 
 def operation(
-    namespace: dict, name: str, values: list, exponent: float | None, gradients: list, same: bool, times: int = 1
+    namespace: dict,
+    name: str,
+    values: list,
+    exponent: float | None,
+    gradients: list,
+    same: bool,
+    times: int = 1,
+    earlier: float | None = None,
 ) -> dict:
     """Make an `Add`, `Mul`, `Pow` or `Tanh` by hand and run its `backward()`.
 
@@ -54,6 +68,7 @@ def operation(
             runs: in a graph, too, gradients arrive later.
         same: the left and right input are one object.
         times: how often `backward()` runs.
+        earlier: it ran once before that, with this gradient of the result; then the gradients are set.
 
     Returns:
         `{"gradients": of the inputs and the result after it, "values": likewise, "exponent": what the operation keeps
@@ -66,6 +81,9 @@ def operation(
     arguments = [inputs[0], exponent, result] if exponent is not None else [*inputs, result]
     made = core.lookup(namespace, name)(*arguments)
     core.lookup(namespace, name)(*(Node(3.0) if isinstance(one, Node) else one for one in arguments))  # shares nothing
+    if earlier is not None:
+        result.grad = earlier
+        made.backward()
     for node, gradient in zip(nodes, gradients):
         node.grad = gradient
     for _ in range(times):
@@ -162,24 +180,29 @@ def recorded(namespace: dict, values: list, steps: list, slopes: list | None = N
         return found
 
 
-def backward_order(namespace: dict, changes: list, grad_before: float) -> dict:
+def backward_order(namespace: dict, changes: list, grad_before: float, times: int) -> dict:
     """Give one tensor operations that each change its gradient in a way of their own, then call its `backward()`.
 
     Args:
         changes: for each operation a pair (a, b): it sets the tensor's gradient from g to a * g + b.
+        times: how often `backward()` is called.
 
     Returns:
         `{"order": the numbers of the operations as they ran, "grad": the tensor's gradient at the end, "kept": whether
-        the tensor's operations are the same as before}`.
+        the tensor's operations are the same as before, "untouched": whether the gradients of the operations' inputs and
+        results are, which no operation changes here}`.
     """
     tensor = core.lookup(namespace, "Tensor")(3.0)
     order = []
+    held: list[Node] = []  # of the operations; the result of the last one is the tensor itself
 
     class Changing:
         def __init__(self, number: int) -> None:
             self.number = number
-            self.left = self.right = self.base = Node(1.0)
-            self.result, self.n = tensor, 1
+            self.left = self.right = self.base = Node(1.0, number + 2.0)
+            self.result = Node(1.0, float(number)) if number < len(changes) - 1 else tensor  # the first one's is 0
+            self.n = 1
+            held.extend(node for node in (self.left, self.result) if node is not tensor)
 
         def backward(self) -> None:
             order.append(self.number)
@@ -189,31 +212,39 @@ def backward_order(namespace: dict, changes: list, grad_before: float) -> dict:
     operations = [Changing(number) for number in range(len(changes))]
     tensor.operations = list(operations)
     tensor.grad = grad_before
-    tensor.backward()
-    return {"order": order, "grad": tensor.grad, "kept": list(tensor.operations) == operations}
+    before = [node.grad for node in held]
+    for _ in range(times):
+        tensor.backward()
+    untouched = [node.grad for node in held] == before
+    return {"order": order, "grad": tensor.grad, "kept": list(tensor.operations) == operations, "untouched": untouched}
 
 
-def ordered(namespace: dict, sources: list, root: int) -> dict:
+def ordered(namespace: dict, sources: list, root: int, empty: bool = False) -> dict:
     """The order in which `topological_order(root, sources)` brings the nodes of a graph.
 
     Args:
         sources: for each node the numbers of the nodes that it was made from; a number may be there twice.
         root: the number of the last node.
+        empty: some nodes count as false in a condition.
 
     Returns:
         `{"nodes": their numbers in that order, None for what is no node; None if it is no list, "asked": how often the
         sources of a node were asked for, "kept": whether the lists of sources are as before}`.
     """
-    nodes, asked = [Node(float(number % 2)) for number in range(len(sources))], 0  # different nodes, equal values
+    nodes: list = [Node(float(number % 2)) for number in range(len(sources))]  # different nodes, equal values
+    nodes[: empty * len(EMPTY)] = EMPTY[: empty * len(nodes)]
+    asked = 0
     made_from = [[nodes[number] for number in one] for one in sources]
     numbers = {id(node): number for number, node in enumerate(nodes)}
 
-    def sources_of(node: Node) -> list[Node]:
+    def sources_of(node: object) -> list:
         nonlocal asked
         asked += 1
         return made_from[numbers[id(node)]]
 
     order = core.lookup(namespace, "topological_order")(nodes[root], sources_of)
+    if empty:  # a second call leaves the first order as it is
+        core.lookup(namespace, "topological_order")(Node(2.0), lambda node: [])
     found = [numbers.get(id(node)) for node in order] if isinstance(order, list) else None
     kept = [[numbers.get(id(node)) for node in one] for one in made_from] == [list(one) for one in sources]
     return {"nodes": found, "asked": asked, "kept": kept}
@@ -247,7 +278,8 @@ def cost(namespace: dict, values: list, steps: list, slopes: list | None = None)
     """The cost of building a program and of `backward()` on its last place, measured without a clock.
 
     Returns:
-        `{"calls": function calls, "peak": most bytes held at one time}`.
+        `{"calls": function calls, "peak": most bytes held at one time, "left": bytes that are still held when nothing
+        leads to the program any more}`.
     """
     calls = 0
 
@@ -255,14 +287,17 @@ def cost(namespace: dict, values: list, steps: list, slopes: list | None = None)
         nonlocal calls
         calls += event in ("call", "c_call")
 
-    with _operations(namespace, slopes), _memory() as held:
-        tensor, profile = core.lookup(namespace, "Tensor"), _getprofile()
-        _setprofile(count)
-        try:
-            _run([tensor(value) for value in values], steps)[-1].backward()
-        finally:
-            _setprofile(profile)
-        return {"calls": calls, "peak": held()[1]}
+    with _new_objects(), _memory() as held:
+        with _operations(namespace, slopes):
+            tensor, profile, before = core.lookup(namespace, "Tensor"), _getprofile(), held()[0]
+            _setprofile(count)
+            try:
+                _run([tensor(value) for value in values], steps)[-1].backward()
+            finally:
+                _setprofile(profile)
+            peak = held()[1] - before
+        _collect()
+        return {"calls": calls, "peak": peak, "left": held()[0]}
 
 
 def built(namespace: dict, values: list, steps: list, more: list, slopes: list | None = None) -> int:
@@ -295,6 +330,16 @@ def _no_collection() -> Iterator[None]:
         yield
     finally:
         _collect_again()
+
+
+@contextlib.contextmanager
+def _new_objects() -> Iterator[None]:
+    """Let garbage collection look only at what is made inside the block: all the rest takes it a tenth of a second."""
+    _set_aside()
+    try:
+        yield
+    finally:
+        _take_back()
 
 
 @contextlib.contextmanager
@@ -408,9 +453,11 @@ def _numbered(tensor: Any) -> Iterator[Callable[[Any, Callable[[Any], Iterable[A
             make(self, *args, **kwargs)
 
     def order(root: Any, sources: Callable[[Any], Iterable[Any]]) -> list:
-        found, waiting = {id(root): root}, [root]
+        # Like an order with a set, it takes tensors for one that the student's class calls equal.
+        key = id if tensor.__hash__ is None else lambda node: node
+        found, waiting = {key(root): root}, [root]
         while waiting:
-            new = {id(node): node for node in sources(waiting.pop()) if id(node) not in found}
+            new = {key(node): node for node in sources(waiting.pop()) if key(node) not in found}
             found |= new
             waiting += new.values()
         return sorted(found.values(), key=lambda node: numbers.get(id(node), -1))  # an earlier one is an input

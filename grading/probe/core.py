@@ -131,13 +131,16 @@ def number(namespace: dict, name: str) -> object:
         return found
 
 
-def call(namespace: dict, function: str, args: list, kwargs: dict, take: int | None = None) -> dict:
+def call(
+    namespace: dict, function: str, args: list, kwargs: dict, take: int | None = None, again: list | None = None
+) -> dict:
     """Call a function of the notebook.
 
     Args:
         function: its name.
         args, kwargs: its arguments, already built.
         take: if given, the result is iterated (a list or a generator) and at most this many items are kept.
+        again: arguments of a second call, made before anybody looks at the result of the first.
 
     Returns:
         `{"value": the result, "arguments": the positional arguments after the call, "kind": "array", or the name of the
@@ -145,6 +148,8 @@ def call(namespace: dict, function: str, args: list, kwargs: dict, take: int | N
         back or a list of the same numbers.
     """
     result = lookup(namespace, function)(*args, **kwargs)
+    if again is not None:
+        lookup(namespace, function)(*again, **kwargs)
     kind = "array" if hasattr(result, "tolist") and hasattr(result, "shape") else type(result).__name__
     if take is not None:
         iterator = iter(result)
