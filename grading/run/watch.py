@@ -56,6 +56,7 @@ from grading.run.conversion import Converter, is_unchanged, without_grade
 from grading.run.fair_queue import FairQueue
 from grading.run.finishing import Ready, Writer
 from grading.run.pool import submit
+from grading.run.preparation import Preparation
 from grading.run.results import Executed, Finished
 from grading.run.sanitizing import Sanitized
 from grading.sandbox.bubblewrap import why_not
@@ -163,12 +164,14 @@ class Watcher:
         self.since = datetime.now(UTC)
         self.changed, self.stopped = Event(), Event()
         self.queue: FairQueue[Work] = FairQueue(self.jobs)
+        self.most = self.jobs + self.queue.slow  # under way at once: none waits for a process
         self.unchanged: dict[Path, float] = {}
         self.graded, self.remark = 0, ""
         self.fingerprints: dict[str, str] = {}
         self._sound: dict[str, str] = {}  # by assignment: the settings with which the canaries were right
         self._outdated: set[int] = set()  # attempts whose pages are queued to be made again
         self._deaths: dict[int, int] = {}  # by attempt: how often the process that graded it has ended
+        self._fragile = False  # a process has ended: perhaps because of what is prepared in it
 
     def run(self) -> None:
         """Watch until `stop` is called."""
@@ -200,6 +203,8 @@ class Watcher:
     def _work_with(self, pool: ProcessPoolExecutor, once: bool = False) -> None:
         """Grade arrivals with these interpreters, until they should be renewed."""
         first, looked = self.graded, 0.0
+        ahead = [] if once or self._fragile else self.assignments
+        preparation = Preparation(self.course, ahead, pool, self.most)
         while not self.stopped.is_set():
             try:
                 if self.changed.is_set() or time.monotonic() - looked > LOOK:
@@ -211,7 +216,10 @@ class Watcher:
                 if self.queue:
                     self._burst(pool)
                     self.remark = ""
+                else:
+                    preparation.go_on()
             except BrokenExecutor:
+                self._fragile = True
                 log.warning("a process that graded has ended; interpreters are started afresh")
                 return
             except (OSError, SQLAlchemyError, sqlite3.Error, CourseError) as error:  # a full disk, a locked gradebook
@@ -649,12 +657,11 @@ class Watcher:
         warm = self.isolated and self.course.config.Execute.get("warm", True)
         with interpreters.start(self.course, self.assignments, warm) as started:
             started.prepare_followers()
-            most = self.jobs + self.queue.slow  # under way at once: none waits for a process
             with (
-                started.make_pool(most) as pool,
-                BoundedPool(most, sanitizing.SECONDS, sanitizing.MEMORY) as self._sanitizers,
-                BoundedPool(most, feedback.SECONDS, feedback.MEMORY) as self._drawers,
-                ThreadPoolExecutor(most) as self._threads,
+                started.make_pool(self.most) as pool,
+                BoundedPool(self.most, sanitizing.SECONDS, sanitizing.MEMORY) as self._sanitizers,
+                BoundedPool(self.most, feedback.SECONDS, feedback.MEMORY) as self._drawers,
+                ThreadPoolExecutor(self.most) as self._threads,
             ):
                 yield pool
 
