@@ -134,6 +134,7 @@ def test_no_pretence_makes_a_slow_answer_fast(graded, name):
     about = {
         "children": "PermissionError",
         "no answer": "should return a list",
+        "an earlier answer": "which it was made from",
     }
     assert about.get(name, "Among thousands of nodes, each one takes too long") in str(refused.value)
     assert isinstance(refused.value, StudentError) == (name == "children")
