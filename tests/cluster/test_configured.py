@@ -19,7 +19,8 @@ from grading.course.folder import Course
 from grading.run.pool import ClusterError
 from tests.conftest import DROPS_THE_SIGN, RIGHT, graded, submit
 
-# A cluster of dask-jobqueue that has failed while it was made complains when it is destroyed.
+# What dask-jobqueue drops complains when it is destroyed: a cluster that has failed while it was made, and local jobs,
+# which are killed and not waited for.
 DESTROYED = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 JOBS = """
 cluster: dask_jobqueue.local.LocalCluster
@@ -155,6 +156,8 @@ def test_jobs_get_what_a_worker_of_this_project_needs(tiny: Course):
     assert "security" in inspect.signature(LocalCluster).parameters
 
 
+@DESTROYED
+@pytest.mark.usefixtures("collected")
 @pytest.mark.slow
 def test_jobs_grade_as_one_machine_does_and_end_with_the_command(tiny: Course, pool):
     submit(tiny, "ada", RIGHT)
@@ -174,6 +177,8 @@ def test_jobs_grade_as_one_machine_does_and_end_with_the_command(tiny: Course, p
         assert there.outcomes[student].score == here.outcomes[student].score == score
 
 
+@DESTROYED
+@pytest.mark.usefixtures("collected")
 @pytest.mark.slow
 def test_the_doctor_waits_for_the_jobs(tiny: Course):
     make_certificate(tiny.root / "cluster")
