@@ -257,7 +257,7 @@ def _copy(released: Course, folder: Path, assignment: str, students: list[Sample
 
 
 def write_report(report: Report, path: Path) -> dict[str, tuple[float, float]]:
-    """Write `path` (Markdown), and beside it the plot (.png) and the figures (.json).
+    """Write `path` (Markdown), and beside it the figures (.json) and, for classes of several sizes, the plot (.png).
 
     Returns:
         By name, each ratio of the last run that differs by more than a fifth from the present one: before and now.
@@ -276,7 +276,10 @@ def write_report(report: Report, path: Path) -> dict[str, tuple[float, float]]:
     data = {"machine": machine, "ratios": now, "results": [asdict(one) for one in report.results]}
     data["large"] = {name: asdict(cost) for name, cost in report.large.items()}
     figures.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    _plot(report.results, plot)
+    if len(report.results[0].growth) > 1:
+        _plot(report.results, plot)
+    else:
+        plot.unlink(missing_ok=True)
     return changed
 
 

@@ -71,8 +71,10 @@ def measure_stages(course: Course, assignment: str) -> Stages:
 
 def _grade_in_stages(course: Course, assignment: str) -> Stages:
     """Grade every submission in this process and measure the floor of each. The first one only warms up."""
+    from grading.execution.interpreters import given_cells
     from grading.gradebook.database import ClassGradebook
     from grading.intake.submission import find
+    from grading.kernels.zygote_client import share, zygotes
     from grading.run import fingerprint, pool
     from grading.run.conversion import Converter
     from grading.run.finishing import Ready, Writer
@@ -82,7 +84,9 @@ def _grade_in_stages(course: Course, assignment: str) -> Stages:
     settings = fingerprint.of_course(course, assignment)
     source = notebooks.read(course.source(assignment))
     found.references = _references(source)
-    with course.entered(), ClassGradebook(course) as gradebook:
+    cells = given_cells(course, assignment)
+    with zygotes(cells) as folders, course.entered(), ClassGradebook(course) as gradebook:
+        share(folders)
         writer = Writer(course, gradebook)
         for number, submission in enumerate([submissions[0], *submissions]):
             stages = found if number else Stages()  # the first one starts the interpreters

@@ -723,7 +723,8 @@ def same_numerical_gradient(
     what = f"f = {text} at {', '.join(f'{n} = {v:g}' for n, v in zip(names, values))}"
     what += f", h = {options['h']:g}" if options else ""
     function = student.function(text, *names)
-    named, placed = (options, []) if by_name else ({}, list(options.values()))
+    named: dict[str, Any] = options if by_name else {}
+    placed = [] if by_name else list(options.values())
     again = [function, [value + 1.0 for value in values], *placed] if twice else None
     looked = student.call_and_look("numerical_gradient", function, list(values), *placed, again=again, **named)
     mine = looked["value"]

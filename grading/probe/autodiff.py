@@ -24,7 +24,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 
 OPERATIONS = ("Add", "Mul", "Pow", "Tanh")
 
-EMPTY = (0, "", (), frozenset())
+EMPTY: tuple[object, ...] = (0, "", (), frozenset())
 """Nodes of a graph that count as false in a condition."""
 
 # Taken before any cell of the student's runs.
