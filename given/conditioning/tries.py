@@ -46,6 +46,12 @@ def try_gd_rate(gd_rate):
     expect_return(gd_rate, ([4e6], 1.0), 3999999.0, "A path may grow as fast as it likes: its rate has no upper limit.")
     expect_return(gd_rate, (np.array([4.0]), 0.3), 0.2, "An array must be all right, too.")
     expect_return(gd_rate, ([2.0], 0.5), 0.0, "With eta = 1 / lambda one step arrives.")
+    expect_number(
+        2.0**35 * gd_rate([1.0], 1 - 2.0**-35),
+        1.0,
+        "gd_rate([1], 1 - 2**-35), times 2**35,",
+        "A rate may be small: is anything rounded?",
+    )
 
 
 def try_gd_rate_slowest(gd_rate):
@@ -112,6 +118,12 @@ def try_best_learning_rate(best_learning_rate):
             eta=(2.0, "Here eta * 0.98 - 1 and 1 - eta * 0.02 should be equal."),
             rate=(None,),
         )
+        expect_returns(
+            best_learning_rate,
+            ([1e-9, 4e-9],),
+            eta=(4e8, "The hill is [1, 4] again, a thousand million times as flat."),
+            rate=(None,),
+        )
 
 
 def try_best_learning_rate_rate(best_learning_rate):
@@ -134,6 +146,7 @@ def try_best_learning_rate_rate(best_learning_rate):
             ),
         )
         expect_returns(best_learning_rate, ([0.01, 0.99],), eta=(None,), rate=(0.98, "Here kappa is 99."))
+        expect_returns(best_learning_rate, ([1e-9, 4e-9],), eta=(None,), rate=(0.6, "Here kappa is 4, as in [1, 4]."))
 
 
 def try_best_learning_rate_order(best_learning_rate):
@@ -184,6 +197,7 @@ def try_momentum_matrix_velocity(momentum_matrix):
         [0.3, 0.2],
         "It makes the new v from the old v and x: gamma * v + eta * lam * x.",
     )
+    expect_row(momentum_matrix, (2, 0.25, 0), 0, [0.0, 0.5], "Here gamma is the whole number 0: is anything cut?")
 
 
 def try_momentum_matrix(momentum_matrix):
@@ -201,10 +215,12 @@ def try_momentum_matrix(momentum_matrix):
         [-0.3, 0.8],
         "x moves by the new velocity: put the first line into x - v_new, and sort by v and x.",
     )
+    expect_row(momentum_matrix, (2, 0.25, 0), 1, [0.0, 0.5], "Here gamma is the whole number 0: is anything cut?")
 
 
 def try_momentum_matrix_path(momentum_matrix):
     expect_matrix_path(momentum_matrix, (4.0, 0.1, 0.5), [(0.0, 1.0), (0.4, 0.6), (0.44, 0.16), (0.284, -0.124)])
+    expect_matrix_path(momentum_matrix, (2, 0.25, 0), [(0.0, 1.0), (0.5, 0.5), (0.25, 0.25)])
 
 
 def try_momentum_rate(momentum_rate):
@@ -217,6 +233,12 @@ def try_momentum_rate(momentum_rate):
             "of momentum_matrix, and `eigvals` its function?",
             RATE_SLIPS
             | {0.5: "That is the smaller one.", 0.9: "That is the rate of gradient descent: gamma is not in it."},
+        )
+        expect_return(
+            momentum_rate,
+            (1e-13, 1e12, 0.4),
+            0.8,
+            "Only eta * lam counts, and it is 0.1 again: no number is too small.",
         )
         expect_return(momentum_rate, (2.0, 0.05, 0.0), 0.9, "Without velocity it is gradient descent, 1 - eta * lam.")
         expect_return(
@@ -483,6 +505,13 @@ def try_best_momentum_order(best_momentum):
             gamma=(0.0, "With one eigenvalue no momentum is needed."),
             rate=(0.0, "With one eigenvalue one step of gradient descent leads into the minimum."),
         )
+        expect_returns(
+            best_momentum,
+            (np.array([8, 2]),),
+            eta=(2 / 9, "The eigenvalues may be whole numbers, their roots are none: is anything cut?"),
+            gamma=(1 / 9, "The eigenvalues may be whole numbers, their roots are none: is anything cut?"),
+            rate=(1 / 3, "The eigenvalues may be whole numbers, their roots are none: is anything cut?"),
+        )
 
 
 def try_rotated(rotated):
@@ -536,6 +565,13 @@ def try_rotated_any(rotated):
         [[3.793224003218, 2.112962241882], [3.112962241882, 1.206775996782]],
         "A flat hill is turned like a steep one: is anything rounded?",
         what="1e12 * rotated([[1e-12, 2e-12], [3e-12, 4e-12]], -0.5)",
+    )
+    expect_entries(
+        rotated,
+        (np.array([[2.0, 1.0], [0.0, 5.0]]), 2e-4),
+        [[1.999800120005, 0.999399960016], [-0.000600039984, 5.000199879995]],
+        "A small angle is an angle, too.",
+        what="rotated([[2, 1], [0, 5]], 2e-4)",
     )
     A = np.diag([1.0, 3.0])
     expect(
@@ -623,6 +659,12 @@ def try_newton_step(newton_step):
         (np.array([2.0, 2.0]), np.diag([2e-12, 4e-12])),
         [-1e12, -5e11],
         "On nearly flat ground the step is long: is anything added to the Hessian, or cut off?",
+    )
+    expect_entries(
+        newton_step,
+        (np.zeros(2), np.diag([2.0, 4.0])),
+        [0, 0],
+        "Where the gradient is 0, Newton stays: is anything divided by the gradient's length?",
     )
 
 

@@ -122,9 +122,9 @@ def _shuffled(rng: np.random.Generator, cases: list) -> list:
 
 
 def single_eigenvalues(rng: np.random.Generator) -> list[tuple[Spectrum, float]]:
-    """One eigenvalue and an eta: factors between 0 and 1, between -1 and 0, below -1, and 0 exactly."""
+    """One eigenvalue and an eta: factors between 0 and 1, between -1 and 0, below -1, 0 exactly, and 2**-35."""
     exact = float(2.0 ** rng.integers(-4, 5))
-    cases: list[tuple[Spectrum, float]] = [([exact], 1 / exact)]
+    cases: list[tuple[Spectrum, float]] = [([exact], 1 / exact), ([exact], (1 - 2.0**-35) / exact)]
     for low, high in ((0.05, 0.95), (1.05, 1.95), (2.1, 4.0), (1e8, 1e9)) * 2:
         lam = 10.0 ** rng.uniform(-3, 3)
         cases.append(([lam], float(rng.uniform(low, high) / lam)))
@@ -154,12 +154,10 @@ def spectra_and_rates(rng: np.random.Generator) -> list[tuple[Spectrum, float]]:
 
 def pairs(rng: np.random.Generator) -> list[Spectrum]:
     """Two eigenvalues, the smaller one first, with condition numbers over several decades."""
-    return [
-        [scale, scale * kappa]
-        for scale, kappa in zip(
-            10.0 ** rng.uniform(-3, 2, 5), 10.0 ** (np.array([0, 1, 2, 4, 6]) + rng.uniform(0.2, 0.8, 5))
-        )
-    ]
+    scales = 10.0 ** rng.uniform(-3, 2, 5)
+    kappas = 10.0 ** (np.array([0, 1, 2, 4, 6]) + rng.uniform(0.2, 0.8, 5))
+    cases = [[scale, scale * kappa] for scale, kappa in zip(scales, kappas)]
+    return [*cases, [1e-9 * scales[0], 1e-9 * scales[0] * kappas[1]]]  # small, but far from equal
 
 
 def spectra(rng: np.random.Generator) -> list[Spectrum]:
@@ -170,6 +168,7 @@ def spectra(rng: np.random.Generator) -> list[Spectrum]:
     cases.append(np.array([7.0, 2.0]) * rng.uniform(0.5, 2))
     cases.append(rng.uniform(0.5, 5, 1))
     cases.append(np.full(3, rng.uniform(0.5, 5)))
+    cases += [np.array([7, 2, 3]), rng.permutation([2, 5, 11])]  # whole numbers, an array and a list
     return [spectrum.tolist() if i % 2 else spectrum for i, spectrum in enumerate(cases)]
 
 
@@ -190,7 +189,7 @@ def settings(rng: np.random.Generator) -> list[Setting]:
     for product, gamma in ((0.02, 0.3), (0.6, 0.85), (1.7, 0.35), (2.9, 0.6), (3.9, 0.15), (0.4, 0.0)):
         lam = 10.0 ** rng.uniform(-2, 2)
         cases.append((lam, product * rng.uniform(0.95, 1.05) / lam, gamma * rng.uniform(0.9, 1.1)))
-    return [(float(lam), float(eta), float(gamma)) for lam, eta, gamma in cases]
+    return [*((float(lam), float(eta), float(gamma)) for lam, eta, gamma in cases), (2, 0.25, 0)]
 
 
 def _with_roots(rng: np.random.Generator, first: float, second: float) -> Setting:
@@ -202,6 +201,8 @@ def _with_roots(rng: np.random.Generator, first: float, second: float) -> Settin
 def sliding(rng: np.random.Generator) -> list[Setting]:
     """Two real eigenvalues, none negative; among them gamma = 0, flat ground, and one step that arrives."""
     cases = [_with_roots(rng, rng.uniform(0.6, 0.99), rng.uniform(0.05, 0.5)) for _ in range(4)]
+    _, product, gamma = cases[0][0], cases[0][0] * cases[0][1], cases[0][2]
+    cases.append((1e-14, product * 1e14, gamma))  # a flat direction with a large learning rate
     return [*cases, _with_roots(rng, rng.uniform(0.2, 0.8), 0.0), (0.0, 0.5, 0.3), (2.0, 0.5, 0.0)]
 
 
@@ -292,10 +293,13 @@ def aligned_hills(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
 
 
 def any_matrices(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
-    """Matrices that are not symmetric, also of whole and of tiny numbers; angles below 0, 0, and beyond a full turn."""
+    """Matrices that are not symmetric, also of whole and of tiny numbers; angles below 0, 0, small, and
+    beyond a full turn; one of them comes twice, with another matrix.
+    """
     angles = (-rng.uniform(0.2, 1.3), -rng.uniform(7, 12), rng.uniform(7, 12), 0.0, rng.uniform(0.2, 1.3))
     cases: list[tuple[np.ndarray, float]] = [(rng.normal(size=(2, 2)) * 3, float(angle)) for angle in angles]
     cases.append((rng.integers(1, 9, (2, 2)), float(rng.uniform(0.2, 1.3))))
+    cases += [(rng.normal(size=(2, 2)), angle) for angle in (angles[0], 2e-4, float(rng.uniform(60, 90)))]
     return [*cases, (rng.normal(size=(2, 2)) * 1e-12, float(rng.uniform(0.2, 1.3)))]
 
 
@@ -354,7 +358,7 @@ def hessians(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         spectrum = 10.0 ** (rng.uniform(-1, 1, n) + decades)
         spectrum[0] *= signs
         cases.append((rng.normal(size=n) * 10.0 ** rng.uniform(-2, 2), _turned(rng, spectrum)))
-    return cases
+    return [*cases, (np.zeros(3), cases[2][1])]  # where the gradient is 0, so is the step
 
 
 def bad_hessians(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -578,6 +582,10 @@ def judge_preconditioned_gd(student: Student, rng: np.random.Generator) -> None:
         hill = quadratic(rng, n)
         expected = preconditioned_gd(**hill, eta=eta, num_steps=num_steps)
         _judge_walk(student, hill, eta, num_steps, expected, "a P that is not symmetric")
+    hill |= {"P": np.outer(hill["x0"], hill["b"])}
+    for eta in (0.02, 0.0):
+        expected = preconditioned_gd(**hill, eta=eta, num_steps=3)
+        _judge_walk(student, hill, eta, 3, expected, "a P that has no inverse")
 
 
 def judge_rows(student: Student, rng: np.random.Generator) -> None:
