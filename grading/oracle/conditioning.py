@@ -289,7 +289,10 @@ def edges_of_gamma(rng: np.random.Generator) -> list[Setting]:
 
 def aligned_hills(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
     """Diagonal matrices and angles within the first half turn."""
-    return [(np.diag(10.0 ** rng.uniform(-1, 1, 2)), float(angle)) for angle in (*rng.uniform(0.2, 1.3, 3), 2.0)]
+    return [
+        (np.diag(10.0 ** rng.uniform(-1, 1, 2)), float(angle))
+        for angle in (*rng.uniform(0.2, 1.3, 3), rng.uniform(1.9, 2.1))
+    ]
 
 
 def any_matrices(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:

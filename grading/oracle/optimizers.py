@@ -418,10 +418,12 @@ def judge_zero_grad(student: Student, rng: np.random.Generator) -> None:
     n = int(rng.integers(6, 12))
     values, before = (np.round(rng.normal(size=n) * 3, 3).tolist() for _ in range(2))
     values[1] = values[0]  # two parameters may have equal values
-    places = rng.permutation(n)
+    before[0] = 0.0  # nothing to do for the first one
+    places = 1 + rng.permutation(n - 1)
     for place, gradient in zip(places, (3e12, math.nan, math.inf)):  # after a run that has diverged
         before[place] = gradient
     rounds = [np.round(rng.uniform(0.2, 4, size=(m, n)) * rng.choice([-1, 1], (m, n)), 3).tolist() for m in (2, 3)]
+    rounds.insert(0, [[0.0] * n])  # then there is nothing to clear
     others = np.round(rng.uniform(0.2, 4, size=(2, 2)), 3).tolist()
     asked = {"values": values, "gradients": before, "rounds": rounds, "others": others}
     reply = student.ask("optimizers.zero_grad", about="Optimizer", **asked)

@@ -97,6 +97,11 @@ def judge_skipped(condition: tuple[dict, list[dict]], reply: dict, runs: list[di
             f"{what}: step {step} changes the gradient of parameter {place + 1}. It should only read it: "
             "`a = a * b` makes a new tensor where `a *= b` would write into the old one."
         )
+    that(
+        reply["tracking"],
+        f"{what}: after step() torch should track gradients again, and every parameter should require one. With "
+        "`with torch.no_grad():` it does by itself.",
+    )
 
 
 def _require_adams_direction(path: list, run: dict, what: str) -> None:

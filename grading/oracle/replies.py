@@ -223,7 +223,7 @@ def _iterate(asked: dict) -> Check:
     steps, n = len(asked["gradients"]) + 1, len(asked["state"])
     changed = either(nothing, row(count, count))
     path, states = items(result, steps), items(items(result, n), steps)
-    return record(path=path, states=states, changed=changed, torch_optim=WHERE)
+    return record(path=path, states=states, changed=changed, overwritten=flag, own=flag, torch_optim=WHERE)
 
 
 def _batches(asked: dict) -> Check:
@@ -270,7 +270,7 @@ def _fit(asked: dict) -> Check:
 
 def _real_follow(asked: dict) -> Check:
     paths = [items(items(result, len(run["start"])), len(run["gradients"]) + 1) for run in asked["runs"]]
-    return record(paths=row(*paths), changed=either(nothing, row(count, count)), torch_optim=WHERE)
+    return record(paths=row(*paths), changed=either(nothing, row(count, count)), tracking=flag, torch_optim=WHERE)
 
 
 def _real_zero_grad(asked: dict) -> Check:

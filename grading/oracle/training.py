@@ -115,6 +115,7 @@ def hessians(rng: np.random.Generator, which: str) -> list[tuple[np.ndarray, str
             ([-3e-8, 1.0, 1.0, 1.0, 1.0], "saddle"),
             ([8e-9, 1e-3, 1.0], "undetermined"),
             ([-8e-9, -1e-3, -1.0], "undetermined"),
+            ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, -9.0], "saddle"),
             ([1.0, 1e-12], "undetermined"),
             ([1.0, -1e-12], "undetermined"),
         ],
@@ -131,6 +132,8 @@ def hessians(rng: np.random.Generator, which: str) -> list[tuple[np.ndarray, str
     if which == "scaled":  # the largest eigenvalue is four times as large as the largest entry
         equal = np.full((4, 4), 0.25)
         result.append((rng.uniform(0.5, 2.0) * (equal + 8e-9 * (np.eye(4) - equal)), "undetermined"))
+        exact = 2.0 ** rng.integers(-3, 4)  # an eigenvalue exactly at the tolerance counts as zero
+        result += [(sign * exact * np.diag([1.0, 1e-8]), "undetermined") for sign in (1, -1)]
     return result
 
 
@@ -618,6 +621,10 @@ def judge_arguments(reply: dict, names: list[str], path: list, states: list) -> 
             f"step {step}: after the call the caller's array `{names[place]}` is changed. "
             "Make new arrays (`a = a + b`) where `a += b` would write into the argument."
         )
+    words = "the arrays that one call returned are changed by the next one: make new arrays in each call."
+    that(not reply["overwritten"], words)
+    words = "a returned array is one of the caller's, or a part of it: make new arrays, also where nothing moves."
+    that(reply["own"], words)
 
 
 def _require_own_steps(reply: dict) -> None:

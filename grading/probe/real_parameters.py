@@ -29,11 +29,14 @@ def follow(namespace: dict, name: str, runs: list) -> dict:
 
     Returns:
         `{"paths": [run][step][parameter], "changed": [step, parameter] of the first gradient that a step changed, or
-        None, "torch_optim": where torch's own optimizer was used, or None}`. A path begins at the start.
+        None, "tracking": whether torch tracks gradients of all parameters after each step, "torch_optim": where torch's
+        own optimizer was used, or None}`. A path begins at the start.
     """
+    import torch
+
     cls = core.lookup(namespace, name)
-    changed = None
-    with torch_optim_use() as used:
+    changed, tracking = None, True
+    with torch_optim_use() as used, torch.enable_grad():
         running = []
         for run in runs:
             params = _parameters(run["start"], run.get("dtype", "float64"))
@@ -52,10 +55,13 @@ def follow(namespace: dict, name: str, runs: list) -> dict:
                     optimizer.lr = run["rates"][step]
                 optimizer.step()
                 path.append(_values(params))
+                tracking &= torch.is_grad_enabled() and all(param.requires_grad for param in params)
+                torch.set_grad_enabled(True)
                 for place, (param, gradient) in enumerate(zip(params, before)):
                     if changed is None and not _same(param.grad, gradient):
                         changed = [step + 1, place]
-    return {"paths": [path for *_, path in running], "changed": changed, "torch_optim": used["where"]}
+    paths = [path for *_, path in running]
+    return {"paths": paths, "changed": changed, "tracking": tracking, "torch_optim": used["where"]}
 
 
 def _use_once(cls: Callable[..., Any], params: list[torch.nn.Parameter], run: dict) -> None:
@@ -89,6 +95,7 @@ def zero_grad(namespace: dict, name: str, values: list, gradients: list, losses:
         _set_gradients(params, gradients)
         optimizer.zero_grad()
     left = _gradients(params)
+    torch.set_grad_enabled(True)  # also if `step()` has left it off, which is another question
     for factors in losses:
         sum((param * torch.tensor(np.array(factor))).sum() for param, factor in zip(params, factors)).backward()
     return {"gradients": left, "sums": _gradients(params), "values": _values(params), "torch_optim": used["where"]}

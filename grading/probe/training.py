@@ -60,13 +60,16 @@ def iterate(
     Returns:
         `{"path": the values of w, the first included, "states": the state arrays likewise,
         "changed": [step, position of the argument] of the first argument that a call changed, or None,
-        "torch_optim": where torch's own optimizer was used, or None}`.
+        "overwritten": whether a call changed the arrays that the one before returned, "own": whether the results share
+        no memory with the arguments, "torch_optim": where torch's own optimizer was used, or None}`.
     """
     update = core.lookup(namespace, function)
     kwargs = dict(kwargs)
     first = kwargs.pop("t", 1)
     arrays = [np.array(w), *(np.array(item) for item in state)]
     path, states, changed, delegated = [arrays[0].copy()], [[item.copy() for item in arrays[1:]]], None, None
+    returned: list = []
+    overwritten, own = False, True
     for step, gradient in enumerate(gradients, start=1):
         before = [item.copy() for item in arrays] + [np.array(gradient)]
         given = [item.copy() for item in before]
@@ -74,16 +77,23 @@ def iterate(
         with torch_optim_use() as used:
             result = update(*given[:-1], *number, given[-1], **kwargs)
         delegated = delegated or used["where"]
+        overwritten |= not all(map(np.array_equal, returned, arrays))
         for place, (old, new) in enumerate(zip(before, given)):
             if changed is None and not np.array_equal(old, new):
                 changed = [step, place]
         result = list(result)
         if len(result) != len(arrays):
             raise ValueError(f"it should return {len(arrays)} arrays, it returned {len(result)}")
-        arrays = [np.array(item) for item in result]
+        own &= not any(_share(one, other) for one in result for other in given)
+        returned, arrays = result, [np.array(item) for item in result]
         path.append(arrays[0].copy())
         states.append([item.copy() for item in arrays[1:]])
-    return {"path": path, "states": states, "changed": changed, "torch_optim": delegated}
+    kept = {"changed": changed, "overwritten": overwritten, "own": own}
+    return {"path": path, "states": states, **kept, "torch_optim": delegated}
+
+
+def _share(one: object, other: object) -> bool:
+    return isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and np.shares_memory(one, other)
 
 
 def batches(namespace: dict, X: np.ndarray, y: np.ndarray, batch_size: int, seeds: list, n_calls: int = 1) -> dict:
@@ -101,7 +111,8 @@ def batches(namespace: dict, X: np.ndarray, y: np.ndarray, batch_size: int, seed
     kinds: tuple[set[str], set[str]] = (set(), set())
     for seed in seeds:
         rng, given = np.random.default_rng(seed), (X.copy(), y.copy())
-        runs.append([_collect(get_batches(*given, batch_size, rng), kinds) for _ in range(n_calls)])
+        calls = [get_batches(*given, batch_size, rng) for _ in range(n_calls)]
+        runs.append([_collect(each, kinds) for each in calls])
     return {
         "runs": runs,
         "X": given[0],
@@ -139,7 +150,9 @@ def sgd(namespace: dict, runs: list, stand_ins: list | None = None) -> dict:
         with core.replaced(namespace, **names):
             w, losses = function(given["w"], given["X"], given["y"], run["lr"], run["n_epochs"], run["batch_size"], rng)
         changed = [name for name in arrays if not np.array_equal(arrays[name], given[name])]
-        results.append({"w": np.array(w), "losses": list(losses), "changed": changed})
+        results.append({"w": w, "losses": losses, "changed": changed})
+    for result in results:  # only now, so that a later call that writes over an earlier result shows
+        result |= {"w": np.array(result["w"]), "losses": list(result["losses"])}
     return {"results": results, "stand_ins_used": bool(used)}
 
 
@@ -204,9 +217,9 @@ class Batches(list):
 
 
 def _collect(result: Iterable[Any], kinds: tuple[set[str], set[str]]) -> list:
-    """Copies of the batches of a list or generator, so that later changes of the arrays do not count."""
+    """Copies of the batches of a list or generator, taken when all of them are there."""
     batches = []
-    for batch in itertools.islice(result, MAX_BATCHES):
+    for batch in list(itertools.islice(result, MAX_BATCHES)):
         X, y = batch
         batches.append([np.array(X), np.array(y)])
         for kind, item in zip(kinds, (X, y)):
@@ -431,6 +444,7 @@ def fit(
     schedule_arguments: dict | None = None,
     leave_out: bool = False,
     made_up: dict | None = None,
+    again: bool = False,
 ) -> dict:
     """Run `fit` on a fixture.
 
@@ -440,6 +454,7 @@ def fit(
         schedule, schedule_arguments: a scheduler of torch by name, or None.
         leave_out: do not pass `scheduler` at all.
         made_up: replace `train_epoch` and `evaluate` by stand-ins with these numbers, see `Epochs`.
+        again: call it once more, for no epochs, before looking at the first result.
 
     Returns:
         `{"history", "tensors": names of the lists that hold a tensor, "stand_ins_used", "loaders": which loader each
@@ -458,6 +473,8 @@ def fit(
         history = function(
             watch.model, watch.loader, valid_loader, watch.loss_fn, watch.optimizer, n_epochs, **arguments
         )
+        if again:
+            function(watch.model, watch.loader, valid_loader, watch.loss_fn, watch.optimizer, 0)
     lists = history if isinstance(history, dict) else {}
     tensors = [str(key) for key, values in lists.items() if isinstance(values, list) and any(map(_is_tensor, values))]
     about = {"tensors": tensors, "stand_ins_used": "train" in watch.events, "loaders": epochs.loaders}
