@@ -64,7 +64,7 @@ class Day:
             time.sleep(0.02)
 
     def usual_state(self) -> dict[str, int]:
-        """What the grader uses while it has nothing to do: the medians of some looks, as something may just begin or end."""
+        """What the grader uses while it has nothing to do: medians of five looks; something may just begin or end."""
         states = []
         for _ in range(5):
             time.sleep(1)
