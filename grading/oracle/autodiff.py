@@ -586,7 +586,7 @@ def grows_linearly(rng: np.random.Generator, measure: Callable[[list[float], lis
             taken = min(taken, (measure(values, steps, reverse_mode(values, steps)) or 0.0) / len(steps))
             if taken <= limit * own:
                 return True
-        if taken > 4 * limit * own:  # the larger one would only take longer
+        if taken > 3 * limit * own:  # the larger one would only take longer
             return False
     return False
 
