@@ -17,9 +17,9 @@ from nbgrader.utils import make_unique_key, notebook_hash
 
 from grading.authoring import sample_class
 from grading.authoring.sample_class import SampleStudent
-from grading.benchmark.measure import proportional_tree
 from grading.course.folder import Course
 from grading.run.inbox import exchange_folder
+from grading.sandbox.watchdog import proportional_tree
 
 GIVE_UP = 600  # seconds for one page
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from grading.sandbox.watchdog import children, proportional
+from grading.sandbox.watchdog import proportional_tree
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -59,15 +59,6 @@ def measure(command: list[str], folder: Path, environment: dict[str, str] | None
 def _sample(pid: int, peak: list[int], ended: threading.Event) -> None:
     while not ended.wait(0.5):
         peak[0] = max(peak[0], proportional_tree(pid))
-
-
-def proportional_tree(pid: int) -> int:
-    """The memory of a process and its descendants in bytes; shared pages are divided among their users."""
-    generation, total = [pid], 0
-    while generation:
-        total += sum(map(proportional, generation))
-        generation = [child for one in generation for child in children(one)]
-    return total
 
 
 def _reap(seconds: float = 10) -> None:

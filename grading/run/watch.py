@@ -32,7 +32,6 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
-import psutil
 from filelock import FileLock, Timeout
 from nbgrader.api import Gradebook, MissingEntry
 from sqlalchemy.exc import SQLAlchemyError
@@ -60,6 +59,7 @@ from grading.run.preparation import Preparation
 from grading.run.results import Executed, Finished
 from grading.run.sanitizing import Sanitized
 from grading.sandbox.bubblewrap import why_not
+from grading.sandbox.watchdog import proportional_tree
 
 LOOK = 5.0  # seconds between two looks at all folders, beside what the system tells of changes
 RENEW_AFTER = 400  # submissions, until interpreters are started afresh
@@ -202,7 +202,7 @@ class Watcher:
 
     def _work_with(self, pool: ProcessPoolExecutor, once: bool = False) -> None:
         """Grade arrivals with these interpreters, until they should be renewed."""
-        first, looked = self.graded, 0.0
+        first, measured, looked = self.graded, self.graded, 0.0
         ahead = [] if once or self._fragile else self.assignments
         preparation = Preparation(self.course, ahead, pool, self.most)
         while not self.stopped.is_set():
@@ -230,7 +230,9 @@ class Watcher:
                 log.error(self.remark)
                 self._write_health()
                 self.stopped.wait(LOOK)
-            if self.graded - first >= RENEW_AFTER or (self.graded > first and _memory() > RENEW_ABOVE):
+            grown = self.graded > measured and proportional_tree(os.getpid()) > RENEW_ABOVE
+            measured = self.graded
+            if self.graded - first >= RENEW_AFTER or grown:
                 log.info("interpreters are started afresh after %d submissions", self.graded - first)
                 return
             if once:
@@ -734,16 +736,6 @@ def watch(course: Course, assignments: list[str], jobs: int | None = None, pages
 def local(time: datetime) -> str:
     """A time in the local format."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-
-
-def _memory() -> int:
-    """Memory in bytes of this process and its descendants; shared pages count once for each process."""
-    here = psutil.Process()
-    total = 0
-    for process in [here, *here.children(recursive=True)]:
-        with contextlib.suppress(psutil.Error):
-            total += process.memory_info().rss - getattr(process.memory_info(), "shared", 0)
-    return total
 
 
 def _due_dates(gradebook: Gradebook, assignment: str) -> dict[str, datetime | None]:

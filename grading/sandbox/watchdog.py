@@ -223,6 +223,15 @@ def proportional(pid: int, shared: int = 0) -> int:
     return max(0, resident(pid) - shared)
 
 
+def proportional_tree(pid: int) -> int:
+    """The memory of a process and its descendants in bytes; shared pages are divided among their users."""
+    generation, total = [pid], 0
+    while generation:
+        total += sum(map(proportional, generation))
+        generation = [child for one in generation for child in children(one)]
+    return total
+
+
 def _size(folder: Path, enough: int) -> int | None:
     """The bytes of all files below a folder. It stops counting when the limit is exceeded.
 
