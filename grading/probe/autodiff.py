@@ -32,7 +32,7 @@ _setprofile, _getprofile = sys.setprofile, sys.getprofile
 _trace, _trace_no_more, _is_tracing = tracemalloc.start, tracemalloc.stop, tracemalloc.is_tracing
 _traced_memory, _reset_peak = tracemalloc.get_traced_memory, tracemalloc.reset_peak
 _collect_no_more, _collect_again, _collect = gc.disable, gc.enable, gc.collect
-_set_aside, _take_back = gc.freeze, gc.unfreeze
+_set_aside, _take_back, _count_aside = gc.freeze, gc.unfreeze, gc.get_freeze_count
 
 AUTOGRAD = {"backward", "grad", "grad_and_value", "vjp", "jvp", "jacobian", "jacrev", "jacfwd", "gradcheck"}
 
@@ -334,12 +334,17 @@ def _no_collection() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _new_objects() -> Iterator[None]:
-    """Let garbage collection look only at what is made inside the block: all the rest takes it a tenth of a second."""
+    """Let garbage collection look only at what is made inside the block: all the rest takes it a tenth of a second.
+
+    In a kernel that was forked, much is set aside already and stays so: looking at it would copy shared memory.
+    """
+    before = _count_aside()
     _set_aside()
     try:
         yield
     finally:
-        _take_back()
+        if not before:
+            _take_back()
 
 
 @contextlib.contextmanager
