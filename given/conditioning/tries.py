@@ -505,13 +505,8 @@ def try_best_momentum_order(best_momentum):
             gamma=(0.0, "With one eigenvalue no momentum is needed."),
             rate=(0.0, "With one eigenvalue one step of gradient descent leads into the minimum."),
         )
-        expect_returns(
-            best_momentum,
-            (np.array([8, 2]),),
-            eta=(2 / 9, "The eigenvalues may be whole numbers, their roots are none: is anything cut?"),
-            gamma=(1 / 9, "The eigenvalues may be whole numbers, their roots are none: is anything cut?"),
-            rate=(1 / 3, "The eigenvalues may be whole numbers, their roots are none: is anything cut?"),
-        )
+        cut = "The eigenvalues may be whole numbers, but their roots are not: is anything cut?"
+        expect_returns(best_momentum, (np.array([8, 2]),), eta=(2 / 9, cut), gamma=(1 / 9, cut), rate=(1 / 3, cut))
 
 
 def try_rotated(rotated):
